@@ -1,0 +1,47 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FOLDERS := backbones controller pruners studies tuning
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## run the demonstration study and show its results (runs/demo)
+	$(BIN)/saccade study run studies/configs/demo.yaml --out runs/demo
+	$(BIN)/saccade study show runs/demo
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP)  ## check style and format (mend with: .venv/bin/ruff check --fix . && .venv/bin/ruff format .)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## check types (mypy, strict)
+	@rm -rf .types && mkdir -p .types/saccade
+	@for name in __init__.py py.typed; do ln -s ../../saccade/$$name .types/saccade/$$name; done
+	@for name in $(FOLDERS); do ln -s ../../$$name .types/saccade/$$name; done
+	$(BIN)/mypy
+
+clean:  ## remove caches and build outputs (keeps .venv and runs)
+	rm -rf build dist *.egg-info .types .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || { \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+			echo "Saccade needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+			echo "Name another one, for example: make PYTHON=python3.12" >&2; exit 1; }; \
+		echo "Creating $(VENV) ..."; \
+		$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+			echo "That needs Python's venv module (Debian and Ubuntu: the package python3-venv)." >&2; exit 1; }; }
+	@echo "Installing Saccade with its development tools into $(VENV): about two minutes the first time, pip is silent ..."
+	@start=$$(date +%s); $(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]' \
+		&& echo "Installed in $$(($$(date +%s) - start)) s."
+	@touch $@

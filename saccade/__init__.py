@@ -1,0 +1,66 @@
+"""Faster diffusion multimodal language models: look at the picture only when it matters.
+
+The public names are resolved on first use, so ``import saccade`` is light: neither torch nor
+transformers is loaded until something needs them.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from saccade.backbones import load
+    from saccade.controller import (
+        AfterShare,
+        Controller,
+        Drop,
+        Generation,
+        Keep,
+        Plan,
+        Trace,
+    )
+    from saccade.pruners import DivPrune, FastV, Random
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AfterShare",
+    "Controller",
+    "DivPrune",
+    "Drop",
+    "FastV",
+    "Generation",
+    "Keep",
+    "Plan",
+    "Random",
+    "Trace",
+    "load",
+]
+
+_HERE = Path(__file__).parent
+if not (_HERE / "controller").is_dir():  # a checkout: the five folders lie beside this one
+    __path__.append(str(_HERE.parent))
+
+_HOMES = {
+    "load": "saccade.backbones",
+    "AfterShare": "saccade.controller",
+    "Controller": "saccade.controller",
+    "Drop": "saccade.controller",
+    "Generation": "saccade.controller",
+    "Keep": "saccade.controller",
+    "Plan": "saccade.controller",
+    "Trace": "saccade.controller",
+    "DivPrune": "saccade.pruners",
+    "FastV": "saccade.pruners",
+    "Random": "saccade.pruners",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name for granted
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'saccade' has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

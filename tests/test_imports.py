@@ -1,0 +1,45 @@
+"""``import saccade`` is light, and every public name is found when it is used."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import saccade
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "transformers", "sklearn", "pandas", "plotly", "optuna", "wandb")
+
+
+def test_importing_saccade_loads_nothing_heavy() -> None:
+    code = f"""
+import json, sys, saccade
+dir(saccade), saccade.__version__
+print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(run.stdout) == []
+
+
+@pytest.mark.parametrize("name", saccade.__all__)
+def test_public_name_resolves_to_an_object_of_ours(name: str) -> None:
+    assert name in dir(saccade)
+    assert getattr(saccade, name).__module__.startswith("saccade.")
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    typo = "Contoller"
+    assert not hasattr(saccade, typo)
+    with pytest.raises(AttributeError, match=f"'saccade' has no attribute '{typo}'"):
+        getattr(saccade, typo)
+
+
+def test_submodules_come_from_one_copy() -> None:
+    from saccade import tuning
+
+    assert tuning.__name__ == "saccade.tuning"
+    assert tuning is sys.modules["saccade.tuning"]
