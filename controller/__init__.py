@@ -1,0 +1,58 @@
+"""The heart: plans, policies, signals, the session of one generate call, and its trace."""
+
+from saccade.controller.controller import Controller
+from saccade.controller.errors import (
+    CapabilityError,
+    CheckpointError,
+    PlanError,
+    SaccadeError,
+    StudyError,
+    UnknownNameError,
+)
+from saccade.controller.policies import AfterShare, Keep
+from saccade.controller.protocols import Policy, Pruner
+from saccade.controller.registry import policies, pruners
+from saccade.controller.session import Session
+from saccade.controller.trace import Generation, StepRecord, Trace
+from saccade.controller.types import (
+    BackboneSpec,
+    CommitRule,
+    Drop,
+    Geometry,
+    Plan,
+    Segments,
+    Selection,
+    Signals,
+    StepState,
+    VisualView,
+)
+
+__all__ = [
+    "AfterShare",
+    "BackboneSpec",
+    "CapabilityError",
+    "CheckpointError",
+    "CommitRule",
+    "Controller",
+    "Drop",
+    "Generation",
+    "Geometry",
+    "Keep",
+    "Plan",
+    "PlanError",
+    "Policy",
+    "Pruner",
+    "SaccadeError",
+    "Segments",
+    "Selection",
+    "Session",
+    "Signals",
+    "StepRecord",
+    "StepState",
+    "StudyError",
+    "Trace",
+    "UnknownNameError",
+    "VisualView",
+    "policies",
+    "pruners",
+]

@@ -1,0 +1,28 @@
+"""Errors Saccade raises, so that callers can tell them from bugs."""
+
+
+class SaccadeError(Exception):
+    """Base of all errors raised on purpose; the message says what was given and what is allowed."""
+
+
+class CheckpointError(SaccadeError):
+    """A checkpoint is missing, incomplete, damaged or of an unsupported kind."""
+
+
+class CapabilityError(SaccadeError):
+    """A policy or pruner needs something the backbone does not offer."""
+
+
+class PlanError(SaccadeError, ValueError):
+    """A policy returned a plan, or a pruner a selection, that cannot be carried out."""
+
+
+class UnknownNameError(SaccadeError, KeyError):
+    """A name that is not registered; the message lists those that are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class StudyError(SaccadeError):
+    """A study's configuration or results folder cannot be used as asked."""

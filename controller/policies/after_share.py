@@ -1,0 +1,65 @@
+"""Fixed schedules: drop once a share of the steps is done."""
+
+from dataclasses import dataclass, field
+
+from saccade.controller.types import Drop, Plan, Signals, StepState
+
+
+@dataclass(slots=True)
+class AfterShare:
+    """Reduce the visual tokens once `share` of the steps is done, for the rest of the call.
+
+    Parameters
+    ----------
+    share : float
+        Share of the steps that run in full first, in [0, 1]; 0 drops from the first step on. The
+        number of full steps is ``ceil(share * n_steps)``, the same for every pruner.
+    keep : float
+        Share of the visual tokens that stays, in [0, 1].
+    layer : int
+        Layer before which the first reduced step drops; pruners that read attention need >= 1.
+    hold : bool
+        True: what was dropped before `layer` in one step stays out of ALL layers in later steps
+        (as the published adaptations to dMLLMs do). False: every step drops before `layer`.
+
+    Raises
+    ------
+    ValueError
+        If `share` or `keep` lies outside [0, 1], or `layer` is negative.
+
+    Notes
+    -----
+    The schedules of arXiv 2511.15098, tables 1 to 3: from the first step, or after 25, 50, 75 % of
+    the steps. The published scripts differ by one step between methods; here none does.
+    """
+
+    share: float
+    keep: float
+    layer: int = 0
+    hold: bool = True
+    _dropped: bool = field(default=False, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, value in (("share", self.share), ("keep", self.keep)):
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"{name}={value}: must lie in [0, 1]")
+        if self.layer < 0:
+            raise ValueError(f"layer={self.layer}: layers count from 0")
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Fixed schedules read no signals."""
+        return frozenset()
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        """Drop if the share is done."""
+        # In floats 0.07 * 100 is a little more than 7.
+        if state.step < self.share * state.n_steps - 1e-9:
+            return Plan()
+        layer = 0 if self._dropped and self.hold else self.layer
+        self._dropped = True
+        return Plan(drops=(Drop(layer, self.keep),))
+
+    def reset(self) -> None:
+        """Forget that anything was dropped."""
+        self._dropped = False

@@ -1,0 +1,101 @@
+"""Signals, from rotated queries and keys of response rows only; no L x L map is ever made.
+
+They are measured beside the model's own attention, whatever kernel that uses, and change nothing.
+"""
+
+import torch
+from torch import Tensor
+
+CHUNK = 128
+"""Query rows scored at a time where all rows are asked for."""
+
+
+def row_attention(q: Tensor, k: Tensor, key_mask: Tensor | None = None) -> Tensor:
+    """Softmaxed attention of some query rows over all keys, in float32.
+
+    Parameters
+    ----------
+    q : Tensor (B, H, Q, d)
+        Rotated queries of the rows asked about.
+    k : Tensor (B, H_kv, L, d)
+        Rotated keys; H is a multiple of H_kv.
+    key_mask : Tensor (B, L) bool or None
+        True where a key may be attended to.
+
+    Returns
+    -------
+    Tensor (B, H, Q, L), rows summing to 1.
+    """
+    groups = q.shape[1] // k.shape[1]
+    if groups > 1:
+        k = k.repeat_interleave(groups, dim=1)
+    scores = (q.float() @ k.float().transpose(-1, -2)) * q.shape[-1] ** -0.5
+    if key_mask is not None:
+        scores = scores.masked_fill(~key_mask[:, None, None, :], float("-inf"))
+    weights: Tensor = scores.softmax(-1)
+    return weights
+
+
+def attention_masses(
+    q: Tensor, k: Tensor, segments: Tensor, key_mask: Tensor | None = None
+) -> Tensor:
+    """Share of the rows' attention that goes to each segment: mean over heads and query rows.
+
+    Parameters
+    ----------
+    q, k, key_mask
+        As in `row_attention`.
+    segments : Tensor (B, L, S)
+        One-hot segment of each key, zeros for padding.
+
+    Returns
+    -------
+    Tensor (B, S) float32; sums to 1 over S. Source: the attention ratios of arXiv 2511.15098,
+    figure 2.
+    """
+    per_key = row_attention(q, k, key_mask).mean(dim=(1, 2))
+    return (per_key[:, None] @ segments)[:, 0]
+
+
+def attention_received(
+    q: Tensor, k: Tensor, key_mask: Tensor | None = None, row_mask: Tensor | None = None
+) -> Tensor:
+    """Attention each key receives: mean over heads and query rows.
+
+    Parameters
+    ----------
+    q, k, key_mask
+        As in `row_attention`. Rows are scored `CHUNK` at a time.
+    row_mask : Tensor (B, Q) bool or None
+        Query rows that count; None for all.
+
+    Returns
+    -------
+    Tensor (B, L) float32.
+    """
+    total = torch.zeros(k.shape[0], k.shape[2], device=k.device)
+    for start in range(0, q.shape[2], CHUNK):
+        per_row = row_attention(q[:, :, start : start + CHUNK], k, key_mask).mean(1)
+        if row_mask is not None:
+            per_row = per_row * row_mask[:, start : start + CHUNK, None]
+        total += per_row.sum(1)
+    count = q.shape[2] if row_mask is None else row_mask.sum(1, keepdim=True)
+    return total / count
+
+
+def confidence_and_entropy(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax probability of the chosen ids and entropy of the prediction, in float64.
+
+    Parameters
+    ----------
+    logits : Tensor (..., V)
+    chosen : Tensor (...) int64
+
+    Returns
+    -------
+    confidence : Tensor (...), in [0, 1]
+    entropy : Tensor (...), in nats
+    """
+    p = logits.double().softmax(-1)
+    entropy = torch.special.entr(p).sum(-1)
+    return p.gather(-1, chosen[..., None])[..., 0], entropy

@@ -1,0 +1,175 @@
+"""The record of one generate call: what was known, planned and achieved in every step."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from saccade.controller.types import Plan, Signals, StepState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepRecord:
+    """One denoising step of one sequence.
+
+    Attributes
+    ----------
+    state : StepState
+    plan : Plan
+    signals : Signals
+        Measured in this step (the policy reads them before the next).
+    committed : tuple of int
+        Response positions that received their token.
+    tokens : tuple of int
+        Response ids after the step (masked ones carry the mask id).
+    visual_per_layer, rows_per_layer : tuple of int
+        ACHIEVED visual tokens and rows of every layer.
+    kept : tuple of int
+        Indices of the visual tokens that reached the last layer.
+    macs : int
+        Exact multiply-accumulates of the forward (layers and output head).
+    macs_paper : int
+        The same by the paper's formula.
+    seconds : float
+        Wall time of the forward this sequence took part in (shared by its batch).
+    batch : int
+        Sequences in that forward.
+    """
+
+    state: StepState
+    plan: Plan
+    signals: Signals
+    committed: tuple[int, ...]
+    tokens: tuple[int, ...]
+    visual_per_layer: tuple[int, ...]
+    rows_per_layer: tuple[int, ...]
+    kept: tuple[int, ...]
+    macs: int
+    macs_paper: int
+    seconds: float
+    batch: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """All steps of one sequence.
+
+    Attributes
+    ----------
+    steps : tuple of StepRecord
+    n_visual : int
+        Visual tokens before any reduction.
+    prepare_macs : int
+        Exact multiply-accumulates of the vision tower and the projector.
+    host_transfers : int
+        Copies from the device to the host in the step loop: one a step, and one more where a pruner
+        chose tokens or positions are ranked at random. What a pruner copies itself is not counted.
+    """
+
+    steps: tuple[StepRecord, ...]
+    n_visual: int
+    prepare_macs: int = 0
+    host_transfers: int = 0
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[StepRecord]:
+        return iter(self.steps)
+
+    @property
+    def forwards(self) -> int:
+        """Denoising forwards run."""
+        return len(self.steps)
+
+    @property
+    def macs(self) -> int:
+        """Exact multiply-accumulates of all steps (layers and output head)."""
+        return sum(step.macs for step in self.steps)
+
+    @property
+    def macs_paper(self) -> int:
+        """Multiply-accumulates of all steps by the paper's formula."""
+        return sum(step.macs_paper for step in self.steps)
+
+    @property
+    def visual_tokens(self) -> int:
+        """Visual tokens computed, summed over layers and steps."""
+        return sum(sum(step.visual_per_layer) for step in self.steps)
+
+    @property
+    def visual_tokens_ratio(self) -> float:
+        """Visual tokens computed relative to computing all in every layer and step, in [0, 1]."""
+        full = sum(self.n_visual * len(step.visual_per_layer) for step in self.steps)
+        return self.visual_tokens / full if full else 1.0
+
+    def records(self) -> list[dict[str, Any]]:
+        """Plain values of every step, ready for JSON or a table."""
+        return [_plain(step) for step in self.steps]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row a step, as a pandas table."""
+        import pandas as pd
+
+        return pd.DataFrame(self.records())
+
+    def to_jsonl(self, path: str | Path) -> None:
+        """Write one JSON line a step."""
+        lines = (json.dumps(record) + "\n" for record in self.records())
+        Path(path).write_text("".join(lines), encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """What generate returns for one request.
+
+    Attributes
+    ----------
+    tokens : tuple of int
+        Answer ids, ended before the stop sequence (and followed by a suffix where one was given).
+    text : str or None
+        Decoded answer; None without a tokenizer.
+    trace : Trace
+    """
+
+    tokens: tuple[int, ...]
+    text: str | None
+    trace: Trace
+
+
+def _values(tensor: Tensor | None) -> list[float | None] | None:
+    if tensor is None:
+        return None
+    numbers = tensor.to(torch.float64).tolist()
+    return [None if math.isnan(x) else round(x, 6) for x in numbers]
+
+
+def _plain(step: StepRecord) -> dict[str, Any]:
+    plan, signals = step.plan, step.signals
+    return {
+        **asdict(step.state),
+        "drops": [[drop.layer, drop.keep] for drop in plan.drops],
+        "committed_now": list(step.committed),
+        "tokens": list(step.tokens),
+        "visual_per_layer": list(step.visual_per_layer),
+        "rows_per_layer": list(step.rows_per_layer),
+        "kept": list(step.kept),
+        "macs": step.macs,
+        "macs_paper": step.macs_paper,
+        "seconds": step.seconds,
+        "batch": step.batch,
+        "attention_visual": _values(signals.attention_visual),
+        "attention_prompt": _values(signals.attention_prompt),
+        "attention_response": _values(signals.attention_response),
+        "confidence": _values(signals.confidence),
+        "mean_confidence": signals.mean_confidence,
+        "min_confidence": signals.min_confidence,
+    }

@@ -1,0 +1,295 @@
+"""The values that cross every boundary: all frozen, all described by shapes and units."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from saccade.controller.errors import PlanError
+
+Origin = Literal["from-scratch", "ar-to-diffusion", "autoregressive"]
+PROMPT, VISUAL, RESPONSE = 0, 1, 2
+"""Kinds of a token: text before the answer, from an image, in the answer being denoised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Which tokens of one sequence are prompt, visual and response; several images are allowed.
+
+    Attributes
+    ----------
+    kinds : Tensor (L,) int8, on the CPU
+        PROMPT, VISUAL or RESPONSE per position.
+    images : Tensor (L,) int16, on the CPU
+        Number of the image a visual token comes from, -1 for text.
+    """
+
+    kinds: Tensor
+    images: Tensor
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def positions(self, kind: int) -> Tensor:
+        """Ascending positions (n,) int64 of one kind."""
+        return (self.kinds == kind).nonzero()[:, 0]
+
+    @property
+    def visual(self) -> Tensor:
+        """Positions of the visual tokens."""
+        return self.positions(VISUAL)
+
+    @property
+    def prompt(self) -> Tensor:
+        """Positions of the prompt tokens."""
+        return self.positions(PROMPT)
+
+    @property
+    def response(self) -> Tensor:
+        """Positions of the response tokens."""
+        return self.positions(RESPONSE)
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """What is known of one sequence before a step.
+
+    Attributes
+    ----------
+    step : int
+        Forwards done so far in this call, 0 in the first.
+    n_steps : int
+        Forwards the settings ask for in all.
+    block, n_blocks : int
+        Current block and number of blocks.
+    masked, committed : int
+        Response positions still masked and already committed.
+    cache_age : int
+        Forwards since the prompt was last recomputed; 0 where every forward recomputes it.
+    """
+
+    step: int
+    n_steps: int
+    block: int
+    n_blocks: int
+    masked: int
+    committed: int
+    cache_age: int = 0
+
+    @property
+    def share_done(self) -> float:
+        """Share of the steps already done, in [0, 1]."""
+        return self.step / self.n_steps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """What one sequence showed in the step before; host values, None where not measured.
+
+    Attributes
+    ----------
+    attention_visual, attention_prompt, attention_response : Tensor (n_layers,) or None
+        Attention mass of the response rows on each kind of token, mean over heads and response
+        rows, in [0, 1]; the three sum to 1 in a probed layer and are NaN in one not probed.
+    confidence : Tensor (R,) or None
+        Softmax probability of the chosen token per response position, in [0, 1] (NaN where the
+        position was not forwarded).
+    entropy : Tensor (R,) or None
+        Entropy in nats of the prediction per response position.
+    masked : Tensor (R,) bool or None
+        Positions that were still masked when the step began.
+    """
+
+    attention_visual: Tensor | None = None
+    attention_prompt: Tensor | None = None
+    attention_response: Tensor | None = None
+    confidence: Tensor | None = None
+    entropy: Tensor | None = None
+    masked: Tensor | None = None
+
+    def _over_masked(self, values: Tensor | None) -> Tensor | None:
+        if values is None or self.masked is None or not bool(self.masked.any()):
+            return None
+        return values[self.masked]
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """Mean confidence of the positions that were masked, or None."""
+        values = self._over_masked(self.confidence)
+        return None if values is None else float(values.mean())
+
+    @property
+    def min_confidence(self) -> float | None:
+        """Least confidence of the positions that were masked, or None."""
+        values = self._over_masked(self.confidence)
+        return None if values is None else float(values.min())
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Before `layer`, reduce the visual tokens to `keep` of their ORIGINAL count.
+
+    Attributes
+    ----------
+    layer : int
+        0 is before the stack.
+    keep : float
+        Share that stays, in [0, 1].
+    """
+
+    layer: int
+    keep: float
+
+    def __post_init__(self) -> None:
+        if self.layer < 0 or self.layer != int(self.layer):
+            raise PlanError(f"Drop(layer={self.layer}): layers are whole numbers from 0")
+        if not 0.0 <= self.keep <= 1.0:
+            raise PlanError(f"Drop(keep={self.keep}): keep is the share that stays, 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRule:
+    """How many masked positions a step commits, instead of the schedule.
+
+    Attributes
+    ----------
+    kind : "threshold" or "factor"
+        All at or above a confidence, or Fast-dLLM's factor rule.
+    value : float
+    """
+
+    kind: Literal["threshold", "factor"]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one step will do. ``Plan()`` does nothing.
+
+    Attributes
+    ----------
+    drops : tuple of Drop
+        Ascending by layer, keep not rising.
+    bypass : frozenset of int
+        Layers the visual tokens skip.
+    refresh : bool
+        Recompute cached prompt keys and values.
+    commit : CommitRule or None
+        None: the model's own schedule.
+    reselect : bool
+        Ask the pruner again instead of keeping the selection made before.
+    """
+
+    drops: tuple[Drop, ...] = ()
+    bypass: frozenset[int] = frozenset()
+    refresh: bool = False
+    commit: CommitRule | None = None
+    reselect: bool = False
+
+    def __post_init__(self) -> None:
+        for before, after in zip(self.drops, self.drops[1:], strict=False):
+            if after.layer <= before.layer or after.keep > before.keep:
+                raise PlanError(
+                    f"drops {before} then {after}: layers must ascend and keep must not rise"
+                )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """Which of N visual tokens stay.
+
+    Attributes
+    ----------
+    keep : Tensor (n,) int64
+        Distinct ascending indices into the visual tokens, 0 to N - 1.
+    """
+
+    keep: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VisualView:
+    """What a pruner may see of the N visual tokens of one sequence; copies, free to be changed.
+
+    Attributes
+    ----------
+    features : Tensor (N, D)
+        Projected embeddings as they enter the language model (newline tokens included).
+    centres : Tensor (N, 2) float32
+        Centre (x, y) of each token in its image, in [0, 1]; NaN for newline tokens.
+    images : Tensor (N,) int64
+        Number of the image each token comes from.
+    attention : mapping of str to Tensor (N,)
+        Softmaxed attention each visual token received in layer `layer` - 1, mean over heads and
+        over the query rows named by the key: "response", "all" or "last". Only what `needs` asks.
+    step, layer : int
+        When and before which layer the tokens are reduced.
+    seed : int
+        For pruners that draw at random: the same for the same request, whatever the batch.
+    """
+
+    features: Tensor
+    centres: Tensor
+    images: Tensor
+    attention: Mapping[str, Tensor] = field(default_factory=dict)
+    step: int = 0
+    layer: int = 0
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Sizes that decide what a forward costs.
+
+    Attributes
+    ----------
+    n_layers, hidden, intermediate, n_heads, n_kv_heads, vocab : int
+        Of the language model.
+    """
+
+    n_layers: int
+    hidden: int
+    intermediate: int
+    n_heads: int
+    n_kv_heads: int
+    vocab: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneSpec:
+    """Facts about a backbone, as data.
+
+    Attributes
+    ----------
+    name : str
+    origin : Origin
+        How it was trained.
+    geometry : Geometry
+    mask_id : int
+        Id of the mask token.
+    forbidden_ids : tuple of int
+        Ids never predicted at masked positions.
+    logit_shift : bool
+        Whether logits at a position predict the next one.
+    can : frozenset of str
+        Capabilities: signals it measures ("attention", "confidence", "entropy"), what its views
+        hold ("features", "centres", "attention:response", ...), plan actions ("drop", "bypass",
+        "refresh", "commit").
+    """
+
+    name: str
+    origin: Origin
+    geometry: Geometry
+    mask_id: int
+    forbidden_ids: tuple[int, ...]
+    logit_shift: bool
+    can: frozenset[str]
+
+
+def round_keep(keep: float, n: int) -> int:
+    """How many of `n` tokens a keep ratio leaves: ``round`` half to even, as DivPrune does."""
+    return int(round(keep * n))
