@@ -1,0 +1,113 @@
+"""What every scoring pruner shares: how scores become a selection."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from saccade.controller.errors import PlanError
+from saccade.controller.protocols import Site
+from saccade.controller.types import Selection, VisualView
+
+
+def check_count(n: int, total: int) -> None:
+    """Refuse a number of tokens that cannot be chosen.
+
+    Parameters
+    ----------
+    n : int
+        How many tokens shall stay.
+    total : int
+        How many there are.
+
+    Raises
+    ------
+    PlanError
+        If `n` lies outside 0 to `total`.
+    """
+    if not 0 <= n <= total:
+        raise PlanError(f"n={n}: of {total} visual tokens, 0 to {total} can stay")
+
+
+def top_indices(scores: Tensor, n: int) -> Tensor:
+    """Indices of the `n` highest scores.
+
+    Parameters
+    ----------
+    scores : Tensor (N,)
+        Compared in float32; higher is kept. Infinities are allowed.
+    n : int
+        0 to N.
+
+    Returns
+    -------
+    Tensor (n,) int64
+        Ascending and distinct. Of equal scores the one with the lower index is kept.
+
+    Raises
+    ------
+    PlanError
+        If `scores` is not of shape (N,) or holds NaN, or `n` lies outside 0 to N.
+    """
+    if scores.ndim != 1:
+        raise PlanError(f"scores of shape {tuple(scores.shape)}: one per token, (N,), is needed")
+    check_count(n, len(scores))
+    scores = scores.detach().float()
+    n_nan = int(scores.isnan().sum())
+    if n_nan:
+        raise PlanError(f"{n_nan} of {len(scores)} scores are NaN: they cannot be ranked")
+    # torch.topk leaves open which of several equal scores it takes.
+    order = torch.sort(scores, descending=True, stable=True).indices
+    return order[:n].sort().values
+
+
+class ScorePruner(ABC):
+    """A pruner that ranks: write `score`, and the best `n` tokens stay.
+
+    Attributes
+    ----------
+    needs : frozenset of str
+        Fields of the view that `score` reads; the features unless a subclass says otherwise.
+    site : Site
+        Where it can act; before the stack unless a subclass says otherwise.
+    """
+
+    needs: frozenset[str] = frozenset({"features"})
+    site: Site = "entry"
+
+    @abstractmethod
+    def score(self, view: VisualView) -> Tensor:
+        """Score the tokens.
+
+        Parameters
+        ----------
+        view : VisualView
+            Of N tokens.
+
+        Returns
+        -------
+        Tensor (N,)
+            Higher is kept.
+        """
+
+    def select(self, view: VisualView, n: int) -> Selection:
+        """Keep the `n` tokens with the highest scores; of equal ones, those that come first.
+
+        `score` is not asked where nothing is to be decided, for 0 or all of the tokens.
+
+        Raises
+        ------
+        PlanError
+            If `n` lies outside 0 to N, or the scores are not (N,) numbers.
+        """
+        total = len(view)
+        check_count(n, total)
+        if n in (0, total):
+            return Selection(torch.arange(n, device=view.features.device))
+        scores = self.score(view)
+        if scores.shape != (total,):
+            raise PlanError(f"{self!r} gave scores of shape {tuple(scores.shape)}, not ({total},)")
+        try:
+            return Selection(top_indices(scores, n))
+        except PlanError as error:
+            raise PlanError(f"{self!r}: {error}") from error

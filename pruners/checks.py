@@ -1,0 +1,183 @@
+"""What every pruner has to hold to, as a check that users run on their own."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn, get_args
+
+import torch
+from torch import Tensor
+
+from saccade.controller.errors import SaccadeError
+from saccade.controller.protocols import Pruner, Site
+from saccade.controller.types import Selection, VisualView
+
+KNOWN_NEEDS = frozenset(
+    {"features", "centres", "attention:response", "attention:all", "attention:last"}
+)
+"""What a pruner may ask of a view."""
+
+WIDTH = 8
+
+
+class ContractError(SaccadeError):
+    """A pruner breaks a rule; the message names the rule and the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question to a pruner."""
+
+    what: str
+    view: VisualView
+    n: int
+
+    def __str__(self) -> str:
+        return f"n={self.n} of {len(self.view)} tokens, {self.what}"
+
+
+def check_pruner(pruner: Pruner, *, sizes: Sequence[int] = (1, 2, 7, 64), seed: int = 0) -> None:
+    """Check that a pruner keeps its contract, on made-up views.
+
+    Its `needs` and `site` are known; for every view and count it returns exactly `n` distinct
+    ascending int64 indices in range, the same when asked again, from the declared needs alone, and
+    leaves the view as it was. The views are ordinary ones in float32 and bfloat16, views of tokens
+    that are all equal, and views of pairs; some tokens are newlines, which have no centre.
+
+    Parameters
+    ----------
+    pruner : Pruner
+        Built and ready; not the class.
+    sizes : sequence of int
+        Numbers of visual tokens N to try, each with 0, 1, some, all but one and all to keep.
+    seed : int
+        For the made-up views. The global random state is left alone.
+
+    Raises
+    ------
+    ContractError
+        At the first broken rule.
+    """
+    _check_attributes(pruner)
+    cases = list(_cases(pruner.needs, sizes, seed))
+    answers = [_ask(pruner, case) for case in cases]
+    # Backwards, so that what a pruner remembers of earlier questions shows.
+    for case, answer in reversed(list(zip(cases, answers, strict=True))):
+        if not torch.equal(_ask(pruner, case), answer):
+            _fail(pruner, "gave two different answers to the same question", case)
+        if not torch.equal(_ask(pruner, _without_undeclared(case, pruner.needs)), answer):
+            _fail(pruner, f"reads more than it declares in needs={set(pruner.needs)}", case)
+
+
+def _fail(pruner: object, why: str, case: Case | None = None) -> NoReturn:
+    raise ContractError(f"{pruner!r} {why}" + (f" ({case})" if case else ""))
+
+
+def _check_attributes(pruner: Pruner) -> None:
+    if isinstance(pruner, type):
+        _fail(pruner, "is a class: pass a pruner, for example by calling it")
+    missing = [name for name in ("needs", "site", "select") if not hasattr(pruner, name)]
+    if missing:
+        _fail(pruner, f"lacks {', '.join(missing)}: a pruner has needs, site and select")
+    if not isinstance(pruner.needs, frozenset):
+        _fail(pruner, f"has needs of type {type(pruner.needs).__name__}: it must be a frozenset")
+    unknown = sorted(map(repr, pruner.needs - KNOWN_NEEDS))
+    if unknown:
+        _fail(pruner, f"needs {', '.join(unknown)}; known needs: {', '.join(sorted(KNOWN_NEEDS))}")
+    if pruner.site not in get_args(Site):
+        _fail(pruner, f"has site {pruner.site!r}; known sites: {', '.join(get_args(Site))}")
+
+
+def _cases(needs: Iterable[str], sizes: Sequence[int], seed: int) -> Iterator[Case]:
+    generator = torch.Generator().manual_seed(seed)
+    for size in sizes:
+        view = _random_view(size, needs, generator)
+        views = {
+            "ordinary": view,
+            "features in bfloat16": replace(view, features=view.features.bfloat16()),
+            "all tokens equal": _take(view, torch.zeros(size, dtype=torch.int64)),
+            "tokens in equal pairs": _take(view, torch.arange(size) // 2),
+        }
+        for n in sorted({0, min(1, size), size // 3, max(0, size - 1), size}):
+            yield from (Case(what, view, n) for what, view in views.items())
+
+
+def _random_view(size: int, needs: Iterable[str], generator: torch.Generator) -> VisualView:
+    centres = torch.rand(size, 2, generator=generator)
+    centres[4::5] = torch.nan  # newline tokens
+    asked = [name.removeprefix("attention:") for name in sorted(needs) if "attention:" in name]
+    # Shares of a row whose other keys get as much again.
+    attention = {name: torch.randn(size, generator=generator).softmax(dim=0) / 2 for name in asked}
+    features = torch.randn(size, WIDTH, generator=generator)
+    images = torch.arange(size) * 2 // max(1, size)
+    return VisualView(features, centres, images, attention, layer=2, seed=7)
+
+
+def _take(view: VisualView, tokens: Tensor) -> VisualView:
+    attention = {name: values[tokens] for name, values in view.attention.items()}
+    return replace(
+        view,
+        features=view.features[tokens],
+        centres=view.centres[tokens],
+        images=view.images[tokens],
+        attention=attention,
+    )
+
+
+def _without_undeclared(case: Case, needs: Iterable[str]) -> Case:
+    """The same question with other values in what the pruner does not ask for."""
+    view = case.view
+    if "features" not in needs:
+        view = replace(view, features=view.features.flip(0) + 1)
+    if "centres" not in needs:
+        view = replace(view, centres=1 - view.centres.flip(0))
+    return replace(case, view=view)
+
+
+def _ask(pruner: Pruner, case: Case) -> Tensor:
+    given = _take(case.view, torch.arange(len(case.view)))  # a copy, to compare with
+    try:
+        selection = pruner.select(given, case.n)
+    except Exception as error:
+        why = f"raised {type(error).__name__}: {error}"
+        raise ContractError(f"{pruner!r} {why} ({case})") from error
+    changed = _changed(given, case.view)
+    if changed:
+        _fail(pruner, f"changed {', '.join(changed)} of the view", case)
+    wrong = _wrong(selection, case)
+    if wrong:
+        _fail(pruner, wrong, case)
+    return selection.keep.cpu().clone()
+
+
+def _changed(view: VisualView, before: VisualView) -> list[str]:
+    names = [name for name in ("features", "centres", "images") if _differs(view, before, name)]
+    attention = view.attention.keys() != before.attention.keys() or any(
+        not _same(values, before.attention[name]) for name, values in view.attention.items()
+    )
+    return [*names, "attention"] if attention else names
+
+
+def _differs(view: VisualView, before: VisualView, name: str) -> bool:
+    return not _same(getattr(view, name), getattr(before, name))
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool(((a == b) | (a.isnan() & b.isnan())).all())
+
+
+def _wrong(selection: object, case: Case) -> str | None:
+    """Which rule an answer breaks, or None."""
+    if not isinstance(selection, Selection) or not isinstance(selection.keep, Tensor):
+        return f"returned {type(selection).__name__}: a Selection with a tensor is needed"
+    keep, total = selection.keep, len(case.view)
+    if keep.dtype != torch.int64 or keep.ndim != 1:
+        return f"kept indices {keep.dtype} of shape {tuple(keep.shape)}: int64 (n,) is needed"
+    if len(keep) != case.n:
+        return f"kept {len(keep)} tokens: exactly n is needed"
+    if bool(((keep < 0) | (keep >= total)).any()):
+        return f"kept {keep.tolist()}: indices out of range, allowed are 0 to {total - 1}"
+    if len(keep.unique()) != len(keep):
+        return f"kept {keep.tolist()}: indices repeat"
+    if bool((keep.diff() < 0).any()):
+        return f"kept {keep.tolist()}: indices must ascend"
+    return None

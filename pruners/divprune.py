@@ -1,0 +1,139 @@
+"""DivPrune: keep the tokens that differ most from each other."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from saccade.controller.errors import PlanError
+from saccade.controller.protocols import Site
+from saccade.controller.types import Selection, VisualView
+from saccade.pruners.base import check_count
+
+ROWS_AT_ONCE = 256
+"""Rows of the distance matrix that exist at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class DivPrune:
+    """Keep tokens far from each other in cosine distance, farthest point first.
+
+    Neither the text nor any attention is read. `farthest_points` says how the tokens are picked.
+
+    Notes
+    -----
+    DivPrune, arXiv 2503.02175, section 3. Differs from the published code in that a token is never
+    picked twice, that one token or a zero vector is no error, and that distances are in float32.
+    """
+
+    source: ClassVar[str] = "DivPrune, arXiv 2503.02175"
+    needs: ClassVar[frozenset[str]] = frozenset({"features"})
+    site: ClassVar[Site] = "entry"
+
+    def select(self, view: VisualView, n: int) -> Selection:
+        """Keep `n` tokens.
+
+        Raises
+        ------
+        PlanError
+            If `n` lies outside 0 to N, or a feature is NaN or infinite.
+        """
+        check_count(n, len(view))
+        if n in (0, len(view)):
+            return Selection(torch.arange(n, device=view.features.device))
+        return Selection(farthest_points(view.features, n).sort().values)
+
+
+def farthest_points(features: Tensor, n: int, first: int | None = None) -> Tensor:
+    """Pick `n` points, each the one farthest from those picked before.
+
+    The distance of two points is 1 - cosine, in float32; the distance to a set is that to its
+    nearest member. Of equally far points the one with the lowest index is picked. Where every
+    remaining point equals a picked one, the picks go on among those: they are always distinct.
+
+    Takes O(N n D) time, plus O(N^2 D) where the first point is not given. The N x N distances never
+    exist at once: memory is that of the features and of `ROWS_AT_ONCE` rows of N distances.
+
+    Parameters
+    ----------
+    features : Tensor (N, D)
+        The lengths of the vectors do not matter. A zero vector has no direction: it counts as
+        orthogonal to all others (distance 1) and equal to any other zero vector (distance 0).
+    n : int
+        0 to N.
+    first : int or None
+        First pick. None: the point whose nearest neighbour is farthest, as in DivPrune. The
+        adaptation to dMLLMs in arXiv 2511.15098 draws it at random instead.
+
+    Returns
+    -------
+    Tensor (n,) int64
+        In the order of the picks.
+
+    Raises
+    ------
+    PlanError
+        If `n` or `first` is out of range, or a feature is NaN or infinite.
+    """
+    total = len(features)
+    check_count(n, total)
+    if first is not None and not 0 <= first < total:
+        raise PlanError(f"first={first}: the first pick is one of the {total} points, from 0")
+    if n == 0:
+        return torch.zeros(0, dtype=torch.int64, device=features.device)
+    units = unit_rows(features)
+    if first is None:
+        pick = nearest_distances(units).argmax(keepdim=True)
+    else:
+        pick = torch.tensor([first], device=features.device)
+    picks, gaps = [pick], torch.full((total,), torch.inf, device=features.device)
+    while len(picks) < n:  # picks stay tensors: no step waits for the device
+        torch.minimum(gaps, distances_to(units, units.index_select(0, pick)[0]), out=gaps)
+        gaps.index_fill_(0, pick, -torch.inf)
+        pick = gaps.argmax(keepdim=True)
+        picks.append(pick)
+    return torch.cat(picks)
+
+
+def unit_rows(features: Tensor) -> Tensor:
+    """Scale rows (N, D) to length 1, float32.
+
+    If there are zero vectors, a column is added in which they alone are 1 (see `farthest_points`).
+
+    Raises
+    ------
+    PlanError
+        If a feature is NaN or infinite.
+    """
+    features = features.detach().float()
+    n_bad = int((~features.isfinite()).any(dim=1).sum())
+    if n_bad:
+        raise PlanError(
+            f"features of {n_bad} of {len(features)} tokens are NaN or infinite: "
+            "DivPrune cannot measure distances between them"
+        )
+    # By the largest entry first, so that squares neither overflow nor vanish.
+    largest = features.abs().amax(dim=1, keepdim=True)
+    zero = largest == 0
+    scaled = features / largest.where(~zero, 1.0)
+    if bool(zero.any()):
+        scaled = torch.cat([scaled, zero.float()], dim=1)
+    lengths: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+    return scaled / lengths
+
+
+def distances_to(units: Tensor, unit: Tensor) -> Tensor:
+    """Cosine distances (N,), in [0, 2], of unit rows (N, D) to one unit vector (D,)."""
+    return torch.mv(units, unit).neg_().add_(1.0)
+
+
+def nearest_distances(units: Tensor) -> Tensor:
+    """Cosine distance (N,) of each unit row (N, D) to its nearest other; infinite if N is 1."""
+    closest = []
+    for start in range(0, len(units), ROWS_AT_ONCE):
+        rows = units[start : start + ROWS_AT_ONCE]
+        cosines = rows @ units.T
+        cosines.diagonal(start).fill_(-torch.inf)  # a row is not its own neighbour
+        closest.append(cosines.amax(dim=1))
+    return 1.0 - torch.cat(closest)
