@@ -1,0 +1,17 @@
+"""Models and their denoising loop; they execute plans and report signals."""
+
+from saccade.backbones.denoise import StepView
+from saccade.backbones.loading import embedded_models, load, save_pretrained
+from saccade.backbones.model import DiffusionModel
+from saccade.backbones.prepare import Prepared
+from saccade.backbones.settings import GenerateSettings
+
+__all__ = [
+    "DiffusionModel",
+    "GenerateSettings",
+    "Prepared",
+    "StepView",
+    "embedded_models",
+    "load",
+    "save_pretrained",
+]

@@ -1,0 +1,190 @@
+"""Checkpoints on disk: configuration, shards, tokenizer; read strictly, written as published."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from saccade.backbones.config import SO400M, TowerConfig, tower_config
+from saccade.backbones.network import Network
+from saccade.controller.errors import CheckpointError
+
+CONFIG, TOWER_CONFIG, TOKENIZER = "config.json", "vision_config.json", "tokenizer.json"
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+_PUBLISHED_TOWER = "model.vision_tower.vision_tower.vision_model."
+_OUR_TOWER = re.compile(r"^model\.vision_tower\.vision_tower\.(vision_model\.)?")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, or raise `CheckpointError` naming the file and what is wrong."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent} has no {path.name}: is it a checkpoint?") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} must hold a JSON object")
+    return content
+
+
+def read_tower_config(folder: Path, config: Mapping[str, Any]) -> TowerConfig:
+    """Geometry of the tower: ``vision_config.json``, ``vision_config`` in the config, or so400m."""
+    if (folder / TOWER_CONFIG).exists():
+        return tower_config(read_json(folder / TOWER_CONFIG))
+    if isinstance(config.get("vision_config"), dict):
+        return tower_config(config["vision_config"])
+    name = str(config.get("mm_vision_tower", ""))
+    if "so400m-patch14-384" in name:
+        return SO400M
+    raise CheckpointError(
+        f"{folder}: the vision tower {name!r} is unknown; known is siglip(2)-so400m-patch14-384, "
+        f"others need a {TOWER_CONFIG}"
+    )
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint, from its index where it has one.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or one that the index names is missing.
+    """
+    if (folder / INDEX).exists():
+        places = read_json(folder / INDEX).get("weight_map")
+        if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
+            raise CheckpointError(f"{folder / INDEX} has no weight_map from keys to file names")
+        names = sorted(set(places.values()))
+    else:
+        names = [SINGLE]
+    missing = [name for name in names if not (folder / name).exists()]
+    if missing or not names:
+        raise CheckpointError(f"{folder} lacks {', '.join(missing) or SINGLE}")
+    return [folder / name for name in names]
+
+
+def read_tensors(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
+    """Tensors of several safetensors files, one at a time."""
+    for file in files:
+        try:
+            with safe_open(file, "pt") as shard:
+                for name in shard.keys():
+                    yield name, shard.get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{file} is damaged or incomplete: {error}") from error
+
+
+def load_weights(
+    network: Network, files: Iterable[Path], dtype: torch.dtype, vocab: int | None
+) -> None:
+    """Fill a network from a checkpoint, strictly.
+
+    Parameters
+    ----------
+    network : Network
+        Made on the meta device is enough.
+    files : iterable of Path
+    dtype : torch.dtype
+    vocab : int or None
+        Cut the embedding and the head to this many rows, as LLaDA-V's loader does with the length
+        of its tokenizer; None keeps all.
+
+    Raises
+    ------
+    CheckpointError
+        Naming keys that are missing or unexpected, or tensors of wrong shape.
+    """
+    wanted = {_published(name): name for name in network.state_dict()}
+    shapes = {name: value.shape for name, value in network.state_dict().items()}
+    found: dict[str, Tensor] = {}
+    unexpected, misshapen = [], []
+    for name, value in read_tensors(files):
+        if name not in wanted:
+            unexpected.append(name)
+            continue
+        if vocab is not None and name in ("model.embed_tokens.weight", "lm_head.weight"):
+            value = value[:vocab].clone()
+        own = wanted.pop(name)
+        if value.shape != shapes[own]:
+            misshapen.append(f"{name} {tuple(value.shape)}, expected {tuple(shapes[own])}")
+        found[own] = value.to(dtype)
+    problems = [
+        f"{what} {len(names)}: {', '.join(sorted(names)[:5])}{' ...' * (len(names) > 5)}"
+        for what, names in (
+            ("missing keys", list(wanted)),
+            ("unexpected keys", unexpected),
+            ("wrong shapes", misshapen),
+        )
+        if names
+    ]
+    if problems:
+        raise CheckpointError(f"the weights do not fit the configuration; {'; '.join(problems)}")
+    network.load_state_dict(found, assign=True)
+
+
+def _published(name: str) -> str:
+    return _OUR_TOWER.sub(_PUBLISHED_TOWER, name)
+
+
+def read_tokenizer(folder: Path) -> Tokenizer | None:
+    """The checkpoint's fast tokenizer, or None if it has none."""
+    path = folder / TOKENIZER
+    if not path.exists():
+        return None
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise CheckpointError(f"{path} is not a tokenizer: {error}") from error
+
+
+def write_checkpoint(
+    folder: Path,
+    network: Network,
+    config: Mapping[str, Any],
+    vision_config: Mapping[str, Any],
+    tokenizer: Tokenizer | None,
+    max_shard_bytes: int,
+) -> None:
+    """Write config, shards (with an index if several) and tokenizer under the published names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in ((CONFIG, config), (TOWER_CONFIG, vision_config)):
+        text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+        (folder / name).write_text(text, encoding="utf-8")
+    if tokenizer is not None:
+        tokenizer.save(str(folder / TOKENIZER))
+    tensors = {
+        _published(k): v.detach().cpu().contiguous() for k, v in network.state_dict().items()
+    }
+    shards = _shards(tensors, max_shard_bytes)
+    if len(shards) == 1:
+        save_file(shards[0], folder / SINGLE, metadata={"format": "pt"})
+        return
+    weight_map: dict[str, str] = {}
+    for number, shard in enumerate(shards, start=1):
+        name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        save_file(shard, folder / name, metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(shard, name)
+    total = sum(t.numel() * t.element_size() for t in tensors.values())
+    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _shards(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
+    shards: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        n = tensor.numel() * tensor.element_size()
+        if shards[-1] and size + n > limit:
+            shards.append({})
+            size = 0
+        shards[-1][name] = tensor
+        size += n
+    return shards

@@ -1,0 +1,172 @@
+"""``load``: a checkpoint's folder, hub id or embedded name to a model. None of its code is run."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from saccade.backbones import llada_v
+from saccade.backbones.checkpoint import (
+    load_weights,
+    read_json,
+    read_tokenizer,
+    read_tower_config,
+    shard_files,
+    write_checkpoint,
+)
+from saccade.backbones.config import LanguageConfig, TowerConfig, language_config
+from saccade.backbones.hub import fetch
+from saccade.backbones.model import DiffusionModel
+from saccade.backbones.network import Network
+from saccade.backbones.tiling import ImagePreprocessor, parse_pinpoints
+from saccade.controller.errors import CheckpointError, UnknownNameError
+
+EMBEDDED = Path(__file__).parent / "embedded"
+
+
+def embedded_models() -> list[str]:
+    """Names of the checkpoints that come with the package, as `load` takes them."""
+    return sorted(f"embedded/{path.parent.name}" for path in EMBEDDED.glob("*/config.json"))
+
+
+def resolve(path_or_repo_id: str | Path, revision: str | None = None) -> Path:
+    """Find a checkpoint's folder: embedded, local, or fetched from the hub.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown embedded name, listing the known.
+    CheckpointError
+        If there is no such folder and the hub cannot give it.
+    """
+    name = str(path_or_repo_id)
+    if name.startswith("embedded/"):
+        if name not in embedded_models():
+            known = ", ".join(embedded_models()) or "none"
+            raise UnknownNameError(f"unknown embedded model {name!r}; known: {known}")
+        return EMBEDDED / name.removeprefix("embedded/")
+    folder = Path(path_or_repo_id)
+    if folder.is_dir():
+        return folder
+    looks_local = folder.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1
+    if looks_local:
+        raise CheckpointError(
+            f"no checkpoint folder at {name}; give a folder, a hub id (owner/name), or one of "
+            f"{', '.join(embedded_models())}"
+        )
+    return fetch(name, revision)
+
+
+def load(
+    path_or_repo_id: str | Path,
+    dtype: torch.dtype | str | None = None,
+    device: torch.device | str | None = None,
+    revision: str | None = None,
+) -> DiffusionModel:
+    """Load a model from the layout of the real checkpoints.
+
+    Parameters
+    ----------
+    path_or_repo_id : str or Path
+        A folder, a hub id such as ``GSAI-ML/LLaDA-V``, or an embedded name such as
+        ``embedded/llada-v``.
+    dtype : torch.dtype or str, optional
+        By default float32 on a CPU and the checkpoint's own elsewhere. (The published loader always
+        takes float16.)
+    device : torch.device or str, optional
+        "cuda" where there is one, else "cpu".
+    revision : str, optional
+        Branch, tag or commit on the hub.
+
+    Raises
+    ------
+    CheckpointError
+        Saying what is missing, unexpected, damaged or unsupported.
+    UnknownNameError
+        For an unknown embedded name.
+
+    Notes
+    -----
+    The vocabulary is cut to the length of the tokenizer, as the published loader does; without a
+    tokenizer it stays.
+    """
+    folder = resolve(path_or_repo_id, revision)
+    config = read_json(folder / "config.json")
+    if config.get("model_type") != llada_v.MODEL_TYPE:
+        raise CheckpointError(
+            f"{folder}: model_type {config.get('model_type')!r} is not supported; supported: "
+            f"{llada_v.MODEL_TYPE!r}"
+        )
+    tokenizer = read_tokenizer(folder)
+    if tokenizer is not None and config.get("vocab_size"):
+        known = tokenizer.get_vocab_size(with_added_tokens=True)
+        config["vocab_size"] = min(config["vocab_size"], known)
+    language, tower = language_config(config), read_tower_config(folder, config)
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    network = _empty_network(language, tower)
+    kind = _dtype(dtype, config, where)
+    load_weights(
+        network, shard_files(folder), kind, None if tokenizer is None else language.vocab_size
+    )
+    name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
+    spec = llada_v.make_spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
+    preprocessor = _preprocessor(config, tower)
+    return DiffusionModel(network.to(where), spec, preprocessor, tokenizer, config)
+
+
+def save_pretrained(
+    model: DiffusionModel, folder: str | Path, max_shard_bytes: int = 5 * 2**30
+) -> None:
+    """Write a model in the layout `load` reads, split into shards of at most `max_shard_bytes`."""
+    tower = model.network.tower
+    vision = {
+        "model_type": "siglip_vision_model",
+        "hidden_size": tower.hidden_size,
+        "intermediate_size": tower.intermediate_size,
+        "num_hidden_layers": tower.n_layers + 1,
+        "num_attention_heads": tower.n_heads,
+        "image_size": tower.image_size,
+        "patch_size": tower.patch_size,
+        "num_channels": 3,
+        "hidden_act": "gelu_pytorch_tanh",
+        "layer_norm_eps": tower.layer_norm_eps,
+    }
+    dtype = str(model.network.model.image_newline.dtype).removeprefix("torch.")
+    config = {**model.config, "torch_dtype": dtype}
+    write_checkpoint(Path(folder), model.network, config, vision, model.tokenizer, max_shard_bytes)
+
+
+def _empty_network(language: LanguageConfig, tower: TowerConfig) -> Network:
+    """A network without weights; only the tower's index buffer is real."""
+    with torch.device("meta"):
+        network = Network(language, tower)
+    embeddings: Any = network.model.vision_tower.transformer.embeddings
+    embeddings.position_ids = torch.arange(tower.side**2)[None]
+    return network
+
+
+def _dtype(
+    dtype: torch.dtype | str | None, config: dict[str, Any], device: torch.device
+) -> torch.dtype:
+    if dtype is None:
+        on_cpu = device.type == "cpu"
+        dtype = "float32" if on_cpu else str(config.get("torch_dtype") or config.get("dtype"))
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ValueError(f"dtype={dtype!r}; give float32, bfloat16 or float16")
+    return found
+
+
+def _preprocessor(config: dict[str, Any], tower: TowerConfig) -> ImagePreprocessor:
+    aspect = str(config.get("image_aspect_ratio") or "square")
+    pinpoints = config.get("image_grid_pinpoints")
+    anyres = aspect.startswith("anyres")
+    if anyres and not pinpoints:
+        raise CheckpointError(
+            f"config.json: image_aspect_ratio {aspect!r} needs image_grid_pinpoints"
+        )
+    try:
+        pairs = parse_pinpoints(pinpoints, tower.image_size) if anyres and pinpoints else ()
+        return ImagePreprocessor(tower.image_size, pairs, aspect)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"config.json: {error}") from error

@@ -1,0 +1,305 @@
+"""Projected view features to the sequence of visual tokens the language model reads.
+
+Source: LLaDA-V, ML-GSAI, commit c810b4b, ``llava/model/llava_arch.py`` ("spatial_unpad" with
+"anyres_max_N" for images, newline position "grid" for videos). Features are row-major per view.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Pair = tuple[int, int]
+
+
+def unpad_bounds(map_hw: Pair, size_wh: Pair) -> tuple[int, int, int, int]:
+    """Find the part of a feature map that an image of this aspect covers.
+
+    Parameters
+    ----------
+    map_hw : (rows, columns)
+        Of the whole map, padding included.
+    size_wh : (width, height)
+        Of the original image in pixels.
+
+    Returns
+    -------
+    (top, bottom, left, right), half-open. One row or column of padding may remain, as published.
+
+    Raises
+    ------
+    ValueError
+        If a side is below 1, or the image is so thin that no row or column is left.
+    """
+    (h, w), (width, height) = _at_least_1(map_hw, "map_hw"), _at_least_1(size_wh, "size_wh")
+    top, left = 0, 0
+    if width / height > w / h:
+        top = (h - int(height * (w / width))) // 2
+    else:
+        left = (w - int(width * (h / height))) // 2
+    if 2 * top >= h or 2 * left >= w:
+        raise ValueError(
+            f"an image of {width}x{height} pixels covers no whole row or column of its feature map "
+            f"of {h} rows and {w} columns; crop it or pad it to a less extreme aspect ratio"
+        )
+    return top, h - top, left, w - left
+
+
+def downscale_shape(map_hw: Pair, side: int, max_tiles: int | None) -> Pair:
+    """Give the (rows, columns) a map is reduced to so as not to exceed `max_tiles` tiles much.
+
+    Parameters
+    ----------
+    map_hw : (rows, columns)
+        After unpadding.
+    side : int
+        Patches along one side of a tile.
+    max_tiles : int or None
+        N of "anyres_max_N"; None never reduces. Maps up to 1.1 times too long pass unchanged.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1, or a side would shrink to 0.
+    """
+    h, w = _at_least_1(map_hw, "map_hw")
+    if max_tiles is None:
+        return h, w
+    if max_tiles < 1 or side < 1:
+        raise ValueError(f"max_tiles={max_tiles}, side={side}; both must be 1 or more")
+    times = math.sqrt(h * w / (max_tiles * side**2))
+    if times <= 1.1:
+        return h, w
+    return _at_least_1((int(h // times), int(w // times)), "reduced map")
+
+
+def pack_anyres(
+    features: Tensor, size_wh: Pair, grid_wh: Pair, newline: Tensor, max_tiles: int | None
+) -> Tensor:
+    """Pack an any-resolution image: the base view, then the tiles as one map, row by row.
+
+    The tiles are joined, stripped of padding (`unpad_bounds`), reduced bilinearly if there are too
+    many (`downscale_shape`), and `newline` ends every row. The base view has no newline.
+
+    Parameters
+    ----------
+    features : Tensor (1+T, P, D)
+        Projected features, base view first; P a square number.
+    size_wh : (width, height)
+        Of the original image in pixels.
+    grid_wh : (columns, rows)
+        Of the tiles, T in all.
+    newline : Tensor (D,)
+        Cast to the dtype and the device of `features`.
+    max_tiles : int or None
+        N of "anyres_max_N"; None: no limit.
+
+    Returns
+    -------
+    Tensor (N, D) in the dtype of `features`, N as `count_anyres` says. Differentiable.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or the image is too thin to leave a row or a column.
+    """
+    side = _side(features)
+    columns, rows = _at_least_1(grid_wh, "grid_wh")
+    if len(features) != 1 + rows * columns:
+        raise ValueError(
+            f"{len(features)} views for a grid of {columns}x{rows}; need 1 base + {rows * columns}"
+        )
+    tiles = features[1:].reshape(rows, columns, side, side, features.shape[2])
+    whole = tiles.permute(4, 0, 2, 1, 3).flatten(3, 4).flatten(1, 2)
+    top, bottom, left, right = unpad_bounds((rows * side, columns * side), size_wh)
+    seen = whole[:, top:bottom, left:right]
+    shape = downscale_shape((bottom - top, right - left), side, max_tiles)
+    if shape != (bottom - top, right - left):
+        seen = _bilinear(seen[None], shape)[0]
+    return torch.cat([features[0], _end_rows(seen.movedim(0, 2), newline).flatten(0, 1)])
+
+
+def pack_plain(features: Tensor) -> Tensor:
+    """Pack one-view images ("pad", "square"): (V, P, D) to (V*P, D), no newline.
+
+    Raises
+    ------
+    ValueError
+        If `features` does not have 3 dimensions.
+    """
+    _side(features)
+    return features.flatten(0, 1)
+
+
+def pool_2d(features: Tensor, stride: int = 2) -> Tensor:
+    """Shrink every view (T, P, D) bilinearly to ceil(side / stride) patches a side.
+
+    No antialiasing, corners not aligned; at stride 2 each token is a mean of about 2x2 patches.
+
+    Raises
+    ------
+    ValueError
+        If P is not a square number or `stride` is below 1.
+    """
+    side = _side(features)
+    pooled = _pooled_side(side, stride)
+    maps = features.reshape(len(features), side, side, features.shape[2]).permute(0, 3, 1, 2)
+    return _bilinear(maps, (pooled, pooled)).permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def pack_video(features: Tensor, newline: Tensor, stride: int = 2) -> Tensor:
+    """Pack a video: pool each frame (`pool_2d`), end every row with `newline`, join the frames.
+
+    Parameters
+    ----------
+    features : Tensor (T, P, D)
+        Projected features of the frames, NOT yet pooled.
+    newline : Tensor (D,)
+        Cast to the dtype and the device of `features`.
+    stride : int
+        Of the pooling. LLaDA-V always uses 2, whatever its config says; 1 does not pool.
+
+    Returns
+    -------
+    Tensor (N, D) in the dtype of `features`, N as `count_video` says. Differentiable.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+    """
+    pooled = pool_2d(features, stride)
+    side = math.isqrt(pooled.shape[1])
+    rows = pooled.reshape(len(pooled), side, side, pooled.shape[2])
+    return _end_rows(rows, newline).flatten(0, 2)
+
+
+def count_anyres(size_wh: Pair, grid_wh: Pair, side: int, max_tiles: int | None) -> int:
+    """Count the tokens `pack_anyres` gives, newlines included, without computing them.
+
+    Raises
+    ------
+    ValueError
+        As `pack_anyres` does.
+    """
+    columns, rows = _at_least_1(grid_wh, "grid_wh")
+    top, bottom, left, right = unpad_bounds((rows * side, columns * side), size_wh)
+    h, w = downscale_shape((bottom - top, right - left), side, max_tiles)
+    return side**2 + h * (w + 1)
+
+
+def count_video(n_frames: int, side: int, stride: int = 2) -> int:
+    """Count the tokens `pack_video` gives, newlines included, without computing them."""
+    pooled = _pooled_side(side, stride)
+    return n_frames * pooled * (pooled + 1)
+
+
+def token_grid_anyres(
+    size_wh: Pair, grid_wh: Pair, side: int, max_tiles: int | None, coverage: float = 1.0
+) -> Tensor:
+    """Tell where in the original image each token of `pack_anyres` lies.
+
+    The patches' centres are packed as if they were features, so order and interpolation agree.
+
+    Parameters
+    ----------
+    size_wh, grid_wh, side, max_tiles
+        As in `count_anyres`.
+    coverage : float
+        Share of a view's side that its patches cover: 27 * 14 / 384 for patches of 14 in 384.
+
+    Returns
+    -------
+    Tensor (N, 2) float32: approximate centres, x to the right and y down, in [0, 1] of the image's
+    width and height; NaN for newlines. A leftover row of padding is moved to the edge.
+
+    Raises
+    ------
+    ValueError
+        As `pack_anyres` does.
+    """
+    columns, rows = _at_least_1(grid_wh, "grid_wh")
+    width, height = _at_least_1(size_wh, "size_wh")
+    base = _patch_centres(side, coverage)
+    corners = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).flip(1)
+    canvas = base + corners[:, None, :]
+    scale = min(columns / width, rows / height)
+    fitted = torch.tensor([width * scale, height * scale])
+    tiles = (canvas - (torch.tensor([columns, rows]) - fitted) / 2) / fitted
+    centres = torch.cat([base[None], tiles])
+    nowhere = torch.full((2,), torch.nan)
+    return pack_anyres(centres, size_wh, grid_wh, nowhere, max_tiles).clamp(0, 1)
+
+
+def token_grid_plain(side: int, size_wh: Pair | None = None, coverage: float = 1.0) -> Tensor:
+    """Tell where in the original image each token of one view lies (`pack_plain`).
+
+    Parameters
+    ----------
+    side : int
+        Patches along one side.
+    size_wh : (width, height) or None
+        Of an image that was padded to a square; None when it was squashed.
+    coverage : float
+        As in `token_grid_anyres`.
+
+    Returns
+    -------
+    Tensor (side*side, 2) float32, xy in [0, 1]; NaN for tokens that lie in the padding.
+    """
+    centres = _patch_centres(side, coverage)
+    if size_wh is None:
+        return centres
+    shown = torch.tensor(_at_least_1(size_wh, "size_wh")) / max(size_wh)
+    centres = (centres - (1 - shown) / 2) / shown
+    inside = ((centres >= 0) & (centres <= 1)).all(1, keepdim=True)
+    return centres.where(inside, torch.nan)
+
+
+def token_grid_video(n_frames: int, side: int, stride: int = 2, coverage: float = 1.0) -> Tensor:
+    """Tell where in its frame each token of `pack_video` lies: (N, 2) xy, NaN for newlines."""
+    centres = _patch_centres(side, coverage).expand(n_frames, -1, -1)
+    return pack_video(centres, torch.full((2,), torch.nan), stride)
+
+
+def _patch_centres(side: int, coverage: float) -> Tensor:
+    """Centres (side*side, 2) of a view's patches, xy in [0, 1], row-major."""
+    if side < 1 or not 0 < coverage <= 1:
+        raise ValueError(f"side={side}, coverage={coverage}; need side >= 1, 0 < coverage <= 1")
+    line = (torch.arange(side) + 0.5) * (coverage / side)
+    return torch.cartesian_prod(line, line).flip(1)
+
+
+def _bilinear(maps: Tensor, shape: Pair) -> Tensor:
+    return functional.interpolate(maps.contiguous(), shape, mode="bilinear", align_corners=False)
+
+
+def _end_rows(rows: Tensor, newline: Tensor) -> Tensor:
+    """Append the newline to every row: (..., w, D) to (..., w+1, D)."""
+    if newline.shape != rows.shape[-1:]:
+        raise ValueError(
+            f"newline of shape {tuple(newline.shape)}; features need ({rows.shape[-1]},)"
+        )
+    return torch.cat([rows, newline.to(rows).expand(*rows.shape[:-2], 1, -1)], dim=-2)
+
+
+def _side(features: Tensor) -> int:
+    """Patches along one side of each view of (V, P, D) features."""
+    if features.ndim != 3 or math.isqrt(features.shape[1]) ** 2 != features.shape[1]:
+        raise ValueError(
+            f"features of shape {tuple(features.shape)}; need (views, P, D), P a square number"
+        )
+    return math.isqrt(features.shape[1])
+
+
+def _pooled_side(side: int, stride: int) -> int:
+    if side < 1 or stride < 1:
+        raise ValueError(f"side={side}, stride={stride}; both must be 1 or more")
+    return math.ceil(side / stride)
+
+
+def _at_least_1(pair: Pair, name: str) -> Pair:
+    if len(pair) != 2 or min(pair) < 1:
+        raise ValueError(f"{name} is {tuple(pair)}; need two numbers, each 1 or more")
+    return pair

@@ -1,0 +1,163 @@
+"""Inputs of one request: the prompt with its pictures as embeddings, and what each token is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from saccade.backbones.network import Network
+from saccade.backbones.packing import (
+    pack_anyres,
+    pack_plain,
+    pack_video,
+    token_grid_anyres,
+    token_grid_plain,
+    token_grid_video,
+)
+from saccade.backbones.tiling import ImagePreprocessor, ProcessedImage
+from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Segments
+
+IMAGE_ID = -200
+"""Placeholder of a picture (or a whole video) among token ids."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """The packed visual tokens of one image or video.
+
+    Attributes
+    ----------
+    features : Tensor (N, D)
+    centres : Tensor (N, 2) float32, on the CPU
+        See `VisualView.centres`.
+    views : int
+        Views that went through the tower.
+    """
+
+    features: Tensor
+    centres: Tensor
+    views: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A request ready to be denoised.
+
+    Attributes
+    ----------
+    embeds : Tensor (P, D)
+        The spliced prompt.
+    segments : Segments
+        Of the P prompt positions.
+    centres : Tensor (N, 2) float32
+        Of the visual tokens.
+    views : int
+        Views that went through the tower.
+    """
+
+    embeds: Tensor
+    segments: Segments
+    centres: Tensor
+    views: int
+
+    def __len__(self) -> int:
+        return len(self.embeds)
+
+    @property
+    def images(self) -> Tensor:
+        """Number of the image of each prompt position, -1 for text."""
+        return self.segments.images
+
+    @property
+    def visual_positions(self) -> NDArray[np.int64]:
+        """Ascending positions of the visual tokens."""
+        return self.segments.visual.numpy()
+
+    def kinds_with_response(self, n: int) -> NDArray[np.int8]:
+        """Kind of every position when `n` response tokens follow the prompt."""
+        kinds = self.segments.kinds.numpy()
+        return np.concatenate([kinds, np.full(n, RESPONSE, dtype=np.int8)])
+
+
+def encode_image(
+    network: Network, preprocessor: ImagePreprocessor, image: ProcessedImage
+) -> Picture:
+    """Run one image's views through tower and projector and pack them."""
+    side, newline = network.tower.side, network.model.image_newline
+    features = network.encode_views(image.pixels.to(newline.device, newline.dtype))
+    coverage = side * network.tower.patch_size / network.tower.image_size
+    if image.grid_wh is None:
+        padded = image.size_wh if preprocessor.aspect != "square" else None
+        centres = token_grid_plain(side, padded, coverage)
+        return Picture(pack_plain(features), centres, len(features))
+    limit = preprocessor.max_tiles
+    packed = pack_anyres(features, image.size_wh, image.grid_wh, newline, limit)
+    centres = token_grid_anyres(image.size_wh, image.grid_wh, side, limit, coverage)
+    return Picture(packed, centres, len(features))
+
+
+def encode_video(network: Network, frames: Tensor) -> Picture:
+    """Run frames (T, 3, S, S) through tower and projector, pool them and pack them."""
+    side, newline = network.tower.side, network.model.image_newline
+    features = network.encode_views(frames.to(newline.device, newline.dtype))
+    coverage = side * network.tower.patch_size / network.tower.image_size
+    centres = token_grid_video(len(frames), side, coverage=coverage)
+    return Picture(pack_video(features, newline), centres, len(features))
+
+
+def splice(network: Network, ids: Sequence[int], pictures: Sequence[Picture]) -> Prepared:
+    """Put pictures at their placeholders among embedded ids, and cut what is too long.
+
+    Raises
+    ------
+    ValueError
+        If the number of placeholders is not that of the pictures, or an id is out of range.
+    """
+    places = [i for i, token in enumerate(ids) if token == IMAGE_ID]
+    if len(places) != len(pictures):
+        raise ValueError(
+            f"the prompt has {len(places)} image placeholders but {len(pictures)} images were given"
+        )
+    vocab = network.model.embed_tokens.num_embeddings
+    wrong = [token for token in ids if token != IMAGE_ID and not 0 <= token < vocab]
+    if wrong:
+        raise ValueError(f"token id {wrong[0]} is outside the vocabulary of {vocab}")
+    device = network.model.image_newline.device
+    text = network.model.embed_tokens(
+        torch.tensor([0 if token == IMAGE_ID else token for token in ids], device=device)
+    )
+    parts, kinds, images, start = [], [], [], 0
+    for number, (place, picture) in enumerate(zip(places, pictures, strict=True)):
+        n = len(picture.features)
+        parts += [text[start:place], picture.features.to(text.dtype)]
+        kinds += [PROMPT] * (place - start) + [VISUAL] * n
+        images += [-1] * (place - start) + [number] * n
+        start = place + 1
+    parts.append(text[start:])
+    kinds += [PROMPT] * (len(ids) - start)
+    images += [-1] * (len(ids) - start)
+    limit = network.language.max_length
+    segments = Segments(
+        torch.tensor(kinds[:limit], dtype=torch.int8),
+        torch.tensor(images[:limit], dtype=torch.int16),
+    )
+    centres = torch.cat([torch.zeros(0, 2), *(picture.centres for picture in pictures)])
+    return Prepared(
+        torch.cat(parts)[:limit],
+        segments,
+        centres[: len(segments.visual)],
+        sum(picture.views for picture in pictures),
+    )
+
+
+def check_image(image: object) -> Image.Image:
+    """Return a PIL image, or raise `TypeError` saying what to give."""
+    if not isinstance(image, Image.Image):
+        raise TypeError(
+            f"images must be PIL images, not {type(image).__name__}; use PIL.Image.open"
+        )
+    return image

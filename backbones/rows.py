@@ -1,0 +1,86 @@
+"""The rows of one forward: hidden states with their original positions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows that enter a layer: one sequence per batch entry, padded on the right.
+
+    Attributes
+    ----------
+    hidden : Tensor (B, L, D)
+    positions : Tensor (B, L) int64
+        ORIGINAL position ids: dropping a row never moves another.
+    key_mask : Tensor (B, L) bool or None
+        True where a row may be attended to; None when nothing is padded.
+    alive : tuple of int64 arrays
+        Per sequence the original positions of its rows, ascending: `positions` without padding,
+        kept on the host so that nobody has to ask the device.
+    """
+
+    hidden: Tensor
+    positions: Tensor
+    key_mask: Tensor | None
+    alive: tuple[Places, ...]
+
+    @classmethod
+    def of(cls, hidden: Tensor, lengths: Sequence[int] | None = None) -> Self:
+        """Rows of whole sequences (B, L, D), each `lengths[b]` long (all L by default)."""
+        batch, longest = hidden.shape[:2]
+        alive = tuple(np.arange(n) for n in (lengths or [longest] * batch))
+        positions, mask = _padded(alive, longest)
+        device = hidden.device
+        return cls(hidden, positions.to(device), None if mask is None else mask.to(device), alive)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Rows of each sequence, without padding."""
+        return tuple(len(a) for a in self.alive)
+
+    def with_hidden(self, hidden: Tensor) -> Self:
+        """The same rows with other hidden states."""
+        return type(self)(hidden, self.positions, self.key_mask, self.alive)
+
+    def take(self, places: Sequence[Places]) -> Self:
+        """Keep the rows at `places[b]` (ascending, into the present rows) of each sequence."""
+        alive = tuple(a[p] for a, p in zip(self.alive, places, strict=True))
+        longest = max(len(a) for a in alive)
+        order, _ = _padded(tuple(places), longest)
+        positions, mask = _padded(alive, longest)
+        device = self.hidden.device
+        order = order.to(device)[..., None].expand(-1, -1, self.hidden.shape[-1])
+        key_mask = None if mask is None else mask.to(device)
+        return type(self)(self.hidden.gather(1, order), positions.to(device), key_mask, alive)
+
+    def last(self, n: int) -> Tensor:
+        """Hidden states (B, n, D) of the last `n` rows of each sequence."""
+        if self.key_mask is None:
+            return self.hidden[:, -n:]
+        return take_last(self.hidden, self.lengths, n)
+
+
+def take_last(values: Tensor, lengths: Sequence[int], n: int) -> Tensor:
+    """Last `n` of each padded sequence of values (B, L, D): (B, n, D)."""
+    starts = torch.tensor(lengths)[:, None] - n
+    index = (starts + torch.arange(n)).to(values.device)
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
+
+
+def _padded(lists: tuple[Places, ...], longest: int) -> tuple[Tensor, Tensor | None]:
+    """Stack index lists (B, longest), zero padded, with the mask of what is not padding."""
+    out = np.zeros((len(lists), longest), dtype=np.int64)
+    inside = np.zeros((len(lists), longest), dtype=bool)
+    for row, (values, filled) in enumerate(zip(lists, inside, strict=True)):
+        out[row, : len(values)] = values
+        filled[: len(values)] = True
+    return torch.from_numpy(out), None if inside.all() else torch.from_numpy(inside)

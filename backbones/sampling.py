@@ -1,0 +1,47 @@
+"""From logits to candidates: forbidden ids, temperature, guidance, random confidences."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def guided(logits: Tensor, cfg_scale: float) -> Tensor:
+    """Classifier-free guidance over stacked rows (2B, R, V), conditional first: (B, R, V)."""
+    conditional, unconditional = logits.chunk(2)
+    return unconditional + (cfg_scale + 1) * (conditional - unconditional)
+
+
+def forbid(logits: Tensor, masked: Tensor, ids: Sequence[int]) -> Tensor:
+    """Set the logits (B, R, V) of `ids` to -inf at masked positions (B, R); works in place."""
+    for token in ids:
+        logits[..., token].masked_fill_(masked, float("-inf"))
+    return logits
+
+
+def gumbel_scores(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """``exp(logits) / (-ln u)^temperature`` in float64: its argmax samples from the softmax."""
+    return logits.double().exp() / (-noise.log()) ** temperature
+
+
+def response_noise(
+    shape: tuple[int, int], skipped: int, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
+    """Uniform float64 noise (R, V) for response rows.
+
+    The published code draws for the whole sequence (1, L, V); the `skipped` prompt rows are drawn
+    too, a few at a time, and thrown away, so that seeds give the same answers.
+    """
+    rows, vocab = shape
+    chunk = max(1, 2**22 // vocab)
+    for start in range(0, skipped, chunk):
+        size = (min(chunk, skipped - start), vocab)
+        torch.rand(size, dtype=torch.float64, generator=generator, device=device)
+    return torch.rand((rows, vocab), dtype=torch.float64, generator=generator, device=device)
+
+
+def random_confidence(
+    rows: int, skipped: int, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
+    """Uniform float32 confidences (R,) of response rows, drawn as for the whole sequence (1, L)."""
+    return torch.rand((1, skipped + rows), generator=generator, device=device)[0, skipped:]

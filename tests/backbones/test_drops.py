@@ -1,0 +1,364 @@
+"""Drops do what the plan says: counts, positions and logits against a naive forward."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from saccade.backbones import DiffusionModel, Prepared, StepView
+from saccade.backbones.decoder import rotary_angles
+from saccade.controller import (
+    AfterShare,
+    Controller,
+    Drop,
+    Generation,
+    Plan,
+    PlanError,
+    Pruner,
+    Segments,
+    Selection,
+    Signals,
+    StepState,
+    Trace,
+    VisualView,
+)
+from saccade.controller.types import round_keep
+from saccade.pruners import DivPrune, FastV, Random
+from tests.backbones.naive import Naive, naive_forward
+from tests.tiny import MASK, fake_request, tiny_model
+
+SHAPE: dict[str, Any] = {"gen_length": 8, "block_length": 8, "steps": 4}
+N_LAYERS = 4
+
+
+@pytest.fixture(scope="module")
+def model() -> DiffusionModel:
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def request_(model: DiffusionModel) -> Prepared:
+    return fake_request(model, [(40, 30)])
+
+
+@dataclass
+class Planned:
+    """One plan per step."""
+
+    plans: Sequence[Plan]
+    reads: frozenset[str] = frozenset()
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        return self.plans[state.step]
+
+    def reset(self) -> None: ...
+
+
+@dataclass
+class Spy:
+    """A pruner that remembers what it was shown."""
+
+    inner: Pruner
+    views: list[VisualView] = field(default_factory=list)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inner.needs
+
+    @property
+    def site(self) -> Any:
+        return self.inner.site
+
+    def select(self, view: VisualView, n: int) -> Selection:
+        self.views.append(view)
+        return self.inner.select(view, n)
+
+
+def visual_counts(trace: Trace) -> list[tuple[int, ...]]:
+    return [step.visual_per_layer for step in trace]
+
+
+def plan_of(*drops: tuple[int, float], reselect: bool = False) -> Plan:
+    return Plan(tuple(Drop(*drop) for drop in drops), reselect=reselect)
+
+
+# --- achieved counts --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("keep", [0.0, 0.25, 0.6, 0.99, 1.0])
+@pytest.mark.parametrize("hold", [True, False])
+@pytest.mark.parametrize("layer", [0, 2])
+def test_achieved_counts_are_the_planned(
+    layer: int, hold: bool, keep: float, share: float, model: DiffusionModel, request_: Prepared
+) -> None:
+    pruner = DivPrune() if layer == 0 else FastV()
+    policy = AfterShare(share, keep, layer, hold)
+    trace = model.generate(inputs=request_, controller=Controller(policy, pruner), **SHAPE).trace
+    full, n = len(request_.visual_positions), round_keep(keep, len(request_.visual_positions))
+    clean = {0.0: 0, 0.3: 2, 0.5: 2, 1.0: 4}[share]
+    held = (n,) * N_LAYERS if hold else (full,) * layer + (n,) * (N_LAYERS - layer)
+    reduced = [(full,) * layer + (n,) * (N_LAYERS - layer)] + [held] * 3
+    assert visual_counts(trace) == [(full,) * N_LAYERS] * clean + reduced[: 4 - clean]
+    text = len(request_) - full + SHAPE["gen_length"]
+    for step in trace:
+        assert step.rows_per_layer == tuple(text + count for count in step.visual_per_layer)
+        assert len(step.kept) == step.visual_per_layer[-1]
+        assert list(step.kept) == sorted(set(step.kept)) and set(step.kept) < set(range(full + 1))
+    kept = {step.kept for step in trace.steps[clean:]}
+    assert len(kept) <= 1, "one selection serves the rest of the call"
+
+
+def test_several_drops_and_restores(model: DiffusionModel, request_: Prepared) -> None:
+    plans = [plan_of((1, 0.5), (3, 0.25)), Plan(), plan_of((0, 0.5)), plan_of((2, 0.0))]
+    controller = Controller(Planned(plans), DivPrune())
+    trace = model.generate(inputs=request_, controller=controller, **SHAPE).trace
+    n = len(request_.visual_positions)
+    half, quarter = round_keep(0.5, n), round_keep(0.25, n)
+    assert visual_counts(trace) == [
+        (n, half, half, quarter),
+        (n, n, n, n),
+        (half, half, half, half),
+        (n, n, 0, 0),
+    ]
+    assert set(trace.steps[0].kept) < set(trace.steps[2].kept)
+    assert trace.steps[1].kept == tuple(range(n)) and trace.steps[3].kept == ()
+
+
+def test_reselect_asks_again(model: DiffusionModel, request_: Prepared) -> None:
+    plans = [plan_of((0, 0.5)), plan_of((0, 0.5)), plan_of((0, 0.5), reselect=True), Plan()]
+    spy = Spy(Random())
+    controller = Controller(Planned(plans), spy)
+    trace = model.generate(inputs=request_, controller=controller, **SHAPE).trace
+    assert [view.step for view in spy.views] == [0, 2]
+    assert trace.host_transfers == SHAPE["steps"] + 2
+
+
+def test_everything_can_go_without_a_pruner(model: DiffusionModel, request_: Prepared) -> None:
+    out = model.generate(inputs=request_, controller=Controller(AfterShare(0.5, 0.0)), **SHAPE)
+    assert visual_counts(out.trace)[-1] == (0,) * N_LAYERS
+    with pytest.raises(PlanError, match="no pruner"):
+        model.generate(inputs=request_, controller=Controller(AfterShare(0.5, 0.1)), **SHAPE)
+
+
+def test_text_only_requests_have_nothing_to_lose(model: DiffusionModel) -> None:
+    text = fake_request(model, [])
+    bare = model.generate(inputs=text, **SHAPE)
+    out = model.generate(inputs=text, controller=Controller(AfterShare(0.0, 0.0)), **SHAPE)
+    assert out.tokens == bare.tokens and out.trace.macs == bare.trace.macs
+    assert out.trace.n_visual == 0 and out.trace.visual_tokens_ratio == 1.0
+
+
+# --- logits against the naive forward ---------------------------------------------------------
+
+
+def embedded(model: DiffusionModel, request: Prepared, ids: Sequence[int]) -> Tensor:
+    with torch.inference_mode():
+        response = model.network.model.embed_tokens(torch.tensor(ids))
+        return torch.cat([request.embeds, response])
+
+
+def survivors(request: Prepared, kept: Sequence[int], response: int) -> list[int]:
+    visual = request.visual_positions
+    lost = set(visual.tolist()) - set(visual[list(kept)].tolist())
+    return [i for i in range(len(request) + response) if i not in lost]
+
+
+def compare_with_naive(
+    model: DiffusionModel,
+    request: Prepared,
+    out: Generation,
+    seen: Sequence[StepView],
+    alive: Callable[[int], dict[int, list[int]]],
+    embed: Callable[[Sequence[int]], Tensor] | None = None,
+) -> list[Naive]:
+    """Compare every step's logits with those of a physically shortened sequence."""
+    ids, runs = [MASK] * SHAPE["gen_length"], []
+    for view in seen:
+        x = embedded(model, request, ids) if embed is None else embed(ids)
+        runs.append(naive_forward(model.network, x, alive(view.step)))
+        wanted, free = runs[-1].logits[-len(ids) :], view.logits.isfinite()
+        assert not free[torch.tensor(ids) == MASK][:, list(model.spec.forbidden_ids)].any()
+        torch.testing.assert_close(view.logits[free], wanted[free], atol=1e-4, rtol=1e-4)
+        ids = list(view.record.tokens)
+    assert list(out.tokens) == ids
+    return runs
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize("pruner", [DivPrune(), Random(1)], ids=repr)
+def test_entry_drops(
+    pruner: Pruner, keep: float, model: DiffusionModel, request_: Prepared
+) -> None:
+    seen: list[StepView] = []
+    controller = Controller(AfterShare(0.5, keep), pruner)
+    out = model.generate(inputs=request_, controller=controller, callback=seen.append, **SHAPE)
+
+    def alive(step: int) -> dict[int, list[int]]:
+        return {0: survivors(request_, out.trace.steps[step].kept, SHAPE["gen_length"])}
+
+    compare_with_naive(model, request_, out, seen, alive)
+
+
+@pytest.mark.parametrize("hold", [True, False])
+@pytest.mark.parametrize("queries", ["response", "all", "last"])
+def test_fastv_before_layer_two(
+    queries: Any, hold: bool, model: DiffusionModel, request_: Prepared
+) -> None:
+    seen: list[StepView] = []
+    spy = Spy(FastV(queries))
+    controller = Controller(AfterShare(0.25, 0.4, 2, hold), spy)
+    out = model.generate(inputs=request_, controller=controller, callback=seen.append, **SHAPE)
+    kept = out.trace.steps[1].kept
+
+    def alive(step: int) -> dict[int, list[int]]:
+        layer = 2 if step == 1 or not hold else 0
+        return {layer: survivors(request_, kept, SHAPE["gen_length"])} if step else {}
+
+    runs = compare_with_naive(model, request_, out, seen, alive)
+    rows = {
+        "response": slice(-SHAPE["gen_length"], None),
+        "all": slice(None),
+        "last": slice(-1, None),
+    }
+    attention = runs[1].attention[1].mean(0)[rows[queries]].mean(0)
+    received = attention[torch.from_numpy(request_.visual_positions)]
+    torch.testing.assert_close(spy.views[0].attention[queries], received, atol=1e-5, rtol=1e-4)
+    assert sorted(received.topk(len(kept)).indices.tolist()) == list(kept)
+    assert [(view.step, view.layer) for view in spy.views] == [(1, 2)]
+
+
+def test_a_later_drop_chooses_by_the_layer_before_it(
+    model: DiffusionModel, request_: Prepared
+) -> None:
+    """Also where a selection made earlier has lost tokens since, and must be made again."""
+    plans = [plan_of((3, 0.2)), plan_of((1, 0.5), (3, 0.2)), Plan(), Plan()]
+    spy, seen = Spy(FastV("all")), list[StepView]()
+    controller = Controller(Planned(plans), spy)
+    out = model.generate(inputs=request_, controller=controller, callback=seen.append, **SHAPE)
+    n = len(request_.visual_positions)
+    half, fifth = round_keep(0.5, n), round_keep(0.2, n)
+    assert visual_counts(out.trace)[1] == (n, half, half, fifth)
+    asked = [(view.step, view.layer, len(view)) for view in spy.views]
+    assert asked == [(0, 3, n), (1, 1, n), (1, 3, half)], "choose other shares: nothing was lost"
+
+    first = sorted(spy.views[1].attention["all"].topk(half).indices.tolist())
+    last = out.trace.steps[1].kept
+    assert set(last) < set(first)
+    x = embedded(model, request_, out.trace.steps[0].tokens)
+    response = SHAPE["gen_length"]
+    stays = {1: survivors(request_, first, response), 3: survivors(request_, last, response)}
+    run = naive_forward(model.network, x, stays)
+    places = [stays[1].index(int(at)) for at in request_.visual_positions[first]]
+    received = run.attention[2].mean((0, 1))[places]
+    torch.testing.assert_close(spy.views[2].attention["all"], received, atol=1e-5, rtol=1e-4)
+    wanted, free = run.logits[-response:], seen[1].logits.isfinite()
+    torch.testing.assert_close(seen[1].logits[free], wanted[free], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3])
+def test_guidance_reduces_both_copies(
+    keep: float, model: DiffusionModel, request_: Prepared
+) -> None:
+    scale, seen = 0.7, list[StepView]()
+    controller = Controller(AfterShare(0.25, keep), DivPrune())
+    out = model.generate(
+        inputs=request_, controller=controller, callback=seen.append, cfg_scale=scale, **SHAPE
+    )
+    ids = [MASK] * SHAPE["gen_length"]
+    blind = embedded(model, request_, [MASK] * len(request_))[len(request_) :]
+    for view in seen:
+        stays = {0: survivors(request_, view.record.kept, len(ids))}
+        x = embedded(model, request_, ids)
+        given = naive_forward(model.network, x, stays).logits[-len(ids) :]
+        x = torch.cat([blind, x[len(request_) :]])
+        free = naive_forward(model.network, x, stays).logits[-len(ids) :]
+        wanted, finite = free + (scale + 1) * (given - free), view.logits.isfinite()
+        torch.testing.assert_close(view.logits[finite], wanted[finite], atol=1e-4, rtol=1e-4)
+        ids = list(view.record.tokens)
+    n = round_keep(keep, len(request_.visual_positions))
+    assert visual_counts(out.trace)[1:] == [(n,) * N_LAYERS] * 3
+    single = model.generate(inputs=request_, controller=controller, **SHAPE)
+    assert out.trace.steps[-1].macs == 2 * single.trace.steps[-1].macs
+
+
+# --- positions --------------------------------------------------------------------------------
+
+
+@contextmanager
+def angles_entering(model: DiffusionModel) -> Iterator[list[Tensor]]:
+    """Angles that each layer was given, in order."""
+    seen: list[Tensor] = []
+    handles = [
+        layer.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+        for layer in model.network.model.layers
+    ]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_survivors_keep_their_positions(batched: bool, model: DiffusionModel) -> None:
+    requests = [fake_request(model, [(40, 30)]), fake_request(model, [(20, 50)], seed=2)]
+    requests = requests if batched else requests[:1]
+    controller = Controller(AfterShare(0.5, 0.3, layer=2), FastV())
+    with angles_entering(model) as seen:
+        outs = model.generate(inputs=requests, controller=controller, **SHAPE)
+    assert len(seen) == SHAPE["steps"] * N_LAYERS
+    for i, (request, out) in enumerate(zip(requests, outs, strict=True)):
+        for call, angles in enumerate(seen):
+            step, layer = divmod(call, N_LAYERS)
+            dropped = step > 2 or (step == 2 and layer >= 2)
+            kept = out.trace.steps[2].kept if dropped else range(len(request.visual_positions))
+            places = survivors(request, kept, SHAPE["gen_length"])
+            language = model.network.language
+            wanted = rotary_angles(
+                torch.tensor([places]), language.head_dim, language.rope_theta, torch.float32
+            )
+            assert torch.equal(angles[:, i, :, : len(places)], wanted[:, 0])
+
+
+def test_the_pruner_sees_what_is_there(model: DiffusionModel) -> None:
+    request = fake_request(model, [(30, 30), (50, 20)], seed=3)
+    plans = [plan_of((0, 0.5), (2, 0.2)), Plan(), Plan(), Plan()]
+    spy = Spy(Random())
+    model.generate(inputs=request, controller=Controller(Planned(plans), spy), seed=5, **SHAPE)
+    first, second = spy.views
+    visual = request.visual_positions
+    assert torch.equal(first.features, request.embeds[visual])
+    assert torch.equal(first.images, torch.tensor([0] * 16 + [1] * 16))
+    assert torch.equal(first.centres.nan_to_num(-1), request.centres.nan_to_num(-1))
+    assert (first.step, first.layer, first.seed) == (0, 0, 5)
+    kept = Random().select(first, 16).keep
+    assert torch.equal(second.features, first.features[kept])
+    assert torch.equal(second.images, first.images[kept])
+    assert (second.step, second.layer) == (0, 2)
+
+
+def test_attention_is_not_there_before_the_first_layer(
+    model: DiffusionModel, request_: Prepared
+) -> None:
+    controller = Controller(AfterShare(0.5, 0.3), FastV())
+    with pytest.raises(PlanError, match=r"FastV.*before layer 0.*layer 1 or later"):
+        model.generate(inputs=request_, controller=controller, **SHAPE)
+
+
+def test_a_layer_that_does_not_exist(model: DiffusionModel, request_: Prepared) -> None:
+    controller = Controller(AfterShare(0.5, 0.3, layer=N_LAYERS), FastV())
+    with pytest.raises(PlanError, match="tiny has 4 layers"):
+        model.generate(inputs=request_, controller=controller, **SHAPE)
+
+
+def test_segments_tell_kinds_apart(request_: Prepared) -> None:
+    segments: Segments = request_.segments
+    both = torch.cat([segments.visual, segments.prompt]).sort().values
+    assert torch.equal(both, torch.arange(len(request_))) and not len(segments.response)
+    assert bool((segments.images[segments.visual] == 0).all())
+    assert bool((segments.images[segments.prompt] == -1).all())

@@ -1,0 +1,245 @@
+"""What goes into generate: settings and requests, and the message for each wrong one."""
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from saccade.backbones import DiffusionModel, GenerateSettings
+from saccade.backbones.prepare import Picture, splice
+from saccade.controller import CapabilityError
+from saccade.controller.types import PROMPT, VISUAL
+from tests.tiny import MASK, SIDE, fake_page, fake_request, tiny_model
+
+SHAPE: dict[str, Any] = {"gen_length": 4, "block_length": 4, "steps": 2}
+
+
+@pytest.fixture(scope="module")
+def model() -> DiffusionModel:
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def speaking() -> DiffusionModel:
+    return tiny_model(tokenizer=True)
+
+
+# --- settings ---------------------------------------------------------------------------------
+
+
+def test_the_published_defaults() -> None:
+    own = GenerateSettings()
+    assert (own.gen_length, own.block_length, own.steps, own.n_blocks) == (128, 128, 128, 1)
+    assert (own.temperature, own.cfg_scale, own.remasking) == (0.0, 0.0, "low_confidence")
+    assert not own.search_all_stops and own.commit_ineligible
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "allowed"),
+    [
+        ({"steps": 0}, "steps=0", "1 or more"),
+        ({"gen_length": -3}, "gen_length=-3", "1 or more"),
+        ({"block_length": 2.0}, "block_length=2.0", "whole number"),
+        ({"steps": True}, "steps=True", "whole number"),
+        ({"gen_length": 10, "block_length": 4}, "gen_length=10", "block_length=10"),
+        ({"gen_length": 8, "block_length": 4, "steps": 3}, "steps=3", "2 blocks"),
+        ({"temperature": -0.1}, "temperature=-0.1", "0 (greedy) or more"),
+        ({"temperature": float("nan")}, "temperature=nan", "0 (greedy) or more"),
+        ({"cfg_scale": -1.0}, "cfg_scale=-1.0", "0 (off) or more"),
+        ({"remasking": "entropy"}, "remasking='entropy'", "low_confidence, random"),
+        ({"stopping_criteria": "\n"}, r"stopping_criteria='\n'", r"['\n']"),
+        ({"stopping_criteria": [3]}, "stopping_criteria=[3]", "lists of token ids"),
+        ({"stopping_criteria": None}, "stopping_criteria=None", "() for none"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(
+    options: dict[str, Any], given: str, allowed: str, model: DiffusionModel
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        GenerateSettings(**options)
+    assert given in str(caught.value) and allowed in str(caught.value)
+    with pytest.raises(ValueError):
+        model.generate(inputs=fake_request(model), **options)
+
+
+def test_unknown_options_list_the_known(model: DiffusionModel) -> None:
+    with pytest.raises(TypeError, match="refix_lm") as caught:
+        model.generate(inputs=fake_request(model), refix_lm=True)
+    assert all(field.name in str(caught.value) for field in fields(GenerateSettings))
+
+
+@pytest.mark.parametrize("mask_id", [-1, 64, 126336])
+def test_a_mask_outside_the_vocabulary(mask_id: int, model: DiffusionModel) -> None:
+    with pytest.raises(ValueError, match=f"mask_id={mask_id} .* vocabulary of 64"):
+        model.generate(inputs=fake_request(model), mask_id=mask_id, **SHAPE)
+
+
+def test_forbidden_ids_are_never_predicted(model: DiffusionModel) -> None:
+    request = fake_request(model)
+    free = model.generate(inputs=request, forbidden_ids=(), **SHAPE).tokens
+    out = model.generate(inputs=request, forbidden_ids=sorted(set(free)), **SHAPE).tokens
+    assert not set(free) & set(out)
+    assert not set(model.generate(inputs=request, **SHAPE).tokens) & set(model.spec.forbidden_ids)
+
+
+def test_a_suffix_is_seen_and_returned(model: DiffusionModel) -> None:
+    request = fake_request(model)
+    logits: list[torch.Tensor] = []
+    out = model.generate(
+        inputs=request,
+        generation_suffix=[5, 6],
+        callback=lambda view: logits.append(view.logits),
+        **SHAPE,
+    )
+    assert out.tokens[-2:] == (5, 6) and len(out.tokens) == 6
+    assert out.trace.steps[0].rows_per_layer[0] == len(request) + 6
+    model.generate(inputs=request, callback=lambda view: logits.append(view.logits), **SHAPE)
+    assert not torch.allclose(logits[0][:4], logits[2][:4])
+
+
+def test_stops_as_text(speaking: DiffusionModel) -> None:
+    request, (x,) = speaking.prepare("What?", [fake_page()]), speaking._encode("x")
+    others = [i for i in range(speaking.spec.geometry.vocab) if i != x]
+    options = {**SHAPE, "inputs": request, "forbidden_ids": others}
+    assert speaking.generate(**options).text == "xxxx"
+    assert speaking.generate(stopping_criteria=["y", "xxxxx"], **options).text == "xxxx"
+    for stop in ("x", "xx", [x, x, x]):
+        out = speaking.generate(stopping_criteria=[stop], **options)
+        assert out.tokens == () and out.text == ""
+
+
+def test_the_end_of_turn_stops_unless_told_otherwise(speaking: DiffusionModel) -> None:
+    (x,), (end,) = speaking._encode("x"), speaking._encode("<|eot_id|>")
+    others = [i for i in range(speaking.spec.geometry.vocab) if i != end]
+    request = speaking.prepare("What?")
+    for options, tokens in (
+        ({}, ()),
+        ({"stopping_criteria": ["x"]}, ()),
+        ({"append_eot": False}, (end,) * 4),
+        ({"append_eot": False, "stopping_criteria": [[x]]}, (end,) * 4),
+    ):
+        out = speaking.generate(inputs=request, forbidden_ids=others, **options, **SHAPE)
+        assert out.tokens == tokens
+
+
+# --- requests ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", ["", "  \n", None, 3])
+def test_an_empty_question(question: Any, speaking: DiffusionModel) -> None:
+    with pytest.raises(ValueError, match="the question is empty"):
+        speaking.prepare(question)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (["page.png"], "PIL images, not str"),
+        ([np.zeros((8, 8, 3), np.uint8)], "PIL images, not ndarray"),
+        ([torch.zeros(3, 8, 8)], "PIL images, not Tensor"),
+        ([None], "PIL images, not NoneType"),
+        (fake_page(), r"a list of PIL images: write \[image\]"),
+    ],
+)
+def test_wrong_images(images: Any, message: str, speaking: DiffusionModel) -> None:
+    with pytest.raises(TypeError, match=message):
+        speaking.generate("What?", images, **SHAPE)
+    with pytest.raises(TypeError, match=message):
+        speaking.generate(["What?"], [images], **SHAPE)
+    with pytest.raises(TypeError, match=message):
+        speaking.prepare_ids([1, -200], images)
+
+
+@pytest.mark.parametrize(
+    ("text", "n_images", "places"),
+    [("<image>\nWhat?", 0, 1), ("<image> or <image>?", 1, 2), ("<image>?", 2, 1)],
+)
+def test_placeholders_must_fit(
+    text: str, n_images: int, places: int, speaking: DiffusionModel
+) -> None:
+    message = f"{places} image placeholders but {n_images} images"
+    with pytest.raises(ValueError, match=message):
+        speaking.generate(text, [fake_page()] * n_images, **SHAPE)
+
+
+def test_what_does_not_go_together(speaking: DiffusionModel) -> None:
+    video, request = np.zeros((2, 8, 8, 3), np.uint8), speaking.prepare("What?")
+    calls: list[tuple[str, Any, dict[str, Any]]] = [
+        ("images or a video", ("What?", [fake_page()]), {"video": video}),
+        ("a single prompt", (["What?", "Who?"],), {"video": video}),
+        ("2 prompts but 1 lists of images", (["What?", "Who?"], [[fake_page()]]), {}),
+        ("give a prompt", (), {}),
+        ("not both", ("What?",), {"inputs": request}),
+        ("not both", (), {"inputs": request, "images": [fake_page()]}),
+        ("not both", (), {"inputs": request, "video": video}),
+    ]
+    generate: Any = speaking.generate
+    for message, arguments, options in calls:
+        with pytest.raises(ValueError, match=message):
+            generate(*arguments, **options, **SHAPE)
+
+
+def test_text_needs_a_tokenizer(model: DiffusionModel) -> None:
+    with pytest.raises(CapabilityError, match="tiny was loaded without a tokenizer.*prepare_ids"):
+        model.generate("What?", **SHAPE)
+    with pytest.raises(CapabilityError, match="token ids for stops"):
+        model.generate(inputs=fake_request(model), stopping_criteria=["\n"], **SHAPE)
+    assert model.generate(inputs=fake_request(model), **SHAPE).text is None
+
+
+@pytest.mark.parametrize("token", [64, -1, -199])
+def test_an_id_outside_the_vocabulary(token: int, model: DiffusionModel) -> None:
+    with pytest.raises(ValueError, match=f"token id {token} .* vocabulary of 64"):
+        model.prepare_ids([1, token, 2])
+
+
+def test_splicing_puts_each_token_in_its_place(model: DiffusionModel) -> None:
+    a, b = torch.full((2, 32), 1.0), torch.full((3, 32), 2.0)
+    pictures = [Picture(a, torch.zeros(2, 2), 1), Picture(b, torch.ones(3, 2), 4)]
+    out = splice(model.network, [7, -200, 8, 9, -200], pictures)
+    table = model.network.model.embed_tokens.weight
+    wanted = torch.cat([table[[7]], a, table[[8, 9]], b])
+    assert torch.equal(out.embeds, wanted) and out.views == 5
+    kinds = [PROMPT, VISUAL, VISUAL, PROMPT, PROMPT, VISUAL, VISUAL, VISUAL]
+    assert out.segments.kinds.tolist() == kinds
+    assert out.images.tolist() == [-1, 0, 0, -1, -1, 1, 1, 1]
+    assert out.centres.tolist() == [[0, 0]] * 2 + [[1, 1]] * 3
+
+
+@pytest.mark.parametrize("limit", [3, 10, 30])
+def test_a_long_prompt_is_cut_from_the_right(limit: int, model: DiffusionModel) -> None:
+    ids, page = [1, 2, 3, 4, 5, -200, 6, 7, 8], fake_page(16, 16)
+    whole = model.prepare_ids(ids, [page])
+    short = tiny_model(max_length=limit)
+    cut = short.prepare_ids(ids, [page])
+    assert len(cut) == len(cut.segments) == limit < len(whole)
+    assert torch.equal(cut.embeds, whole.embeds[:limit])
+    n = min(max(limit - 5, 0), len(whole.visual_positions))
+    assert len(cut.visual_positions) == len(cut.centres) == n
+    assert short.generate(inputs=cut, **SHAPE).trace.n_visual == n
+
+
+@pytest.mark.parametrize(
+    ("aspect", "n_visual", "views"), [("square", 16, 1), ("pad", 16, 1), ("anyres_max_2", 46, 5)]
+)
+def test_views_of_a_page(aspect: str, n_visual: int, views: int) -> None:
+    request = fake_request(tiny_model(aspect=aspect), [(30, 40)])
+    assert request.views == views and len(request.visual_positions) == n_visual
+    assert request.centres.shape == (n_visual, 2)
+
+
+def test_a_video(speaking: DiffusionModel) -> None:
+    video = np.random.default_rng(0).integers(0, 256, (3, 12, 20, 3), dtype=np.uint8)
+    request = speaking.prepare("What happens?", video=video)
+    pooled = SIDE // 2
+    assert request.views == 3 and len(request.visual_positions) == 3 * pooled * (pooled + 1)
+    assert request.images.max() == 0
+    assert speaking.generate("What happens?", video=video, **SHAPE).trace.n_visual == 18
+
+
+def test_masks_in_the_prompt_are_read_not_filled(model: DiffusionModel) -> None:
+    out = model.generate(inputs=model.prepare_ids([1, MASK, 2]), **SHAPE)
+    assert out.trace.forwards == SHAPE["steps"] and len(out.tokens) == SHAPE["gen_length"]

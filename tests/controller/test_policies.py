@@ -1,0 +1,98 @@
+"""Every registered policy keeps its contract; fixed schedules drop exactly when they say."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saccade.controller import AfterShare, Drop, Keep, Plan, Policy, StepState, policies
+
+TABLE: dict[str, list[dict[str, Any]]] = {
+    "keep": [{}],
+    "after-share": [
+        {"share": 0.5, "keep": 0.25},
+        {"share": 0.0, "keep": 0.1, "layer": 2, "hold": False},
+    ],
+}
+"""Options to build every registered policy with."""
+
+ROWS = [(name, options) for name, rows in TABLE.items() for options in rows]
+
+
+def state(step: int, n_steps: int) -> StepState:
+    return StepState(step, n_steps, 0, 1, n_steps - step, step)
+
+
+def run(policy: Policy, n_steps: int) -> list[Plan]:
+    return [policy.plan(state(step, n_steps), None) for step in range(n_steps)]
+
+
+def test_every_registered_policy_is_in_the_table() -> None:
+    ours = {n for n in policies if policies.factory(n).__module__.startswith("saccade.")}
+    assert ours == set(TABLE)
+
+
+@pytest.mark.parametrize(("name", "options"), ROWS)
+def test_contract(name: str, options: dict[str, Any]) -> None:
+    policy = policies.make(name, **options)
+    assert isinstance(policy, Policy) and isinstance(policy.reads, frozenset)
+    fresh = repr(policy)
+    first = run(policy, 7)
+    assert all(isinstance(plan, Plan) for plan in first)
+    policy.reset()
+    assert run(policy, 7) == first, "a reset policy is a new one"
+    assert run(policies.make(name, **options), 7) == first
+    assert repr(policy) == fresh == repr(policies.make(name, **options))
+    for option, value in options.items():
+        assert f"{option}={value!r}" in fresh
+
+
+def test_keep_plans_nothing() -> None:
+    assert run(Keep(), 5) == [Plan()] * 5
+    assert repr(Keep()) == "Keep()" and Keep().reads == frozenset()
+
+
+@given(st.integers(0, 100), st.integers(1, 200))
+def test_ceil_of_the_share_runs_in_full(percent: int, n_steps: int) -> None:
+    plans = run(AfterShare(percent / 100, 0.5), n_steps)
+    clean = -(-percent * n_steps // 100)
+    assert plans == [Plan()] * clean + [Plan((Drop(0, 0.5),))] * (n_steps - clean)
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_what_was_dropped_stays_out_only_if_held(hold: bool) -> None:
+    policy = AfterShare(0.5, 0.25, layer=2, hold=hold)
+    later = Plan((Drop(0 if hold else 2, 0.25),))
+    wanted = [Plan(), Plan(), Plan((Drop(2, 0.25),)), later, later]
+    assert run(policy, 4) == wanted[:4]
+    policy.reset()
+    assert run(policy, 4) == wanted[:4]
+
+
+def test_copies_are_independent() -> None:
+    policy = AfterShare(0.0, 0.25, layer=2)
+    used = copy.deepcopy(policy)
+    run(used, 3)
+    assert policy.plan(state(0, 4), None) == Plan((Drop(2, 0.25),))
+    assert policy == used, "what happened in a call is no part of a policy's options"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"share": -0.1, "keep": 0.5}, r"share=-0.1: must lie in \[0, 1\]"),
+        ({"share": 0.1, "keep": 1.5}, r"keep=1.5: must lie in \[0, 1\]"),
+        ({"share": float("nan"), "keep": 0.5}, "share=nan"),
+        ({"share": 0.5, "keep": 0.5, "layer": -1}, "layer=-1: layers count from 0"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AfterShare(**options)
+
+
+def test_state_is_no_option() -> None:
+    with pytest.raises(TypeError, match="policy 'after-share'"):
+        policies.make("after-share", share=0.5, keep=0.5, _dropped=True)

@@ -1,0 +1,76 @@
+"""Registries: known names, refused duplicates, members from installed packages."""
+
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import pytest
+
+import saccade.controller.registry as registry_module
+from saccade.controller import Keep, SaccadeError, UnknownNameError, policies, pruners
+from saccade.controller.registry import Registry
+
+GROUP = "saccade.tests"
+
+
+@pytest.fixture
+def registry() -> Registry[Any]:
+    made: Registry[Any] = Registry("thing", GROUP)
+    made.register("keep", Keep)
+    return made
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages that offer a member, one that hides ours, and one that cannot be imported."""
+    offered = [
+        EntryPoint("counter", "collections:Counter", GROUP),
+        EntryPoint("keep", "collections:OrderedDict", GROUP),
+        EntryPoint("broken", "no_such_package:Thing", GROUP),
+    ]
+
+    def entry_points(group: str) -> list[EntryPoint]:
+        return [entry for entry in offered if entry.group == group]
+
+    monkeypatch.setattr(registry_module, "entry_points", entry_points)
+
+
+def test_made_by_name(registry: Registry[Any]) -> None:
+    assert registry.make("keep") == Keep() and registry.factory("keep") is Keep
+    assert list(registry) == ["keep"] and "keep" in registry and "drop" not in registry
+
+
+def test_unknown_names_list_the_known(registry: Registry[Any]) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        registry.make("kept")
+    assert str(caught.value) == "unknown thing 'kept'; known: keep"
+    assert isinstance(caught.value, SaccadeError) and isinstance(caught.value, KeyError)
+    empty: Registry[Any] = Registry("thing", GROUP)
+    with pytest.raises(UnknownNameError, match="known: none"):
+        empty.factory("kept")
+
+
+def test_duplicates_are_refused(registry: Registry[Any]) -> None:
+    with pytest.raises(ValueError, match="a thing named 'keep' is already registered"):
+        registry.register("keep", dict)
+    assert registry.factory("keep") is Keep
+
+
+def test_wrong_options_name_the_member(registry: Registry[Any]) -> None:
+    with pytest.raises(TypeError, match="thing 'keep': .*often"):
+        registry.make("keep", often=True)
+
+
+@pytest.mark.usefixtures("installed")
+def test_installed_packages_offer_more(registry: Registry[Any]) -> None:
+    assert list(registry) == ["broken", "counter", "keep"]
+    assert "counter" in registry and registry.make("counter", a=2)["a"] == 2
+    assert registry.factory("keep") is Keep, "a package cannot replace ours"
+    with pytest.raises(UnknownNameError, match="known: broken, counter, keep"):
+        registry.factory("another")
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        registry.factory("broken")
+
+
+def test_ours() -> None:
+    assert (policies.group, pruners.group) == ("saccade.policies", "saccade.pruners")
+    assert {"keep", "after-share"} <= set(policies)
