@@ -1,0 +1,1 @@
+"""Tasks, cases, the study runner, reports and the command line."""

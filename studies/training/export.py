@@ -1,0 +1,55 @@
+"""From a trained network to a checkpoint in the real layout."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from saccade.backbones.llada_v import MODEL_TYPE, make_spec
+from saccade.backbones.loading import save_pretrained
+from saccade.backbones.model import DiffusionModel
+from saccade.backbones.network import Network
+from saccade.backbones.tiling import ImagePreprocessor
+
+
+def checkpoint_config(network: Network, tokenizer: Tokenizer) -> dict[str, Any]:
+    """The ``config.json`` of an embedded model, in LLaDA-V's fields."""
+    language, tower = network.language, network.tower
+    return {
+        "architectures": ["LlavaLLaDAModelLM"],
+        "model_type": MODEL_TYPE,
+        "hidden_size": language.hidden_size,
+        "intermediate_size": language.intermediate_size,
+        "num_hidden_layers": language.n_layers,
+        "num_attention_heads": language.n_heads,
+        "num_key_value_heads": language.n_kv_heads,
+        "vocab_size": language.vocab_size,
+        "hidden_act": "silu",
+        "rms_norm_eps": language.rms_norm_eps,
+        "rope_theta": language.rope_theta,
+        "rope_scaling": None,
+        "max_position_embeddings": 2048,
+        "tokenizer_model_max_length": 2048,
+        "tie_word_embeddings": False,
+        "attention_bias": False,
+        "bos_token_id": tokenizer.token_to_id("<|startoftext|>"),
+        "eos_token_id": tokenizer.token_to_id("<|endoftext|>"),
+        "mm_vision_tower": "saccade-siglip-patch8-96",
+        "mm_hidden_size": tower.hidden_size,
+        "mm_projector_type": "mlp2x_gelu",
+        "mm_patch_merge_type": "flat",
+        "image_aspect_ratio": "square",
+        "use_mm_proj": True,
+    }
+
+
+def export(
+    network: Network, tokenizer: Tokenizer, folder: str | Path, dtype: torch.dtype = torch.float16
+) -> None:
+    """Write a checkpoint that `load` reads; weights are rounded to `dtype`."""
+    preprocessor = ImagePreprocessor(network.tower.image_size, (), "square")
+    spec = make_spec("embedded", network.language, tokenizer.token_to_id)
+    config = checkpoint_config(network, tokenizer)
+    model = DiffusionModel(network.to(dtype), spec, preprocessor, tokenizer, config)
+    save_pretrained(model, folder)

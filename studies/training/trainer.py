@@ -1,0 +1,217 @@
+"""The training run: stages in order, a checkpoint every few minutes, resumed where it stopped."""
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from saccade.backbones.config import LanguageConfig, TowerConfig
+from saccade.backbones.network import Network
+from saccade.backbones.tower import init_weights
+from saccade.studies.documents.page import PAGE_SIZE
+from saccade.studies.training.config import Stage, TrainConfig
+from saccade.studies.training.progress import (
+    Averages,
+    append_line,
+    read_checkpoint,
+    write_atomically,
+)
+from saccade.studies.training.stages import Figures, PatchHeads, model_loss, vision_loss
+
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""``report(stage, step, steps, figures)`` after every step."""
+
+PATCH_SIZE = 8
+
+
+def build_network(config: TrainConfig, vocab_size: int) -> Network:
+    """A fresh network of the configured size, weights drawn from the configured seed."""
+    size, tower = config.language, config.tower
+    network = Network(
+        LanguageConfig(
+            size.hidden_size,
+            size.intermediate_size,
+            size.n_layers,
+            size.n_heads,
+            size.n_heads,
+            vocab_size,
+            rope_theta=size.rope_theta,
+        ),
+        TowerConfig(
+            tower.hidden_size,
+            tower.intermediate_size,
+            tower.n_layers,
+            tower.n_heads,
+            image_size=PAGE_SIZE,
+            patch_size=PATCH_SIZE,
+        ),
+    )
+    init_weights(network, torch.Generator().manual_seed(config.seed))
+    return network
+
+
+def learning_rate(stage: Stage, step: int) -> float:
+    """Share of the peak rate at `step`: linear warm-up, then cosine decay to `final_lr`."""
+    if step < stage.warmup:
+        return (step + 1) / stage.warmup
+    done = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
+    return stage.final_lr + (1 - stage.final_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def make_optimizer(modules: dict[str, nn.Module], stage: Stage) -> torch.optim.AdamW:
+    """AdamW over the modules; norms and biases are not decayed, the tower may learn slower."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for module in modules.values():
+        for name, parameter in module.named_parameters():
+            scale = stage.tower_lr if "vision_tower" in name else 1.0
+            groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": stage.lr * scale,
+                "scale": scale,
+                "weight_decay": stage.weight_decay * decayed,
+            }
+            for (scale, decayed), parameters in groups.items()
+        ],
+        betas=(0.9, 0.98),
+    )
+
+
+class Trainer:
+    """One training run in a folder: ``state.pt``, ``log.jsonl``.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    tokenizer : Tokenizer
+    folder : Path
+        Where state and log live; an existing state is resumed.
+    device : str
+    save_every : float
+        Seconds between checkpoints.
+    workers : int
+        Threads that share the pages of a step; pages per step must be divisible by it.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        tokenizer: Tokenizer,
+        folder: Path,
+        device: str = "cpu",
+        save_every: float = 120.0,
+        workers: int = 1,
+    ) -> None:
+        self.config, self.tokenizer, self.folder = config, tokenizer, folder
+        self.save_every, self.workers = save_every, workers
+        self.network = build_network(config, tokenizer.get_vocab_size()).to(device)
+        self.heads = PatchHeads(config.tower.hidden_size)
+        init_weights(self.heads, torch.Generator().manual_seed(config.seed))
+        self.heads.to(device)
+        self.averages = Averages()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / "state.pt"
+
+    def run(self, report: Report | None = None) -> Network:
+        """Train to the end (or resume), and return the network with averaged weights."""
+        state = read_checkpoint(self.state_path) or {}
+        if state:
+            self.network.load_state_dict(state["network"])
+            self.heads.load_state_dict(state["heads"])
+            self.averages.values = state["averages"]
+        for number in range(state.get("stage", 0), len(self.config.stages)):
+            resumed = state if state.get("stage") == number else {}
+            self._run_stage(number, resumed, report)
+        if self.averages.values:
+            self.network.load_state_dict(self.averages.values)
+        return self.network
+
+    def _run_stage(self, number: int, state: dict[str, Any], report: Report | None) -> None:
+        stage = self.config.stages[number]
+        modules: dict[str, nn.Module] = {"network": self.network}
+        if stage.kind == "vision":
+            modules = {"tower": self.network.model.vision_tower, "heads": self.heads}
+        optimizer = make_optimizer(modules, stage)
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
+        saved = time.monotonic()
+        for step in range(state.get("step", 0), stage.steps):
+            figures = self._step(number, step, optimizer, list(modules.values()))
+            if step % 20 == 0 or step + 1 == stage.steps:
+                self._log(number, step, figures)
+            if report is not None:
+                report(f"{number + 1}/{len(self.config.stages)}", step + 1, stage.steps, figures)
+            if time.monotonic() - saved > self.save_every:
+                self._save(number, step + 1, optimizer)
+                saved = time.monotonic()
+        self._save(number + 1, 0, None)
+
+    def _step(
+        self, number: int, step: int, optimizer: torch.optim.AdamW, modules: list[nn.Module]
+    ) -> Figures:
+        stage, seed = self.config.stages[number], self.config.seed + 1000 * number
+        for group in optimizer.param_groups:
+            group["lr"] = stage.lr * group["scale"] * learning_rate(stage, step)
+        parameters = [p for module in modules for p in module.parameters()]
+        figures = self._gradients(number, step, seed, parameters)
+        figures["norm"] = float(nn.utils.clip_grad_norm_(parameters, stage.clip))
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if stage.kind == "model":
+            self.averages.update(self.network, step, stage.ema)
+        return figures
+
+    def _gradients(
+        self, number: int, step: int, seed: int, parameters: list[nn.Parameter]
+    ) -> Figures:
+        """Fill the gradients of one step; each worker thread takes its share of the pages."""
+
+        def share(worker: int) -> tuple[tuple[Tensor | None, ...], Figures]:
+            loss, figures = self._loss(number, step * self.workers + worker, seed)
+            return torch.autograd.grad(loss / self.workers, parameters, allow_unused=True), figures
+
+        with ThreadPoolExecutor(self.workers, initializer=self._one_thread) as pool:
+            shares = list(pool.map(share, range(self.workers)))
+        for parameter, *gradients in zip(parameters, *(g for g, _ in shares), strict=True):
+            found = [gradient for gradient in gradients if gradient is not None]
+            parameter.grad = torch.stack(found).sum(0) if found else None
+        names = shares[0][1]
+        return {name: sum(f[name] for _, f in shares) / self.workers for name in names}
+
+    def _one_thread(self) -> None:
+        if self.workers > 1:
+            torch.set_num_threads(1)
+
+    def _loss(self, number: int, draw: int, seed: int) -> tuple[Tensor, Figures]:
+        stage = self.config.stages[number]
+        pages = stage.pages // self.workers
+        if stage.kind == "vision":
+            return vision_loss(self.network, self.heads, draw, pages, seed)
+        return model_loss(self.network, self.tokenizer, stage, draw, pages, seed)
+
+    def _log(self, number: int, step: int, figures: Figures) -> None:
+        rounded = {key: round(value, 4) for key, value in figures.items()}
+        append_line(self.folder / "log.jsonl", {"stage": number + 1, "step": step, **rounded})
+
+    def _save(self, number: int, step: int, optimizer: torch.optim.AdamW | None) -> None:
+        content = {
+            "stage": number,
+            "step": step,
+            "network": self.network.state_dict(),
+            "heads": self.heads.state_dict(),
+            "averages": self.averages.values,
+        }
+        if optimizer is not None:
+            content["optimizer"] = optimizer.state_dict()
+        write_atomically(self.state_path, content)
