@@ -1,0 +1,166 @@
+"""The recipe of a run: everything that its numbers depend on."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from saccade import __version__
+from saccade.backbones.checkpoint import CONFIG, TOKENIZER, TOWER_CONFIG, shard_files
+from saccade.backbones.loading import resolve
+from saccade.backbones.model import DiffusionModel
+from saccade.backbones.settings import GenerateSettings
+from saccade.studies.cases import Case, StudyConfig, controller_of, settings_of
+
+PACKAGES = ("torch", "transformers", "numpy", "pillow", "scikit-learn")
+SOURCES = ("saccade", "controller", "pruners", "backbones", "tuning", "studies")
+ROOT = Path(__file__).parent.parent
+
+Recipe = dict[str, Any]
+
+
+def make_recipe(config: StudyConfig, model: DiffusionModel) -> Recipe:
+    """Describe a run that is about to start, in plain values that survive JSON unchanged.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    model : DiffusionModel
+        Loaded from ``config.model``; torch's number of threads is already set.
+    """
+    recipe = {
+        "config": config.model_dump(mode="json"),
+        "cases": {case.name: _controller(case) for case in config.cases},
+        "settings": _settings(config.tasks),
+        "backbone": _backbone(model),
+        "model_files": file_hashes(resolve(config.model)),
+        "versions": versions(),
+        "hardware": hardware(),
+        "git": git_state(ROOT),
+        "seed": config.seed,
+    }
+    plain: Recipe = json.loads(json.dumps(recipe))
+    return plain
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Fields in which two recipes differ, by dotted name, with both values (None where absent)."""
+    flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
+    names = [*flat_a, *(name for name in flat_b if name not in flat_a)]
+    pairs = {name: (flat_a.get(name), flat_b.get(name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    """Leaves of nested mappings and lists with their dotted names."""
+    if isinstance(value, Mapping):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    else:
+        return [(name, value)]
+    nested = [_flat(inner, f"{name}.{key}" if name else str(key)) for key, inner in items]
+    return [leaf for leaves in nested for leaf in leaves]
+
+
+def _controller(case: Case) -> dict[str, str]:
+    controller = controller_of(case)
+    policy, pruner = (None, None) if controller is None else (controller.policy, controller.pruner)
+    return {"policy": repr(policy), "pruner": repr(pruner)}
+
+
+def _settings(tasks: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Settings of every task after defaults; what a case changes in them is in the config."""
+    plain, seed = Case(name="plain"), {"seed": "seed + first sample of the batch"}
+    return {
+        task: asdict(GenerateSettings.from_options(settings_of(plain, task))) | seed
+        for task in tasks
+    }
+
+
+def _backbone(model: DiffusionModel) -> dict[str, Any]:
+    spec = model.spec
+    return {
+        "name": spec.name,
+        "origin": spec.origin,
+        "geometry": asdict(spec.geometry),
+        "dtype": str(model.network.model.image_newline.dtype).removeprefix("torch."),
+        "device": model.device.type,
+    }
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of a checkpoint's weights, and of the JSON files read with them."""
+    beside = [folder / name for name in (CONFIG, TOWER_CONFIG, TOKENIZER)]
+    hashes = {}
+    for path in [*shard_files(folder), *(path for path in beside if path.exists())]:
+        with path.open("rb") as file:
+            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
+
+
+def versions() -> dict[str, str]:
+    """Versions of Saccade, Python and the packages that numbers depend on."""
+    own = {"saccade": __version__, "python": platform.python_version()}
+    return own | {name: version(name) for name in PACKAGES}
+
+
+def hardware() -> dict[str, Any]:
+    """The processor's name, cores, the threads torch uses, and the GPU's name or None."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def git_state(root: Path) -> dict[str, str | None]:
+    """Commit of the checkout, and a hash of what its sources add to that; None outside of one.
+
+    Only Python sources count: weights have hashes of their own, and the configuration is recorded.
+    """
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != root.resolve():  # in another project
+        return {"commit": None, "dirty": None}
+    sources = [f"{folder}/*.py" for folder in SOURCES]
+    options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    changed = _git(root, "status", *options, "--", *sources)
+    return {"commit": _git(root, "rev-parse", "--verify", "HEAD"), "dirty": _dirty(root, changed)}
+
+
+def _dirty(root: Path, changed: str | None) -> str | None:
+    if not changed:
+        return None
+    digest = hashlib.sha256()
+    for entry in filter(None, changed.split("\0")):
+        path = root / entry[3:]
+        digest.update(entry.encode(errors="surrogateescape"))
+        digest.update(path.read_bytes() if path.is_file() else b"deleted")
+    return digest.hexdigest()
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints, without its last newline; None where there is no git or it refuses."""
+    try:
+        done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.decode(errors="surrogateescape").removesuffix("\n")

@@ -1,0 +1,300 @@
+"""What a run has measured, on disk: appended unit by unit, nothing lost or doubled by a kill."""
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from saccade.controller.errors import StudyError
+from saccade.studies.cases import StudyConfig, Unit, plan_units
+from saccade.studies.recipe import Recipe, differences
+
+RECORDS, RECIPE = "records.jsonl", "recipe.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How one case did on one sample.
+
+    Attributes
+    ----------
+    case, task : str
+    sample, unit : int
+        Index of the sample, and number of its unit within the task.
+    position : int
+        Whether the case ran first (0), second, ... in the unit.
+    answer, expected : str
+    score, exact, rows, symbols : float
+        See `saccade.studies.documents.metrics.Score`.
+    seconds : float
+        Wall time of ``generate`` on the unit, divided by its samples.
+    prepare_seconds : float
+        The same for preparing the unit's inputs: once for all cases.
+    forwards : int
+        Denoising forwards.
+    response : int
+        Response tokens.
+    macs, macs_paper : int
+        Of all forwards, exact and by the paper's formula.
+    prepare_macs : int
+        Of the vision tower and the projector.
+    n_visual : int
+        Visual tokens before any reduction.
+    visual_tokens : int
+        Visual tokens computed, summed over layers and steps.
+    visual_tokens_ratio : float
+        The same relative to all of them in every layer and step.
+    keep : list of float
+        Share of the visual tokens that reached the last layer, per step.
+    visual_runs : list of (int, list of int)
+        Visual tokens of every layer, per run of equal steps: how many steps, tokens per layer.
+    """
+
+    case: str
+    task: str
+    sample: int
+    unit: int
+    position: int
+    answer: str
+    expected: str
+    score: float
+    exact: float
+    rows: float
+    symbols: float
+    seconds: float
+    prepare_seconds: float
+    forwards: int
+    response: int
+    macs: int
+    macs_paper: int
+    prepare_macs: int
+    n_visual: int
+    visual_tokens: int
+    visual_tokens_ratio: float
+    keep: list[float]
+    visual_runs: list[tuple[int, list[int]]]
+
+    def line(self) -> bytes:
+        """One line of JSON."""
+        return json.dumps(asdict(self), allow_nan=False).encode() + b"\n"
+
+
+def complete_records(data: bytes, config: StudyConfig) -> tuple[list[Record], int]:
+    """Records of the complete units in a records file, and the length of these from its start.
+
+    A last line that was cut off, and a last unit of which only a part was written, are left out.
+
+    Raises
+    ------
+    StudyError
+        If anything but the end is damaged: that was no interruption.
+    """
+    units = {(unit.task, unit.number): unit for unit in plan_units(config)}
+    cases = [case.name for case in config.cases]
+    records: list[Record] = []
+    pending: list[Record] = []
+    position = end = 0
+    for number, line in enumerate(data.split(b"\n")[:-1], 1):
+        position += len(line) + 1
+        try:
+            pending.append(Record(**json.loads(line)))
+            full = _is_full(pending, units, cases)
+        except (ValueError, TypeError) as error:
+            if position == len(data):
+                break
+            raise StudyError(f"line {number} of {RECORDS} is damaged: {error}") from error
+        if full:
+            units.pop((pending[0].task, pending[0].unit))
+            records, pending, end = records + pending, [], position
+    return records, end
+
+
+def _is_full(
+    pending: Sequence[Record], units: dict[tuple[str, int], Unit], cases: Sequence[str]
+) -> bool:
+    """Whether the pending records are a whole unit; `ValueError` if they can never become one."""
+    first, last = pending[0], pending[-1]
+    unit = units.get((first.task, first.unit))
+    if unit is None:
+        raise ValueError(f"unit {first.unit} of task {first.task!r} is foreign or was there before")
+    wanted = {(case, sample) for case in cases for sample in unit.samples}
+    found = {(record.case, record.sample) for record in pending}
+    one_unit = (last.task, last.unit) == (first.task, first.unit)
+    if not one_unit or len(found) < len(pending) or not found <= wanted:
+        raise ValueError(f"case {last.case!r}, sample {last.sample} does not belong there")
+    return found == wanted
+
+
+def read_run(folder: str | Path) -> tuple[Recipe, StudyConfig, list[Record]]:
+    """The recipe of a run, its configuration, and the records of its complete units.
+
+    Raises
+    ------
+    StudyError
+        If the folder holds no run, or a damaged one.
+    """
+    folder = Path(folder)
+    recipe = _read_recipe(folder)
+    if recipe is None:
+        raise StudyError(f"no run in {folder}: it has no {RECIPE}; give the --out of a study")
+    try:
+        config = StudyConfig.model_validate(recipe["config"])
+        data = (folder / RECORDS).read_bytes()
+        return recipe, config, complete_records(data, config)[0]
+    except (OSError, KeyError, ValueError, StudyError) as error:
+        raise StudyError(f"the run in {folder} cannot be read: {error}") from error
+
+
+def _read_recipe(folder: Path) -> Recipe | None:
+    try:
+        recipe: Recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{folder / RECIPE} cannot be read: {error}") from error
+    return recipe
+
+
+class RecordStore:
+    """The folder of one run, opened for writing by one process at a time.
+
+    Opening it makes it fit to go on: what an interruption left unfinished is cut off.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if there is none.
+    recipe : Recipe
+        Of the run that wants to write; a folder with another one is refused.
+    config : StudyConfig
+
+    Attributes
+    ----------
+    records : list of Record
+        Those of the complete units.
+    done : set of (str, int)
+        Task and number of the complete units.
+
+    Raises
+    ------
+    StudyError
+        If the folder is used by another process, belongs to another recipe, cannot be written or is
+        damaged.
+    """
+
+    def __init__(self, folder: str | Path, recipe: Recipe, config: StudyConfig) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / RECORDS
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            raise StudyError(f"{self.folder} cannot be written: {_reason(error)}") from error
+        try:
+            self._lock()
+            self.records, self._end = self._open(recipe, config)
+        except BaseException:
+            self.close()
+            raise
+        self.done = {(record.task, record.unit) for record in self.records}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the folder."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def append(self, unit: Unit, records: Sequence[Record]) -> None:
+        """Keep the records of a complete unit, all or none.
+
+        Raises
+        ------
+        StudyError
+            If they cannot be written, for example because the disk is full; the units before are
+            kept.
+        """
+        data = b"".join(record.line() for record in records)
+        try:
+            if os.write(self._file, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file)
+        except OSError as error:
+            with suppress(OSError):  # else it is cut off when the folder is opened again
+                os.ftruncate(self._file, self._end)
+            raise StudyError(
+                f"{self.path} cannot be written: {_reason(error)}. {len(self.done)} units are "
+                "kept; make room and run again with the same --out to go on"
+            ) from error
+        self._end += len(data)
+        self.records.extend(records)
+        self.done.add((unit.task, unit.number))
+
+    def _lock(self) -> None:
+        """Take the folder for this process; the system lets go of it however the process ends."""
+        if sys.platform == "win32":  # no flock: two writers are not told apart there
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StudyError(
+                f"another process is writing to {self.folder}; wait for it, or give another --out"
+            ) from error
+
+    def _open(self, recipe: Recipe, config: StudyConfig) -> tuple[list[Record], int]:
+        data = self.path.read_bytes()
+        before = _read_recipe(self.folder)
+        if before is None and data:
+            raise StudyError(f"{self.folder} holds records but no {RECIPE}; give another --out")
+        _check_recipe(self.folder, recipe if before is None else before, recipe)
+        try:
+            records, end = complete_records(data, config)
+            os.ftruncate(self._file, end)
+            if before is None:
+                _write_recipe(self.folder / RECIPE, recipe)
+        except OSError as error:
+            raise StudyError(f"{self.folder} cannot be written: {_reason(error)}") from error
+        except StudyError as error:
+            raise StudyError(f"{self.folder}: {error}; mend it, or give another --out") from error
+        return records, end
+
+
+def _check_recipe(folder: Path, before: Recipe, now: Recipe) -> None:
+    fields = differences(before, now)
+    if fields:
+        pairs = [f"{name} ({_short(a)} there, {_short(b)} now)" for name, (a, b) in fields.items()]
+        raise StudyError(
+            f"{folder} holds a run of another recipe. Different: {', '.join(pairs)}. Give another "
+            "--out, or run what that folder began"
+        )
+
+
+def _write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write the recipe so that the file is always complete or absent."""
+    partial = path.with_suffix(".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(recipe, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

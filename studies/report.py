@@ -1,0 +1,255 @@
+"""The report of a study: one HTML page that needs nothing but itself."""
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+
+from saccade.controller.errors import StudyError
+from saccade.studies.charts import (
+    AXES,
+    Style,
+    axis_ranges,
+    case_styles,
+    scatter,
+    switch_script,
+)
+from saccade.studies.summary import Row, Summary
+from saccade.studies.table import committed_note, interval, number, percent
+
+COLUMNS = {
+    "Score": "mean over the samples, with its standard error; 1 is best. Tasks of one row count "
+    "answers that are right, tasks of several rows the share of rows that are.",
+    "Relative": "score relative to the baseline's, on the same samples.",
+    "Time": "milliseconds per sample of a batch: preparing its inputs and generating its answer.",
+    "Speed-up": "time of the baseline over that of the case, paired by batch, geometric mean; more "
+    "than 1 is faster. In brackets its 95 % interval, by bootstrap over batches.",
+    "Ideal": "the same ratio of exact multiply-accumulates, vision tower and projector included: "
+    "what could be gained if time followed arithmetic.",
+    "Ideal, paper": "the same by the published formula (decoder layers alone, an MLP of two "
+    "matrices); only for comparing with published figures.",
+    "Projected": "the same when this run's own pattern of visual tokens is priced at the published "
+    "size of LLaDA-V: 32 layers of width 4,096, 3,645 visual tokens. Counted, not measured.",
+    "Visual tokens": "share of the visual tokens that was computed, over all layers and steps.",
+    "GMAC": "billions of multiply-accumulates per sample, in the decoder and its output head.",
+}
+"""Columns of the table after the case's name, and what they mean."""
+
+
+def write_report(summary: Summary, path: str | Path) -> None:
+    """Write the report of a run, finished or not, as one self-contained page.
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be written.
+    """
+    page = report_html(summary)
+    try:
+        Path(path).write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StudyError(f"the report cannot be written to {path}: {error}") from error
+
+
+def report_html(summary: Summary) -> str:
+    """The page: what was compared, charts, table and recipe. All text from outside is escaped."""
+    from plotly.offline import get_plotlyjs
+
+    rows, baseline = summary.rows(), summary.config.baseline
+    styles = case_styles([case.name for case in summary.config.cases], baseline)
+    ranges = axis_ranges(rows)
+    tasks: dict[str, list[Row]] = {}
+    for row in rows:
+        tasks.setdefault(row["task"], []).append(row)
+    charts = [
+        f'<figure><figcaption>{escape(task)}</figcaption><div class="chart">'
+        f"{scatter(i, own, styles, baseline, ranges)}</div></figure>"
+        for i, (task, own) in enumerate(tasks.items())
+    ]
+    return Template(_PAGE).substitute(
+        css=_CSS,
+        plotly=get_plotlyjs(),
+        title=escape(summary.config.name),
+        lead=_lead(summary),
+        buttons=_buttons(),
+        legend="".join(f"<li>{_mark(style)}{escape(name)}</li>" for name, style in styles.items()),
+        charts="".join(charts),
+        switch=switch_script(ranges),
+        heads="".join(f'<th scope="col">{escape(name)}</th>' for name in COLUMNS),
+        bodies="".join(_task_rows(task, own, styles, summary) for task, own in tasks.items()),
+        notes="".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in COLUMNS.items()),
+        recipe=escape(json.dumps(summary.recipe, indent=2, ensure_ascii=False)),
+        version=escape(str(summary.recipe["versions"]["saccade"])),
+    )
+
+
+def _lead(summary: Summary) -> str:
+    config, backbone = summary.config, summary.recipe["backbone"]
+    hardware, threads = summary.recipe["hardware"], summary.recipe["hardware"]["threads"]
+    text = (
+        f"{len(config.cases)} cases answered the same {config.samples} samples of each task with "
+        f"{backbone['name']} ({backbone['origin']}), a model that denoises its answer in several "
+        "steps and reads the whole picture again in each of them. A case drops visual tokens by a "
+        f"schedule of its own; the baseline, “{config.baseline}”, drops nothing. The figures say "
+        "what that costs in score and gains in time, measured on "
+        f"{hardware['gpu'] or hardware['cpu']} with {threads} thread{'s' if threads > 1 else ''}."
+    )
+    lead = f'<p class="lead">{escape(text)}</p>'
+    if not summary.finished:
+        done = f"This run is unfinished: {summary.done} of {summary.total} batches are in."
+        lead += f'<p class="banner">{done}</p>'
+    return lead
+
+
+def _buttons() -> str:
+    names = [title.removesuffix(" speed-up").capitalize() for title in AXES.values()]
+    pressed = ["true"] + ["false"] * (len(names) - 1)
+    return "".join(
+        f'<button type="button" data-axis="{i}" aria-pressed="{state}">{name}</button>'
+        for i, (name, state) in enumerate(zip(names, pressed, strict=True))
+    )
+
+
+def _mark(style: Style) -> str:
+    return f'<span class="mark" style="color:{style.colour}">{style.glyph}</span>'
+
+
+def _task_rows(task: str, rows: Sequence[Row], styles: dict[str, Style], summary: Summary) -> str:
+    """The table's section of one task: a heading, and a row per case."""
+    settings = summary.recipe["settings"][task]
+    facts = (
+        f"{rows[0]['n']} samples, {settings['gen_length']} tokens in {settings['steps']} steps. "
+        f"{committed_note(rows)}"
+    )
+    heading = f'<th colspan="{len(COLUMNS) + 1}" scope="rowgroup">{escape(task)}'
+    lines = [f'<tr class="task">{heading}<span>{escape(facts)}</span></th></tr>']
+    for row in rows:
+        kind = ' class="baseline"' if row["case"] == summary.config.baseline else ""
+        name = f'<th scope="row">{_mark(styles[row["case"]])}{escape(row["case"])}</th>'
+        lines.append(f"<tr{kind}>{name}{''.join(_cells(row))}</tr>")
+    return f"<tbody>{''.join(lines)}</tbody>"
+
+
+def _cells(row: Row) -> list[str]:
+    def small(text: str) -> str:
+        return f" <small>{text}</small>"
+
+    share = row["visual_tokens_ratio"]
+    bar = f'<span class="share" style="--share:{100 * share:.1f}%">{percent(share)}</span>'
+    se = "" if row["score_se"] is None else small(f"± {number(row['score_se'], 3)}")
+    # An invisible one keeps the numbers of the column below each other.
+    spread = small(interval(row)) if interval(row) else " <small hidden>[1.00, 1.00]</small>"
+    cells = (
+        number(row["score"], 3) + se,
+        percent(row["score_relative"], 1),
+        number(1000 * row["seconds_per_sample"], 1, " ms"),
+        f"<b>{number(row['speedup'], 2)}</b>{spread}",
+        number(row["speedup_ideal"], 2),
+        number(row["speedup_ideal_paper"], 2),
+        number(row["speedup_projected"], 2),
+        bar,
+        number(row["macs"] / 1e9, 2),
+    )
+    return [f"<td>{cell}</td>" for cell in cells]
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<link rel="icon" href="data:,">
+<style>$css</style>
+<script>$plotly</script>
+</head>
+<body>
+<main>
+<header><p class="kicker">Saccade study</p><h1>$title</h1>$lead</header>
+<section>
+<div class="bar"><h2>Score against speed-up</h2><div class="switch">$buttons</div></div>
+<ul class="legend">$legend</ul>
+<div class="charts">$charts</div>
+</section>
+<section>
+<h2>Results</h2>
+<div class="scroll"><table>
+<thead><tr><th scope="col">Case</th>$heads</tr></thead>
+$bodies
+</table></div>
+<dl>$notes</dl>
+</section>
+<details><summary>Recipe: configuration, versions, hardware, hashes of the weights</summary>
+<pre>$recipe</pre></details>
+<footer>Written by Saccade $version</footer>
+</main>
+<script>$switch</script>
+</body>
+</html>
+"""
+_CSS = """
+:root { --ink: #22262c; --soft: #686d76; --line: #e3e0d9; --tint: #f4f1ea; --accent: #2f6db5; }
+* { box-sizing: border-box; }
+body { margin: 0; background: #fcfbf9; color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
+main { max-width: 1220px; margin: 0 auto; padding: 48px 28px 64px; }
+.kicker { margin: 0; color: var(--accent); font-size: 13px; font-weight: 600;
+  letter-spacing: .08em; text-transform: uppercase; }
+h1 { margin: 4px 0 12px; font-size: 36px; line-height: 1.15; letter-spacing: -.015em;
+  overflow-wrap: anywhere; }
+h2 { margin: 0; font-size: 20px; letter-spacing: -.005em; }
+.lead { max-width: 80ch; margin: 0; color: #454a52; }
+.banner { margin: 16px 0 0; padding: 10px 14px; border-left: 3px solid #d0a21a;
+  background: #fdf6e0; }
+section { margin-top: 44px; }
+.bar { display: flex; flex-wrap: wrap; gap: 12px; align-items: center;
+  justify-content: space-between; }
+.switch { display: inline-flex; border: 1px solid var(--line); border-radius: 8px;
+  overflow: hidden; background: white; }
+.switch button { padding: 6px 14px; border: 0; background: none; color: var(--soft); font: inherit;
+  font-size: 14px; cursor: pointer; }
+.switch button + button { border-left: 1px solid var(--line); }
+.switch button[aria-pressed=true] { background: var(--accent); color: white; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 12px 0 14px; padding: 0;
+  list-style: none; font-size: 14px; }
+.mark { display: inline-block; width: 1.4em; }
+.charts { display: grid; gap: 18px; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); }
+figure { min-width: 0; margin: 0; padding: 14px 14px 4px; border: 1px solid var(--line);
+  border-radius: 10px; background: white; }
+figcaption { font-size: 15px; font-weight: 600; }
+.chart { height: 270px; }
+.scroll { margin-top: 14px; overflow-x: auto; border: 1px solid var(--line); border-radius: 10px;
+  background: white; }
+table { width: 100%; border-collapse: collapse; font-size: 14px;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: 7px 10px; text-align: right; white-space: nowrap; }
+th:first-child { padding-left: 16px; text-align: left; }
+td:last-child, thead th:last-child { padding-right: 16px; }
+thead th { border-bottom: 1px solid var(--line); color: var(--soft); font-size: 13px;
+  font-weight: 600; }
+tbody th[scope=row] { min-width: 190px; max-width: 280px; font-weight: 400; white-space: normal;
+  overflow-wrap: break-word; }
+tr.task th { padding-top: 18px; border-bottom: 1px solid var(--line); font-size: 15px;
+  white-space: normal; }
+tr.task span { margin-left: 12px; color: var(--soft); font-size: 13px; font-weight: 400; }
+tbody + tbody tr.task th { border-top: 1px solid var(--line); }
+tr.baseline > * { background: var(--tint); }
+tr.baseline th[scope=row] { font-weight: 600; }
+small { color: var(--soft); font-size: 12px; }
+small[hidden] { display: inline; visibility: hidden; }
+.share { display: inline-block; width: 84px; padding: 0 6px; border-radius: 3px;
+  background: linear-gradient(90deg, #d5e3f3 var(--share), #f1efea var(--share)); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 16px; margin: 18px 0 0;
+  color: var(--soft); font-size: 13px; }
+dt { font-weight: 600; }
+dd { max-width: 100ch; margin: 0; }
+details { margin-top: 44px; border: 1px solid var(--line); border-radius: 10px; background: white; }
+summary { padding: 12px 16px; font-weight: 600; cursor: pointer; }
+pre { margin: 0; padding: 4px 16px 16px; font: 12.5px/1.5 ui-monospace, Menlo, Consolas, monospace;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+footer { margin-top: 28px; color: var(--soft); font-size: 13px; }
+@media (max-width: 640px) { main { padding: 28px 16px 48px; } h1 { font-size: 28px; }
+  dl { grid-template-columns: 1fr; } dd { margin-bottom: 8px; } }
+@media print { .switch { display: none; } body { background: white; } }
+"""

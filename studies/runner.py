@@ -1,0 +1,234 @@
+"""Running a study: every case answers the same batches, in changing order, and is timed on each."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from saccade.backbones.loading import load
+from saccade.backbones.model import DiffusionModel
+from saccade.backbones.prepare import Prepared
+from saccade.controller.errors import SaccadeError, StudyError
+from saccade.controller.trace import Generation, Trace
+from saccade.studies.cases import (
+    Case,
+    StudyConfig,
+    Unit,
+    check_study,
+    controller_of,
+    plan_units,
+    settings_of,
+)
+from saccade.studies.documents.metrics import score_answer
+from saccade.studies.documents.tasks import Sample, make_sample
+from saccade.studies.recipe import make_recipe
+from saccade.studies.records import Record, RecordStore
+
+T = TypeVar("T")
+Progress = Callable[[int, int, str], None]
+"""Called with the batches answered so far, their total over all cases, and what comes next."""
+
+
+def run_study(
+    config: StudyConfig,
+    out: str | Path,
+    progress: Progress | None = None,
+    *,
+    threads: int | None = None,
+) -> Path:
+    """Run a study, or go on with one that was interrupted.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    out : Path
+        Folder of the run; one that holds units of the same recipe is continued.
+    progress : callable, optional
+        ``progress(done, total, label)``.
+    threads : int, optional
+        Threads torch may use meanwhile; None leaves them as they are.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    StudyError
+        If the study or the folder cannot be used as asked, or a case cannot run on the model.
+    KeyboardInterrupt
+        When interrupted: complete units are kept, and the message says how to go on.
+    """
+    check_study(config)
+    out = Path(out)
+    with _threads(threads):
+        model = load(config.model)
+        for case in config.cases:
+            _check_capabilities(case, model)
+        with RecordStore(out, make_recipe(config, model), config) as store:
+            try:
+                _Run(config, model, store, progress).run()
+            except KeyboardInterrupt:
+                total = len(plan_units(config))
+                raise KeyboardInterrupt(
+                    f"interrupted: {len(store.done)} of {total} units are kept in {out}; run the "
+                    "same study again with the same --out to go on"
+                ) from None
+    return out
+
+
+@contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    if threads is not None and threads < 1:
+        raise StudyError(f"threads={threads}: must be 1 or more")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_capabilities(case: Case, model: DiffusionModel) -> None:
+    controller = controller_of(case)
+    if controller is not None:
+        try:
+            controller.check(model.spec)
+        except SaccadeError as error:
+            raise StudyError(f"case {case.name!r}: {error}") from error
+
+
+def case_order(n: int, index: int) -> list[int]:
+    """Order of `n` cases in unit number `index` of the study.
+
+    Forwards and backwards in turn, starting one later every two units: in any 2 n units in a row
+    every case comes first twice, and no pair of cases keeps its order.
+    """
+    start = index // 2 % n
+    order = [*range(start, n), *range(start)]
+    return order[::-1] if index % 2 else order
+
+
+class _Run:
+    """One execution of a study with an open store."""
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        model: DiffusionModel,
+        store: RecordStore,
+        progress: Progress | None,
+    ) -> None:
+        self.config, self.model, self.store, self.progress = config, model, store, progress
+        self.units = plan_units(config)
+        self.warm: set[str] = set()
+
+    def run(self) -> None:
+        """Answer every unit that the store does not have yet."""
+        for index, unit in enumerate(self.units):
+            if (unit.task, unit.number) not in self.store.done:
+                self.store.append(unit, self._answer(unit, index))
+        self._report(0, "done")
+
+    def _answer(self, unit: Unit, index: int) -> list[Record]:
+        """All records of a unit."""
+        seed = self.config.seed
+        samples = [make_sample(unit.task, sample, seed=seed) for sample in unit.samples]
+        self._warm_up(unit, samples)
+        inputs, prepare_seconds = self._timed(lambda: self._prepare(samples))
+        records = []
+        for position, number in enumerate(case_order(len(self.config.cases), index)):
+            case = self.config.cases[number]
+            self._report(position, f"{unit.task}, batch {unit.number + 1}: {case.name}")
+            answers, seconds = self._timed(lambda case=case: self._generate(case, unit, inputs))  # type: ignore[misc]
+            shared = {
+                "case": case.name,
+                "unit": unit.number,
+                "position": position,
+                "seconds": seconds / len(samples),
+                "prepare_seconds": prepare_seconds / len(samples),
+            }
+            records += [
+                _record(sample, out, shared) for sample, out in zip(samples, answers, strict=True)
+            ]
+        return records
+
+    def _warm_up(self, unit: Unit, samples: Sequence[Sample]) -> None:
+        """Answer a task's first batch once without looking at the clock."""
+        if unit.task not in self.warm:
+            self.warm.add(unit.task)
+            self._report(0, f"{unit.task}: warm-up")
+            baseline = next(c for c in self.config.cases if c.name == self.config.baseline)
+            self._generate(baseline, unit, self._prepare(samples))
+
+    def _prepare(self, samples: Sequence[Sample]) -> list[Prepared]:
+        return [self.model.prepare(s.question, [s.page.image]) for s in samples]
+
+    def _generate(self, case: Case, unit: Unit, inputs: Sequence[Prepared]) -> list[Generation]:
+        # Per unit, so that random choices differ between batches but neither between the cases
+        # of one nor between a run and its repetition.
+        seed = {"seed": self.config.seed + unit.samples[0]}
+        options: dict[str, Any] = seed | settings_of(case, unit.task)
+        try:
+            return self.model.generate(inputs=inputs, controller=controller_of(case), **options)
+        except SaccadeError as error:
+            raise StudyError(f"case {case.name!r} on task {unit.task!r}: {error}") from error
+
+    def _timed(self, work: Callable[[], T]) -> tuple[T, float]:
+        self._synchronise()
+        started = time.perf_counter()
+        result = work()
+        self._synchronise()
+        return result, time.perf_counter() - started
+
+    def _synchronise(self) -> None:
+        if self.model.device.type == "cuda":
+            torch.cuda.synchronize(self.model.device)
+
+    def _report(self, answered: int, label: str) -> None:
+        if self.progress is not None:
+            cases = len(self.config.cases)
+            done = len(self.store.done) * cases + answered
+            self.progress(done, len(self.units) * cases, label)
+
+
+def _record(sample: Sample, out: Generation, shared: dict[str, Any]) -> Record:
+    answer, trace = out.text or "", out.trace
+    score = score_answer(sample, answer)
+    return Record(
+        task=sample.kind,
+        sample=sample.index,
+        answer=answer,
+        expected=sample.answer,
+        score=score.score,
+        exact=score.exact,
+        rows=score.rows,
+        symbols=score.symbols,
+        forwards=trace.forwards,
+        response=len(trace.steps[-1].tokens),
+        macs=trace.macs,
+        macs_paper=trace.macs_paper,
+        prepare_macs=trace.prepare_macs,
+        n_visual=trace.n_visual,
+        visual_tokens=trace.visual_tokens,
+        visual_tokens_ratio=trace.visual_tokens_ratio,
+        keep=_keep(trace),
+        visual_runs=_visual_runs(trace),
+        **shared,
+    )
+
+
+def _keep(trace: Trace) -> list[float]:
+    """Share of the visual tokens that reached the last layer, per step."""
+    return [step.visual_per_layer[-1] / max(trace.n_visual, 1) for step in trace]
+
+
+def _visual_runs(trace: Trace) -> list[tuple[int, list[int]]]:
+    """Visual tokens of every layer, equal steps together."""
+    runs = itertools.groupby(step.visual_per_layer for step in trace)
+    return [(len(list(steps)), list(layers)) for layers, steps in runs]

@@ -1,0 +1,242 @@
+"""From the records of a run to one row per case and task."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from saccade.controller.errors import StudyError
+from saccade.studies.cases import StudyConfig, plan_units
+from saccade.studies.projection import projected
+from saccade.studies.recipe import Recipe
+from saccade.studies.records import Record, read_run
+
+COLUMNS = (
+    "case",
+    "backbone",
+    "origin",
+    "task",
+    "n",
+    "score",
+    "score_se",
+    "score_relative",
+    "speedup",
+    "speedup_low",
+    "speedup_high",
+    "speedup_ideal",
+    "speedup_ideal_paper",
+    "speedup_projected",
+    "seconds_per_sample",
+    "visual_tokens_ratio",
+    "visual_tokens",
+    "macs",
+    "macs_paper",
+)
+COMMITTED = ("score_committed_same", "score_committed")
+RESULTS = Path(__file__).parent / "results"
+DRAWS = 2000
+"""Bootstrap samples of an interval."""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """The results of a run, finished or not.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row per case and task that have records, tasks and cases in the study's order; columns
+        `COLUMNS`, then `COMMITTED`. `summarise` says what they mean. NaN: not defined.
+    recipe : dict
+    config : StudyConfig
+    done, total : int
+        Units with records, and units of the study.
+    """
+
+    frame: pd.DataFrame
+    recipe: Recipe
+    config: StudyConfig
+    done: int
+    total: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether every unit of the study has its records."""
+        return self.done == self.total
+
+    def rows(self) -> list[Row]:
+        """Plain values of all rows, None where not defined."""
+        records: list[Row] = self.frame.to_dict("records")
+        return [{key: _plain(value) for key, value in record.items()} for record in records]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for machines, in a stable form: ``{"cases": [...], "recipe": {...}}``.
+
+        A case is given once per task, with the fields `COLUMNS`; None (null in JSON): not defined.
+        """
+        cases = [{name: row[name] for name in COLUMNS} for row in self.rows()]
+        return {"cases": cases, "recipe": self.recipe}
+
+    def write(self, folder: str | Path) -> None:
+        """Write ``summary.parquet`` and ``summary.csv``.
+
+        Raises
+        ------
+        StudyError
+            If the folder cannot be written.
+        """
+        try:
+            self.frame.to_parquet(Path(folder) / "summary.parquet", index=False)
+            self.frame.to_csv(Path(folder) / "summary.csv", index=False)
+        except OSError as error:
+            raise StudyError(f"the summary cannot be written to {folder}: {error}") from error
+
+
+def summarise(folder: str | Path) -> Summary:
+    """Summarise what a run has measured so far.
+
+    Per case and task, over its `n` samples: mean score and its standard error; score relative to
+    the baseline's; mean seconds (preparation and generation), visual tokens, their ratio, and
+    multiply-accumulates per sample; and speed-ups, all as the baseline's over the case's, more is
+    faster:
+
+    speedup, speedup_low, speedup_high
+        Measured: geometric mean over units of the ratio of their times, preparation included, and
+        its 95 % interval (percentile bootstrap over units; NaN for a single one).
+    speedup_ideal
+        Ratio of exact multiply-accumulates, vision tower and projector included.
+    speedup_ideal_paper
+        Ratio by the paper's formula, decoder layers alone.
+    speedup_projected
+        Ratio at the published size, see `saccade.studies.projection`.
+    score_committed_same, score_committed
+        Of the baseline: the score of the evaluation stored with the package, on the same samples
+        and on all of its own; NaN where there is none.
+
+    Raises
+    ------
+    StudyError
+        If the folder holds no run, or a damaged one.
+    """
+    recipe, config, records = read_run(folder)
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.task, record.case), []).append(record)
+    committed = committed_scores(config.model, config.seed)
+    rows = []
+    for task in config.tasks:
+        for case in config.cases:
+            if own := groups.get((task, case.name)):
+                baseline = groups[task, config.baseline]
+                row = _row(own, baseline, recipe)
+                row |= _committed(own if own is baseline else [], committed)
+                rows.append(row)
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *COMMITTED])
+    done = len({(record.task, record.unit) for record in records})
+    return Summary(frame, recipe, config, done, len(plan_units(config)))
+
+
+def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> Row:
+    scores = [record.score for record in own]
+    score, score_baseline = float(np.mean(scores)), float(np.mean([b.score for b in baseline]))
+    se = float(np.std(scores, ddof=1)) / math.sqrt(len(own)) if len(own) > 1 else math.nan
+    speedup, low, high = paired_speedup(_unit_seconds(baseline), _unit_seconds(own), recipe["seed"])
+    return {
+        "case": own[0].case,
+        "backbone": recipe["backbone"]["name"],
+        "origin": recipe["backbone"]["origin"],
+        "task": own[0].task,
+        "n": len(own),
+        "score": score,
+        "score_se": se,
+        "score_relative": score / score_baseline if score_baseline else math.nan,
+        "speedup": speedup,
+        "speedup_low": low,
+        "speedup_high": high,
+        **_ideal_speedups(own, baseline),
+        "seconds_per_sample": float(np.mean([r.seconds + r.prepare_seconds for r in own])),
+        "visual_tokens_ratio": float(np.mean([r.visual_tokens_ratio for r in own])),
+        "visual_tokens": float(np.mean([r.visual_tokens for r in own])),
+        "macs": float(np.mean([r.macs for r in own])),
+        "macs_paper": float(np.mean([r.macs_paper for r in own])),
+    }
+
+
+def _ideal_speedups(own: Sequence[Record], baseline: Sequence[Record]) -> Row:
+    prices = {
+        "speedup_ideal": lambda r: r.macs + r.prepare_macs,
+        "speedup_ideal_paper": lambda r: r.macs_paper,
+        "speedup_projected": projected,
+    }
+    return {name: sum(map(of, baseline)) / sum(map(of, own)) for name, of in prices.items()}
+
+
+def _unit_seconds(records: Sequence[Record]) -> dict[int, float]:
+    """Seconds per sample of each unit, preparation included; all samples of a unit share them."""
+    return {record.unit: record.seconds + record.prepare_seconds for record in records}
+
+
+def paired_speedup(
+    baseline: Mapping[int, float], case: Mapping[int, float], seed: int
+) -> tuple[float, float, float]:
+    """Geometric mean over units of baseline over case seconds, and its 95 % bootstrap interval.
+
+    Parameters
+    ----------
+    baseline, case : mapping of int to float
+        Seconds of the same units.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    speedup, low, high : float
+        `low` and `high` are NaN for a single unit: it says nothing about the spread.
+    """
+    logs = np.log([baseline[unit] / case[unit] for unit in sorted(case)])
+    speedup = float(np.exp(logs.mean()))
+    if len(logs) < 2:
+        return speedup, math.nan, math.nan
+    draws = np.random.default_rng(seed).integers(len(logs), size=(DRAWS, len(logs)))
+    low, high = np.exp(np.percentile(logs[draws].mean(1), [2.5, 97.5]))
+    return speedup, float(low), float(high)
+
+
+def committed_scores(model: str, seed: int) -> dict[tuple[str, int], float]:
+    """Scores by task and sample of the evaluation stored with the package, empty without one.
+
+    Lines that give another seed (0 unless they say so) are about other samples and do not count.
+    """
+    slug = re.sub(r"[^\w.-]+", "-", model).strip("-")
+    try:
+        text = (RESULTS / slug / "evaluation.jsonl").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    scores = {}
+    for line in text.splitlines():
+        try:
+            record = json.loads(line)
+            if record.get("seed", 0) == seed:
+                scores[str(record["task"]), int(record["sample"])] = float(record["score"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+    return scores
+
+
+def _committed(own: Sequence[Record], committed: Mapping[tuple[str, int], float]) -> Row:
+    """Committed scores beside the baseline's own records; NaN unless they cover all of these."""
+    every = [score for (task, _), score in committed.items() if own and task == own[0].task]
+    same = [committed.get((record.task, record.sample), math.nan) for record in own]
+    means = [float(np.mean(scores)) if scores else math.nan for scores in (same, every)]
+    return dict(zip(COMMITTED, means, strict=True))
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,106 @@
+"""The summary of a run as tables for the terminal, at most 100 columns wide."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from saccade.studies.summary import Row, Summary
+
+WIDTH = 100
+
+
+def render(summary: Summary, console: Console) -> None:
+    """Print one table per task, and what its columns mean.
+
+    Parameters
+    ----------
+    summary : Summary
+    console : rich.console.Console
+        Narrower ones get folded names.
+    """
+    width = min(console.width, WIDTH)
+    console.print(Text(heading(summary), style="bold"), width=width)
+    rows = summary.rows()
+    for task in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == task]
+        console.print(_table(task, own, summary.config.baseline), width=width)
+        committed = committed_note(own)
+        if committed:
+            console.print(Text(committed, style="dim"), width=width)
+    console.print(Text(_LEGEND, style="dim"), width=width)
+
+
+def heading(summary: Summary) -> str:
+    """Name, model and size of the study, and how much of it there is."""
+    config = summary.config
+    size = f"{config.name}: {config.model}, {config.samples} samples per task"
+    if summary.finished:
+        return size
+    return f"{size} (unfinished: {summary.done} of {summary.total} units)"
+
+
+def committed_note(rows: Sequence[Row]) -> str:
+    """What the stored evaluation says about the baseline of one task; empty if it says nothing."""
+    for row in rows:
+        if row["score_committed"] is not None:
+            return (
+                f"Stored evaluation of {row['case']}: {number(row['score_committed_same'], 3)} on "
+                f"these samples, {number(row['score_committed'], 3)} on all of its own."
+            )
+    return ""
+
+
+def number(value: float | None, digits: int, suffix: str = "") -> str:
+    """A value with so many decimals; a dash where it is not defined."""
+    return "-" if value is None else f"{value:.{digits}f}{suffix}"
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share as a percentage; a dash where it is not defined."""
+    return number(None if value is None else 100 * value, digits, " %")
+
+
+def interval(row: Row) -> str:
+    """The interval of the measured speed-up; empty for a single batch and for the baseline."""
+    low, high = row["speedup_low"], row["speedup_high"]
+    return "" if low is None or low == high else f" [{low:.2f}, {high:.2f}]"
+
+
+_LEGEND = (
+    "Score: mean and standard error. Speed-up: time of the baseline over that of the case, "
+    "preparation included, paired by batch, with its 95 % interval. Ideal: the same of "
+    "multiply-accumulates. Projected: counted at the published size of LLaDA-V. Visual: share of "
+    "the visual tokens that was computed, over all layers and steps."
+)
+
+
+def _table(task: str, rows: Sequence[Row], baseline: str) -> Table:
+    title = Text(f"{task} (n = {rows[0]['n']})", style="bold")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    relative = f"vs {baseline}" if len(baseline) <= 8 else "relative"
+    table.add_column("case", overflow="fold", ratio=1)
+    for name in ("score", relative, " speed-up", "ideal", "projected", "visual"):
+        # On the left the numbers stand below each other, whether an interval follows or not.
+        justify: Literal["left", "right"] = "left" if name == " speed-up" else "right"
+        table.add_column(Text(name), justify=justify, no_wrap=True)
+    for row in rows:
+        table.add_row(*_cells(row), style="bold" if row["case"] == baseline else None)
+    return table
+
+
+def _cells(row: Row) -> list[Text]:
+    se = "" if row["score_se"] is None else f" ± {row['score_se']:.3f}"
+    cells = (
+        row["case"],
+        f"{row['score']:.3f}{se}",
+        percent(row["score_relative"], 1),
+        number(row["speedup"], 2).rjust(5) + interval(row),
+        number(row["speedup_ideal"], 2),
+        number(row["speedup_projected"], 2),
+        percent(row["visual_tokens_ratio"]),
+    )
+    return [Text(cell) for cell in cells]  # Text: names may hold what rich would take for markup
