@@ -1,0 +1,133 @@
+"""One answer as users see it: the text, then what it cost; or all of it as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from saccade.studies.cli.consoles import scaled
+
+if TYPE_CHECKING:
+    from saccade.backbones import DiffusionModel
+    from saccade.controller import Controller, Generation
+    from saccade.controller.trace import StepRecord, Trace
+
+BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 48
+"""Most bars in a line; more steps share them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A generation with what made it.
+
+    Attributes
+    ----------
+    model : DiffusionModel
+    controller : Controller
+    generation : Generation
+    settings : dict
+        Options given to ``generate``.
+    load_seconds, seconds : float
+        Wall time of loading the model, and of preparing the request and denoising the answer.
+    """
+
+    model: "DiffusionModel"
+    controller: "Controller"
+    generation: "Generation"
+    settings: dict[str, Any]
+    load_seconds: float
+    seconds: float
+
+    @property
+    def trace(self) -> "Trace":
+        return self.generation.trace
+
+    @property
+    def kept(self) -> list[int]:
+        """Visual tokens that reached the last layer, per step."""
+        return [len(step.kept) for step in self.trace]
+
+    @property
+    def attention(self) -> list[float] | None:
+        """Attention mass of the answer on the picture per step, in [0, 1]; None if not probed."""
+        masses = [mass for step in self.trace if (mass := _attention(step)) is not None]
+        return masses if masses and len(masses) == len(self.trace) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values of everything."""
+        return {
+            "text": self.generation.text,
+            "tokens": list(self.generation.tokens),
+            "seconds": round(self.seconds, 4),
+            "load_seconds": round(self.load_seconds, 4),
+            "forwards": self.trace.forwards,
+            "macs": self.trace.macs,
+            "prepare_macs": self.trace.prepare_macs,
+            "visual_tokens": self.trace.n_visual,
+            "visual_tokens_per_step": self.kept,
+            "visual_tokens_ratio": round(self.trace.visual_tokens_ratio, 6),
+            "attention_to_picture_per_step": self.attention,
+            "model": self.model.spec.name,
+            "policy": repr(self.controller.policy),
+            "pruner": None if self.controller.pruner is None else repr(self.controller.pruner),
+            "settings": self.settings,
+            "device": str(self.model.device),
+        }
+
+    def show(self, console: Console) -> None:
+        """Print the answer, and a panel of what it cost."""
+        text = self.generation.text
+        console.out(" ".join(map(str, self.generation.tokens)) if text is None else text)
+        unicode = console.encoding.lower().startswith("utf")
+        name = escape(self.model.spec.name)
+        console.print(Panel.fit(self._table(unicode), title=name, border_style="dim"))
+
+    def _table(self, unicode: bool) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim")
+        table.add_column(overflow="fold")
+        trace, tokens = self.trace, len(self.generation.tokens)
+        table.add_row("time", f"{self.seconds:.2f} s, after {self.load_seconds:.2f} s of loading")
+        table.add_row("forwards", f"{trace.forwards} for {tokens} tokens")
+        table.add_row("multiply-accumulates", f"{trace.macs:,} ({scaled(trace.macs)})")
+        share = f"{trace.visual_tokens_ratio:.1%} of the work on them"
+        table.add_row("visual tokens per step", f"{runs(self.kept)} ({share})")
+        if unicode:
+            table.add_row("", bars([float(n) for n in self.kept], float(trace.n_visual)))
+        if self.attention is not None:
+            mean = sum(self.attention) / len(self.attention)
+            table.add_row("attention to the picture", f"{mean:.1%} on average")
+            if unicode:
+                table.add_row("", bars(self.attention, max(self.attention)))
+        table.add_row("policy", escape(repr(self.controller.policy)))
+        if self.controller.pruner is not None:
+            table.add_row("pruner", escape(repr(self.controller.pruner)))
+        return table
+
+
+def runs(values: Sequence[int]) -> str:
+    """Equal neighbours together: [144, 144, 36] is "144 x 2, 36"."""
+    groups = [(value, len(list(group))) for value, group in groupby(values)]
+    return ", ".join(f"{value} x {n}" if n > 1 else f"{value}" for value, n in groups)
+
+
+def bars(values: Sequence[float], highest: float) -> str:
+    """One bar a value, its height relative to `highest`; neighbours share bars beyond `WIDTH`."""
+    if not values:
+        return ""
+    n = min(WIDTH, len(values))
+    edges = [len(values) * i // n for i in range(n + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    top = len(BARS) - 1
+    return "".join(BARS[round(top * mean / highest)] if highest > 0 else BARS[0] for mean in means)
+
+
+def _attention(step: "StepRecord") -> float | None:
+    mass = step.signals.attention_visual
+    return None if mass is None else float(mass.nanmean())

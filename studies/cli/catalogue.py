@@ -1,0 +1,150 @@
+"""``saccade models``, ``pruners`` and ``policies``: what there is to choose from."""
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from rich.markup import escape
+from rich.table import Table
+from typer import Option
+
+from saccade.studies.cli.consoles import emit, out, scaled
+from saccade.studies.cli.specs import options_of, pruner_registry
+
+if TYPE_CHECKING:
+    from saccade.controller.registry import Registry
+
+AsJson = Annotated[bool, Option("--json", help="Print one JSON array.")]
+
+
+def list_models(as_json: AsJson = False) -> None:
+    """List the models that come with the package, and say how other ones are named.
+
+    They are small, real models of handwritten documents: they run offline, on a CPU.
+    """
+    from saccade.backbones import embedded_models
+
+    models = [_model(name) for name in embedded_models()]
+    if as_json:
+        return emit(models)
+    table = _table("name", "origin", "layers x width", "parameters", "on disk")
+    for model in models:
+        if "problem" in model:
+            table.add_row(model["name"], f"[red]{escape(model['problem'])}[/]", "", "", "")
+            continue
+        size = f"{model['layers']} x {model['width']}"
+        disk = f"{scaled(model['bytes'])}B"
+        table.add_row(model["name"], model["origin"], size, scaled(model["parameters"]), disk)
+    out().print(table)
+    out().print(
+        "--model also takes the folder of a checkpoint, or a hub id such as GSAI-ML/LLaDA-V "
+        "(fetched once, then cached).",
+        highlight=False,
+    )
+
+
+def list_pruners(as_json: AsJson = False) -> None:
+    """List the pruners: they say WHICH visual tokens stay, given how many.
+
+    The site is where one acts: inside the vision tower, before the stack (entry), or before a later
+    layer. Those of installed third parties appear too.
+    """
+    pruners = pruner_registry()
+    found = [_pruner(pruners, name) for name in pruners]
+    if as_json:
+        return emit(found)
+    table = _table("name", "site", "needs", "options", "source")
+    for pruner in found:
+        needs, options = ", ".join(pruner["needs"]), _options_text(pruner["options"])
+        table.add_row(pruner["name"], pruner["site"], needs or "nothing", options, pruner["source"])
+    out().print(table)
+
+
+def list_policies(as_json: AsJson = False) -> None:
+    """List the policies: they say HOW MUCH of the picture is kept, in which layers and steps.
+
+    Type one as NAME:key=value,... with its options. Those of installed third parties appear too.
+    """
+    from saccade.controller.registry import policies
+
+    found = [_policy(policies, name) for name in policies]
+    if as_json:
+        return emit(found)
+    table = _table("name", "options", "what it does")
+    for policy in found:
+        table.add_row(policy["name"], _options_text(policy["options"]), escape(policy["summary"]))
+    out().print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, name in enumerate(columns):
+        table.add_column(name, no_wrap=number == 0, overflow="fold")
+    return table
+
+
+def _model(name: str) -> dict[str, Any]:
+    from saccade.backbones import load
+    from saccade.backbones.loading import resolve
+    from saccade.controller.errors import SaccadeError
+
+    folder = resolve(name)
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    try:
+        model = load(name, device="cpu")
+    except SaccadeError as error:
+        return {"name": name, "bytes": size, "folder": str(folder), "problem": str(error)}
+    return {
+        "name": name,
+        "origin": model.spec.origin,
+        "layers": model.spec.geometry.n_layers,
+        "width": model.spec.geometry.hidden,
+        "parameters": sum(p.numel() for p in model.network.parameters()),
+        "bytes": size,
+        "folder": str(folder),
+    }
+
+
+def _pruner(registry: "Registry[Any]", name: str) -> dict[str, Any]:
+    factory = registry.factory(name)
+    options = options_of(factory)
+    # An instance knows its needs best; one with required options is described by its class.
+    member = factory if any(option.required for option in options) else registry.make(name)
+    needs = getattr(member, "needs", ())
+    return {
+        "name": name,
+        "site": str(getattr(member, "site", "")),
+        "needs": sorted(needs) if isinstance(needs, set | frozenset) else [],
+        "options": _options(options),
+        "source": str(getattr(member, "source", "")),
+        "summary": _summary(factory),
+    }
+
+
+def _policy(registry: "Registry[Any]", name: str) -> dict[str, Any]:
+    factory = registry.factory(name)
+    return {"name": name, "options": _options(options_of(factory)), "summary": _summary(factory)}
+
+
+def _options(options: Sequence[Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": option.name,
+            "required": option.required,
+            "default": None if option.required else option.default,
+        }
+        for option in options
+    ]
+
+
+def _options_text(options: list[dict[str, Any]]) -> str:
+    texts = [
+        option["name"] + (" (required)" if option["required"] else f"={option['default']}")
+        for option in options
+    ]
+    return escape(", ".join(texts)) or "none"
+
+
+def _summary(factory: object) -> str:
+    """First paragraph of the docstring, in one line."""
+    return (inspect.getdoc(factory) or "").split("\n\n")[0].replace("\n", " ")

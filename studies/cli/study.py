@@ -1,0 +1,99 @@
+"""``saccade study``: run a set of cases on tasks, and show what came out."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from saccade.studies.cli.configs import find_config
+from saccade.studies.cli.consoles import emit, err, note, out
+from saccade.studies.cli.inputs import check_output
+from saccade.studies.cli.progress import Steps
+
+study = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Run studies and show their results.\n\nA study is a YAML file: a model, tasks, and the "
+    "cases to compare.",
+    epilog="Example: saccade study run demo",
+)
+
+
+@study.command(epilog="Example: saccade study run demo --out runs/demo")
+def run(
+    config: Annotated[
+        str, Argument(metavar="CONFIG", help="YAML file, or a shipped name such as demo.")
+    ],
+    folder: Annotated[
+        Path | None, Option("--out", help="Folder of the results. Default: runs/NAME.")
+    ] = None,
+) -> None:
+    """Run a study, then show its table and write its report.
+
+    Every case answers the same samples. Results are kept as they come: after an interruption the
+    same command goes on where it stopped, and a finished study is only shown again.
+    """
+    path = find_config(config)
+    from saccade.studies.cases import load_study
+    from saccade.studies.runner import run_study
+
+    loaded = load_study(path)
+    folder = Path("runs") / loaded.name if folder is None else folder
+    try:
+        with Steps(err()) as bar:
+            results = run_study(
+                loaded, folder, lambda done, total, label: bar.update(done, total, label)
+            )
+    except KeyboardInterrupt as interruption:
+        note(str(interruption) or "interrupted")
+        note(f"to go on: {shlex.join(['saccade', 'study', 'run', config, '--out', str(folder)])}")
+        raise typer.Exit(130) from None
+    _finish(results)
+
+
+@study.command(epilog="Example: saccade study show runs/demo --report demo.html")
+def show(
+    folder: Annotated[Path, Argument(metavar="FOLDER", help="Folder of a study's results.")],
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    report: Annotated[
+        Path | None, Option(help="Also write the report, one self-contained page.", metavar="HTML")
+    ] = None,
+) -> None:
+    """Show the results of a study, finished or not: accuracy, time and work of every case.
+
+    Figures are what was achieved (tokens really kept, forwards really run), each compared with the
+    baseline on the same samples.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder of results at {folder}")
+    if report is not None:
+        check_output(report)
+    from saccade.studies.report import write_report
+    from saccade.studies.summary import summarise
+    from saccade.studies.table import render
+
+    summary = summarise(folder)
+    if as_json:
+        emit(summary.to_json())
+    else:
+        render(summary, out())
+    if report is not None:
+        write_report(summary, report)
+        note(f"report written to {report}")
+
+
+def _finish(folder: Path) -> None:
+    """Summarise a run, show its table, and say where everything lies."""
+    from saccade.studies.report import write_report
+    from saccade.studies.summary import summarise
+    from saccade.studies.table import render
+
+    summary, report = summarise(folder), folder / "report.html"
+    summary.write(folder)
+    write_report(summary, report)
+    console = out()
+    render(summary, console)
+    console.out(f"results  {folder}", highlight=False)
+    console.out(f"report   {report}", highlight=False)

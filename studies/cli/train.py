@@ -1,0 +1,105 @@
+"""``saccade train``: train an embedded model, or one of your own size."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument, Option
+
+from saccade.studies.cli.configs import find_config
+from saccade.studies.cli.consoles import err, note, out
+from saccade.studies.cli.inputs import check_device
+from saccade.studies.cli.progress import Steps
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from saccade.studies.training.config import TrainConfig
+
+
+def train(
+    config: Annotated[
+        str, Argument(metavar="CONFIG", help="YAML file, or a shipped name such as llada-v.")
+    ],
+    folder: Annotated[
+        Path, Option("--out", help="Folder of the run: state, log, tokenizer.", show_default=False)
+    ],
+    device: Annotated[str, Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    workers: Annotated[int, Option(help="Threads that share the pages of a step.", min=1)] = 1,
+    threads: Annotated[
+        int | None, Option(help="Threads of torch. Default: torch's own choice.", min=1)
+    ] = None,
+    export: Annotated[
+        Path | None, Option(help="Folder of the checkpoint. Default: OUT/checkpoint.")
+    ] = None,
+) -> None:
+    """Train a model from a configuration, and write it as a checkpoint that generate can load.
+
+    A full training takes hours on a CPU and minutes on a GPU. It resumes: its state is saved every
+    two minutes, and the same command goes on where an interrupted run stopped.
+    """
+    import torch
+
+    from saccade.studies.training.config import load_train_config
+    from saccade.studies.training.export import export as write_checkpoint
+    from saccade.studies.training.trainer import Trainer
+
+    settings = load_train_config(find_config(config, "train"))
+    check_device(device)
+    _check_workers(settings, workers)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    _claim(folder, settings)
+    tokenizer = _tokenizer(folder)
+    trainer = Trainer(settings, tokenizer, folder, device, workers=workers)
+    if trainer.state_path.exists():
+        note(f"{folder} holds an earlier run: going on where it stopped")
+    try:
+        with Steps(err()) as bar:
+            network = trainer.run(
+                lambda stage, step, total, figures: bar.update(
+                    step, total, f"loss {_loss(figures):.4f}", f"stage {stage}"
+                )
+            )
+    except KeyboardInterrupt:
+        note("interrupted; to go on from the last saved state, run the same command again")
+        raise typer.Exit(130) from None
+    target = folder / "checkpoint" if export is None else export
+    write_checkpoint(network, tokenizer, target)
+    out().out(f"checkpoint  {target}", highlight=False)
+    out().out(f"log         {folder / 'log.jsonl'}", highlight=False)
+
+
+def _check_workers(settings: "TrainConfig", workers: int) -> None:
+    uneven = [stage.pages for stage in settings.stages if stage.pages % workers]
+    if uneven:
+        raise ValueError(f"--workers {workers} cannot share {uneven[0]} pages of a step evenly")
+
+
+def _claim(folder: Path, settings: "TrainConfig") -> None:
+    """Keep the configuration beside the run, and refuse a folder that holds a run of another."""
+    from saccade.controller.errors import StudyError
+
+    recipe, path = settings.model_dump(mode="json"), folder / "training.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != recipe:
+        raise StudyError(f"{folder} holds a run of another configuration; give another --out")
+    path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+
+
+def _tokenizer(folder: Path) -> "Tokenizer":
+    from saccade.backbones.checkpoint import read_tokenizer
+    from saccade.studies.training.tokenizer import build_tokenizer, save_tokenizer
+
+    found = read_tokenizer(folder)
+    if found is None:
+        found = build_tokenizer()
+        save_tokenizer(found, folder)
+    return found
+
+
+def _loss(figures: dict[str, float]) -> float:
+    """The loss of a step: its own, or the mean over task kinds."""
+    parts = [value for name, value in figures.items() if name.split("/")[0] == "loss"]
+    return sum(parts) / len(parts) if parts else float("nan")

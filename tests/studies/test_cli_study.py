@@ -1,0 +1,111 @@
+"""``saccade study``: a small study from the command line, interrupted and shown again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from saccade.studies import runner
+from saccade.studies.cli import app, configs
+from saccade.studies.cli.configs import find_config, shipped
+
+STUDY = """
+name: small
+samples: 2
+batch: 1
+tasks: [digit]
+baseline: full
+cases:
+  - name: full
+  - name: half
+    policy: {name: after-share, share: 0.5, keep: 0.5}
+    pruner: random
+"""
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner(env={"COLUMNS": "140"}).invoke(app, ["study", *map(str, words)])
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small study in an otherwise empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.yaml"
+    path.write_text(STUDY, encoding="utf-8")
+    return path
+
+
+def test_a_study_runs_and_is_shown(study: Path, tmp_path: Path) -> None:
+    result = invoke("run", study)
+    assert result.exit_code == 0, result.output
+    folder = Path("runs") / "small"
+    assert "4/4" in result.stderr and "\x1b" not in result.output
+    assert "half" in result.stdout and str(folder / "report.html") in result.stdout
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
+
+    shown = invoke("show", folder, "--report", tmp_path / "page.html")
+    assert shown.exit_code == 0 and "half" in shown.stdout
+    assert (tmp_path / "page.html").stat().st_size > 1000
+
+    content = json.loads(invoke("show", folder, "--json").stdout)
+    assert {case["case"] for case in content["cases"]} == {"full", "half"}
+
+    before = (folder / "records.jsonl").read_bytes()
+    assert invoke("run", study).exit_code == 0
+    assert (folder / "records.jsonl").read_bytes() == before
+
+
+def test_an_interruption_says_how_to_go_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = runner._Run._answer
+    calls: list[int] = []
+
+    def once(self: Any, unit: Any, index: int) -> Any:
+        calls.append(index)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return answer(self, unit, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner._Run, "_answer", once)
+        result = invoke("run", study, "--out", "my results")
+    assert result.exit_code == 130
+    assert f"to go on: saccade study run {study} --out 'my results'" in result.stderr
+    assert len(Path("my results/records.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+    unfinished = json.loads(invoke("show", "my results", "--json").stdout)
+    assert {case["n"] for case in unfinished["cases"]} == {1}
+    assert invoke("run", study, "--out", "my results").exit_code == 0
+    assert len(Path("my results/records.jsonl").read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_shipped_studies_go_by_their_bare_names(study: Path) -> None:
+    assert "demo" in shipped() and "llada-v" in shipped("train")
+    assert find_config("demo") == configs.SHIPPED / "demo.yaml"
+    assert find_config("small.yaml") == Path("small.yaml")
+    Path("demo").write_text(STUDY, encoding="utf-8")
+    assert find_config("demo") == Path("demo")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "none"), "or one of: demo"),
+        (("run", "none.yaml"), "or one of: demo"),
+        (("run", "."), "is a folder"),
+        (("run", "broken.yaml"), "is not valid YAML"),
+        (("run", "typo.yaml"), "unknown key 'sample'"),
+        (("show", "none"), "no folder of results"),
+        (("show", "."), "no run in"),
+        (("show", ".", "--report", "none/page.html"), "no folder none"),
+    ],
+)
+def test_wrong_studies(study: Path, words: tuple[str, ...], message: str) -> None:
+    Path("broken.yaml").write_text("{", encoding="utf-8")
+    Path("typo.yaml").write_text(STUDY.replace("samples", "sample"), encoding="utf-8")
+    result = invoke(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ") and message in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,92 @@
+"""``saccade train``: a tiny training from the command line, interrupted and resumed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from saccade.backbones import load
+from saccade.studies.cli import app
+from saccade.studies.training.trainer import Trainer
+
+TINY = """
+name: tiny
+language: {hidden_size: 16, intermediate_size: 16, n_layers: 1, n_heads: 1}
+tower: {hidden_size: 16, intermediate_size: 16, n_layers: 1, n_heads: 1}
+stages:
+  - {kind: vision, steps: 2, pages: 2, lr: 1.0e-3}
+  - {kind: model, steps: 2, pages: 2, per_page: {digit: 1}, lr: 1.0e-3}
+"""
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner(env={"COLUMNS": "100"}).invoke(app, ["train", *map(str, words)])
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+def test_a_training_is_interrupted_resumed_and_exported(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, step = tmp_path / "run", Trainer._step
+
+    def stop_in_stage_2(self: Trainer, number: int, *rest: object) -> dict[str, float]:
+        if number == 1:
+            raise KeyboardInterrupt
+        return step(self, number, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", stop_in_stage_2)
+        result = invoke(config, "--out", folder)
+    assert result.exit_code == 130
+    assert "run the same command again" in result.stderr
+    assert "stage 1/2 loss" in result.stderr and "2/2" in result.stderr
+    tokenizer = (folder / "tokenizer.json").read_bytes()
+
+    result = invoke(config, "--out", folder, "--workers", 2)
+    assert result.exit_code == 0, result.output
+    assert "going on where it stopped" in result.stderr
+    assert "stage 1/2" not in result.stderr and "stage 2/2 loss" in result.stderr
+    assert (folder / "tokenizer.json").read_bytes() == tokenizer
+    model = load(folder / "checkpoint", device="cpu")
+    assert model.spec.geometry.hidden == 16
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["stage"] for line in lines] == [1, 1, 2, 2]
+
+    again = invoke(config, "--out", folder, "--export", tmp_path / "exported")
+    assert again.exit_code == 0 and load(tmp_path / "exported", device="cpu")
+
+    config.write_text(TINY.replace("1.0e-3", "2.0e-3"), encoding="utf-8")
+    other = invoke(config, "--out", folder)
+    assert other.exit_code == 2
+    assert "holds a run of another configuration" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("none",), "or one of: llada-v"),
+        (("{config}", "--workers", "3"), "--workers 3 cannot share 2 pages"),
+        (("{config}", "--device", "abacus"), "no device 'abacus' here"),
+        (("{typo}",), "stages.0.pace: unknown key"),
+        (("{broken}",), "is not valid YAML"),
+    ],
+)
+def test_wrong_trainings(
+    config: Path, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    typo, broken = tmp_path / "typo.yaml", tmp_path / "broken.yaml"
+    typo.write_text(TINY.replace("lr: 1.0e-3}", "lr: 1.0e-3, pace: 1}", 1), encoding="utf-8")
+    broken.write_text("{", encoding="utf-8")
+    given = [word.format(config=config, typo=typo, broken=broken) for word in words]
+    result = invoke(*given, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ") and message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
