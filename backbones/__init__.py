@@ -1,7 +1,7 @@
 """Models and their denoising loop; they execute plans and report signals."""
 
 from saccade.backbones.denoise import StepView
-from saccade.backbones.loading import embedded_models, load, save_pretrained
+from saccade.backbones.loading import embedded_models, load
 from saccade.backbones.model import DiffusionModel
 from saccade.backbones.prepare import Prepared
 from saccade.backbones.settings import GenerateSettings
@@ -13,5 +13,4 @@ __all__ = [
     "StepView",
     "embedded_models",
     "load",
-    "save_pretrained",
 ]

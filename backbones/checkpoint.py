@@ -149,13 +149,13 @@ def write_checkpoint(
     folder: Path,
     network: Network,
     config: Mapping[str, Any],
-    vision_config: Mapping[str, Any],
     tokenizer: Tokenizer | None,
     max_shard_bytes: int,
 ) -> None:
     """Write config, shards (with an index if several) and tokenizer under the published names."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in ((CONFIG, config), (TOWER_CONFIG, vision_config)):
+    contents = ((CONFIG, config), (TOWER_CONFIG, _vision_config(network.tower)))
+    for name, content in contents:
         text = json.dumps(content, indent=2, sort_keys=True) + "\n"
         (folder / name).write_text(text, encoding="utf-8")
     if tokenizer is not None:
@@ -165,16 +165,37 @@ def write_checkpoint(
     }
     shards = _shards(tensors, max_shard_bytes)
     if len(shards) == 1:
-        save_file(shards[0], folder / SINGLE, metadata={"format": "pt"})
+        _save_shard(shards[0], folder / SINGLE)
         return
     weight_map: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        save_file(shard, folder / name, metadata={"format": "pt"})
+        _save_shard(shard, folder / name)
         weight_map |= dict.fromkeys(shard, name)
     total = sum(t.numel() * t.element_size() for t in tensors.values())
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _vision_config(tower: TowerConfig) -> dict[str, Any]:
+    """A SigLIP configuration with its last layer counted, as published ones do."""
+    return {
+        "model_type": "siglip_vision_model",
+        "hidden_size": tower.hidden_size,
+        "intermediate_size": tower.intermediate_size,
+        "num_hidden_layers": tower.n_layers + 1,
+        "num_attention_heads": tower.n_heads,
+        "image_size": tower.image_size,
+        "patch_size": tower.patch_size,
+        "num_channels": 3,
+        "hidden_act": "gelu_pytorch_tanh",
+        "layer_norm_eps": tower.layer_norm_eps,
+    }
+
+
+def _save_shard(shard: dict[str, Tensor], path: Path) -> None:
+    save_file(shard, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors writes files only their owner may read
 
 
 def _shards(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:

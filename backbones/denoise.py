@@ -128,7 +128,7 @@ class Denoiser:
         With the mask and forbidden ids of this call.
     settings : GenerateSettings
     session : Session or None
-        None runs the bare model: nothing is planned or measured.
+        None runs the bare model: nothing is planned, no attention is measured.
     """
 
     def __init__(

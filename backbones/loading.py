@@ -12,7 +12,6 @@ from saccade.backbones.checkpoint import (
     read_tokenizer,
     read_tower_config,
     shard_files,
-    write_checkpoint,
 )
 from saccade.backbones.config import LanguageConfig, TowerConfig, language_config
 from saccade.backbones.hub import fetch
@@ -114,28 +113,6 @@ def load(
     return DiffusionModel(network.to(where), spec, preprocessor, tokenizer, config)
 
 
-def save_pretrained(
-    model: DiffusionModel, folder: str | Path, max_shard_bytes: int = 5 * 2**30
-) -> None:
-    """Write a model in the layout `load` reads, split into shards of at most `max_shard_bytes`."""
-    tower = model.network.tower
-    vision = {
-        "model_type": "siglip_vision_model",
-        "hidden_size": tower.hidden_size,
-        "intermediate_size": tower.intermediate_size,
-        "num_hidden_layers": tower.n_layers + 1,
-        "num_attention_heads": tower.n_heads,
-        "image_size": tower.image_size,
-        "patch_size": tower.patch_size,
-        "num_channels": 3,
-        "hidden_act": "gelu_pytorch_tanh",
-        "layer_norm_eps": tower.layer_norm_eps,
-    }
-    dtype = str(model.network.model.image_newline.dtype).removeprefix("torch.")
-    config = {**model.config, "torch_dtype": dtype}
-    write_checkpoint(Path(folder), model.network, config, vision, model.tokenizer, max_shard_bytes)
-
-
 def _empty_network(language: LanguageConfig, tower: TowerConfig) -> Network:
     """A network without weights; only the tower's index buffer is real."""
     with torch.device("meta"):
@@ -150,7 +127,7 @@ def _dtype(
 ) -> torch.dtype:
     if dtype is None:
         on_cpu = device.type == "cpu"
-        dtype = "float32" if on_cpu else str(config.get("torch_dtype") or config.get("dtype"))
+        dtype = "float32" if on_cpu else config.get("torch_dtype", "bfloat16")
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise ValueError(f"dtype={dtype!r}; give float32, bfloat16 or float16")

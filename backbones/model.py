@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -10,24 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer
 
-from saccade.backbones import llada_v
+from saccade.backbones.checkpoint import write_checkpoint
 from saccade.backbones.commit import Answer
 from saccade.backbones.denoise import Callback, Decoding, Denoiser
 from saccade.backbones.network import Network
-from saccade.backbones.prepare import (
-    Picture,
-    Prepared,
-    check_image,
-    encode_image,
-    encode_video,
-    splice,
-)
-from saccade.backbones.prompt import encode_with_images, render_chat, render_question
-from saccade.backbones.settings import GenerateSettings, Stop
+from saccade.backbones.prepare import Prepared
+from saccade.backbones.processor import Processor
+from saccade.backbones.settings import GenerateSettings
 from saccade.backbones.tiling import ImagePreprocessor
 from saccade.backbones.tower import tower_macs
 from saccade.controller.controller import Controller
-from saccade.controller.errors import CapabilityError
 from saccade.controller.trace import Generation, Trace
 from saccade.controller.types import BackboneSpec
 
@@ -61,13 +54,24 @@ class DiffusionModel:
     ) -> None:
         self.network = network.eval()
         self._spec = spec
-        self.preprocessor, self.tokenizer, self.config = preprocessor, tokenizer, config
+        self.processor = Processor(self.network, preprocessor, tokenizer)
+        self.config = config
         self.controller: Controller | None = None
 
     @property
     def spec(self) -> BackboneSpec:
         """Facts about this backbone."""
         return self._spec
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The checkpoint's tokenizer, if it has one."""
+        return self.processor.tokenizer
+
+    @property
+    def preprocessor(self) -> ImagePreprocessor:
+        """What turns pictures into views."""
+        return self.processor.preprocessor
 
     @property
     def device(self) -> torch.device:
@@ -81,7 +85,6 @@ class DiffusionModel:
             f"{self.device}, {self.network.model.image_newline.dtype})"
         )
 
-    @torch.inference_mode()
     def prepare(
         self,
         prompt: str,
@@ -110,16 +113,10 @@ class DiffusionModel:
         ValueError, TypeError
             If the question is empty, or pictures and placeholders do not fit.
         """
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise ValueError(f"the question is empty ({prompt!r}); ask something")
-        if video is not None and images:
-            raise ValueError("give images or a video, not both")
-        pictures = self._pictures(images, video)
-        text = render_chat([("user", render_question(prompt, len(pictures), think_mode))])
-        ids = encode_with_images(text, self._encode, drop_after_image=drop_after_image)
-        return splice(self.network, ids, pictures)
+        return self.processor.prepare(
+            prompt, images, video=video, think_mode=think_mode, drop_after_image=drop_after_image
+        )
 
-    @torch.inference_mode()
     def prepare_ids(
         self,
         ids: Sequence[int],
@@ -128,37 +125,13 @@ class DiffusionModel:
         video: NDArray[np.uint8] | None = None,
     ) -> Prepared:
         """Like `prepare`, from prompt token ids with -200 where pictures go."""
-        return splice(self.network, ids, self._pictures(images, video))
+        return self.processor.prepare_ids(ids, images, video=video)
 
-    def _pictures(
-        self, images: Sequence[Image.Image], video: NDArray[np.uint8] | None
-    ) -> list[Picture]:
-        if video is not None:
-            return [encode_video(self.network, self.preprocessor.video(video))]
-        if isinstance(images, Image.Image):
-            raise TypeError("images must be a list of PIL images: write [image]")
-        if not images:
-            return []
-        views = self.preprocessor.images([check_image(image) for image in images])
-        return [encode_image(self.network, self.preprocessor, view) for view in views]
-
-    def _encode(self, text: str) -> list[int]:
-        if self.tokenizer is None:
-            raise CapabilityError(
-                f"{self.spec.name} was loaded without a tokenizer.json: use prepare_ids, and token "
-                "ids for stops"
-            )
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
-
-    def _stop_ids(self, stop: Stop) -> list[int]:
-        return self._encode(stop) if isinstance(stop, str) else list(stop)
-
-    def _stops(self, settings: GenerateSettings) -> list[list[int]]:
-        stops = list(settings.stopping_criteria)
-        if settings.append_eot and self.tokenizer is not None and llada_v.END_OF_TURN not in stops:
-            stops.append(llada_v.END_OF_TURN)
-        return [self._stop_ids(stop) for stop in stops]
+    def save_pretrained(self, folder: str | Path, max_shard_bytes: int = 5 * 2**30) -> None:
+        """Write the layout `load` reads, in shards of at most `max_shard_bytes`."""
+        dtype = str(self.network.model.image_newline.dtype).removeprefix("torch.")
+        config = {**self.config, "torch_dtype": dtype}
+        write_checkpoint(Path(folder), self.network, config, self.tokenizer, max_shard_bytes)
 
     @overload
     def generate(
@@ -170,6 +143,8 @@ class DiffusionModel:
         inputs: Prepared | None = None,
         controller: Controller | None = None,
         callback: Callback | None = None,
+        think_mode: str | None = None,
+        drop_after_image: bool = True,
         **options: Any,
     ) -> Generation: ...
 
@@ -182,6 +157,8 @@ class DiffusionModel:
         inputs: Sequence[Prepared] | None = None,
         controller: Controller | None = None,
         callback: Callback | None = None,
+        think_mode: str | None = None,
+        drop_after_image: bool = True,
         **options: Any,
     ) -> list[Generation]: ...
 
@@ -194,6 +171,8 @@ class DiffusionModel:
         inputs: Any = None,
         controller: Controller | None = None,
         callback: Callback | None = None,
+        think_mode: str | None = None,
+        drop_after_image: bool = True,
         **options: Any,
     ) -> Any:
         """Answer one request, or a batch of them.
@@ -211,6 +190,8 @@ class DiffusionModel:
             Overrides an attached one.
         callback : callable, optional
             Called with a `StepView` after every step of every sequence.
+        think_mode, drop_after_image
+            As in `prepare`; `inputs` have theirs already.
         **options
             Fields of `GenerateSettings`: ``gen_length``, ``block_length``, ``steps``, ...
 
@@ -236,7 +217,8 @@ class DiffusionModel:
             if prompt is None:
                 raise ValueError("give a prompt (and images), or inputs made by prepare()")
             single = isinstance(prompt, str)
-            inputs = self._prepare_all(prompt, images, video)
+            how = {"think_mode": think_mode, "drop_after_image": drop_after_image}
+            inputs = self._prepare_all(prompt, images, video, how)
         else:
             if prompt is not None or len(images) or video is not None:
                 raise ValueError("give prompt and images, or inputs: not both")
@@ -245,9 +227,11 @@ class DiffusionModel:
         out = self._run(inputs, settings, controller or self.controller, callback)
         return out[0] if single else out
 
-    def _prepare_all(self, prompt: Any, images: Any, video: Any) -> list[Prepared]:
+    def _prepare_all(
+        self, prompt: Any, images: Any, video: Any, how: dict[str, Any]
+    ) -> list[Prepared]:
         if isinstance(prompt, str):
-            return [self.prepare(prompt, images, video=video)]
+            return [self.prepare(prompt, images, video=video, **how)]
         prompts = list(prompt)
         if video is not None:
             raise ValueError("a video goes with a single prompt; batch by prepare() and inputs=")
@@ -257,7 +241,7 @@ class DiffusionModel:
                 f"{len(prompts)} prompts but {len(images)} lists of images: "
                 "give one list per prompt"
             )
-        return [self.prepare(p, i) for p, i in zip(prompts, images, strict=True)]
+        return [self.prepare(p, i, **how) for p, i in zip(prompts, images, strict=True)]
 
     def _run(
         self,
@@ -268,9 +252,9 @@ class DiffusionModel:
     ) -> list[Generation]:
         spec = self._spec_for(settings)
         session = None if controller is None else controller.session(spec, len(inputs))
-        stops = self._stops(settings)
+        stops = self.processor.stops(settings)
         suffix = settings.generation_suffix
-        suffix_ids = [] if suffix is None else self._stop_ids(suffix)
+        suffix_ids = [] if suffix is None else self.processor.ids(suffix)
         decodings = []
         for number, prepared in enumerate(inputs):
             answer = Answer(settings, len(prepared), spec.mask_id, stops, suffix_ids)
@@ -288,16 +272,17 @@ class DiffusionModel:
             raise ValueError(f"mask_id={mask_id} is outside the vocabulary of {vocab}")
         forbidden = settings.forbidden_ids
         ids = self.spec.forbidden_ids if forbidden is None else tuple(forbidden)
+        if any(token < 0 for token in ids):
+            raise ValueError(f"forbidden_ids={list(ids)}: token ids are 0 or more")
         ids = tuple(token for token in ids if token < vocab)
         return dataclasses.replace(self.spec, mask_id=mask_id, forbidden_ids=ids)
 
     def _generation(self, decoding: Decoding) -> Generation:
         tokens = decoding.answer.tokens
-        text = None if self.tokenizer is None else self.tokenizer.decode(list(tokens))
         trace = Trace(
             tuple(decoding.records),
             len(decoding.inputs.visual_positions),
             decoding.inputs.views * tower_macs(self.network.tower, self.network.language),
             decoding.transfers,
         )
-        return Generation(tokens, text, trace)
+        return Generation(tokens, self.processor.decode(tokens), trace)

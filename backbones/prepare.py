@@ -1,5 +1,6 @@
 """Inputs of one request: the prompt with its pictures as embeddings, and what each token is."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from saccade.backbones.packing import (
 from saccade.backbones.tiling import ImagePreprocessor, ProcessedImage
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Segments
 
+log = logging.getLogger(__name__)
 IMAGE_ID = -200
 """Placeholder of a picture (or a whole video) among token ids."""
 
@@ -141,6 +143,8 @@ def splice(network: Network, ids: Sequence[int], pictures: Sequence[Picture]) ->
     kinds += [PROMPT] * (len(ids) - start)
     images += [-1] * (len(ids) - start)
     limit = network.language.max_length
+    if len(kinds) > limit:
+        log.warning("the prompt of %d tokens is cut to the model's %d", len(kinds), limit)
     segments = Segments(
         torch.tensor(kinds[:limit], dtype=torch.int8),
         torch.tensor(images[:limit], dtype=torch.int16),

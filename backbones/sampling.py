@@ -30,7 +30,8 @@ def response_noise(
     """Uniform float64 noise (R, V) for response rows.
 
     The published code draws for the whole sequence (1, L, V); the `skipped` prompt rows are drawn
-    too, a few at a time, and thrown away, so that seeds give the same answers.
+    too, a few at a time, and thrown away, so that seeds give the same answers on a CPU (CUDA draws
+    differently in pieces).
     """
     rows, vocab = shape
     chunk = max(1, 2**22 // vocab)

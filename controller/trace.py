@@ -157,6 +157,9 @@ def _plain(step: StepRecord) -> dict[str, Any]:
     return {
         **asdict(step.state),
         "drops": [[drop.layer, drop.keep] for drop in plan.drops],
+        "bypass": sorted(plan.bypass),
+        "refresh": plan.refresh,
+        "reselect": plan.reselect,
         "committed_now": list(step.committed),
         "tokens": list(step.tokens),
         "visual_per_layer": list(step.visual_per_layer),
@@ -170,6 +173,7 @@ def _plain(step: StepRecord) -> dict[str, Any]:
         "attention_prompt": _values(signals.attention_prompt),
         "attention_response": _values(signals.attention_response),
         "confidence": _values(signals.confidence),
+        "entropy": _values(signals.entropy),
         "mean_confidence": signals.mean_confidence,
         "min_confidence": signals.min_confidence,
     }

@@ -116,14 +116,15 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """The processor's name, cores, the threads torch uses, and the GPU's name or None."""
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Name of the processor, as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

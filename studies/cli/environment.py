@@ -6,7 +6,6 @@ import re
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from saccade import __version__
@@ -53,12 +52,14 @@ def device_facts() -> dict[str, Any]:
     """Processor, cores, threads, and GPUs with their memory."""
     import torch
 
+    from saccade.studies.recipe import cpu_name
+
     gpus = []
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
         gpus.append(f"cuda:{number} {facts.name} ({facts.total_memory / 2**30:.0f} GiB)")
     return {
-        "cpu": _processor(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpus": gpus,
@@ -103,12 +104,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from saccade.studies.documents.digits import Split, glyph_bank
-from saccade.studies.documents.lexicon import CODES
 from saccade.studies.documents.page import N_ROWS, Page, draw_page
 
 
@@ -50,13 +49,9 @@ class Sample:
 
 
 def _ask_yesno(page: Page, rng: np.random.Generator) -> tuple[str, str]:
-    row = int(rng.integers(N_ROWS))
-    right = bool(rng.integers(2))
-    others = [c for c in CODES if c != page.codes[row]]
-    nearby = [c for c in page.codes if c != page.codes[row]]
-    pool = nearby if nearby and rng.random() < 0.5 else others
-    code = page.codes[row] if right else pool[rng.integers(len(pool))]
-    return f"Does row {row + 1} read {code}?", "Yes" if right else "No"
+    row, place = int(rng.integers(N_ROWS)), int(rng.integers(4))
+    odd = int(page.codes[row][place]) % 2 == 1
+    return f"Is digit {place + 1} of row {row + 1} odd?", "Yes" if odd else "No"
 
 
 def _ask_digit(page: Page, rng: np.random.Generator) -> tuple[str, str]:

@@ -30,7 +30,7 @@ class Questions:
     answers : Tensor (B, Q, R) int64
         Ended by the end-of-turn token and filled up with it.
     places : Tensor (B, Q, R) int64
-        Which digit of the page each answer token repeats, see `grounding.answer_places`.
+        Which digit of the page each answer token is about, see `grounding`.
     """
 
     kind: str
@@ -102,7 +102,7 @@ def make_batch(
         answers = [[encode_answer(tokenizer, kind, a) for _, a in row] for row in pairs]
         places = [
             [
-                answer_places(kind, question, [tokenizer.decode([i]) for i in ids])
+                answer_places(kind, question, [tokenizer.decode([token]) for token in ids])
                 for (question, _), ids in zip(asked, given, strict=True)
             ]
             for asked, given in zip(pairs, answers, strict=True)

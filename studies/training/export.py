@@ -7,7 +7,6 @@ import torch
 from tokenizers import Tokenizer
 
 from saccade.backbones.llada_v import MODEL_TYPE, make_spec
-from saccade.backbones.loading import save_pretrained
 from saccade.backbones.model import DiffusionModel
 from saccade.backbones.network import Network
 from saccade.backbones.tiling import ImagePreprocessor
@@ -52,4 +51,4 @@ def export(
     spec = make_spec("embedded", network.language, tokenizer.token_to_id)
     config = checkpoint_config(network, tokenizer)
     model = DiffusionModel(network.to(dtype), spec, preprocessor, tokenizer, config)
-    save_pretrained(model, folder)
+    model.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Guided attention: for a while, answers are shown where on the page their digits stand.
+"""Guided attention: for a while, tokens are shown where on the page their digits stand.
 
 From random weights a small model first learns the language of the answers and only much later to
 look at the page. A loss on the attention of one layer, faded out over the first steps of a stage,
@@ -28,13 +28,13 @@ def page_places(page: Page) -> Tensor:
 
 
 def answer_places(kind: str, question: str, tokens: list[str]) -> list[int]:
-    """Which digit of the page (0 to 23) each answer token repeats; `ELSEWHERE` for other tokens."""
+    """Which digit of the page (0 to 23) each answer token is about; `ELSEWHERE` for the others."""
     numbers = [int(n) for n in re.findall(r"(?:digit|row) (\d)", question)]
     digits = [i for i, token in enumerate(tokens) if token.isdigit()]
     out = [ELSEWHERE] * len(tokens)
-    if kind == "digit":
+    if kind in ("digit", "yesno"):
         place, row = numbers
-        out[digits[0]] = (row - 1) * 4 + place - 1
+        out[0] = (row - 1) * 4 + place - 1
     elif kind in _DIGIT_OF_KIND:
         lead = _DIGIT_OF_KIND[kind]
         first = (numbers[0] - 1) if kind == "code" else 0
@@ -51,7 +51,7 @@ def guided_loss(attention: Tensor, targets: Tensor, places: Tensor) -> Tensor:
     Parameters
     ----------
     attention : Tensor (B, Q, R, P)
-        Mean over heads of the answer rows' attention to the patches of their page.
+        Mean over heads of the attention of R rows to the patches of their page.
     targets : Tensor (B, Q, R) int64
         Digit of the page that each row should look at, or `ELSEWHERE`.
     places : Tensor (B, 24, P) bool

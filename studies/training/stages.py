@@ -117,13 +117,13 @@ def model_loss(
 
 
 def _guide(batch: Batch, attention: list[Tensor]) -> Tensor:
-    """Mean guided loss over the kinds whose answers repeat digits of the page."""
+    """Mean guided loss over the kinds."""
     places = torch.stack([page_places(page) for page in batch.pages])
     first = len(batch.opening)
     parts = []
     for group, seen in zip(batch.groups, attention, strict=True):
         if bool((group.places != ELSEWHERE).any()):
+            device = seen.device
             rows = seen[:, :, -group.answers.shape[2] :, first:]
-            device = rows.device
             parts.append(guided_loss(rows, group.places.to(device), places.to(device)))
     return torch.stack(parts).mean()

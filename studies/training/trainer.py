@@ -60,7 +60,7 @@ def learning_rate(stage: Stage, step: int) -> float:
     """Share of the peak rate at `step`: linear warm-up, then cosine decay to `final_lr`."""
     if step < stage.warmup:
         return (step + 1) / stage.warmup
-    done = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
+    done = (step - stage.warmup) / max(1, (stage.horizon or stage.steps) - stage.warmup)
     return stage.final_lr + (1 - stage.final_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from saccade.backbones import DiffusionModel, embedded_models, load, save_pretrained
+from saccade.backbones import DiffusionModel, embedded_models, load
 from saccade.controller import CheckpointError, SaccadeError, UnknownNameError
 from tests.tiny import TOWER, fake_page, fake_request, tiny_model
 
@@ -30,21 +30,21 @@ def model() -> DiffusionModel:
 def speaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with a tokenizer, and more rows in its embedding than that has tokens."""
     folder = tmp_path_factory.mktemp("speaking")
-    save_pretrained(tiny_model(tokenizer=True, vocab=300), folder)
+    tiny_model(tokenizer=True, vocab=300).save_pretrained(folder)
     return folder
 
 
 @pytest.fixture
 def folder(model: DiffusionModel, tmp_path: Path) -> Path:
     """A checkpoint of one shard, to be damaged."""
-    save_pretrained(model, tmp_path)
+    model.save_pretrained(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def sharded(model: DiffusionModel, tmp_path: Path) -> Path:
     """A checkpoint of many shards, to be damaged."""
-    save_pretrained(model, tmp_path, max_shard_bytes=10_000)
+    model.save_pretrained(tmp_path, max_shard_bytes=10_000)
     return tmp_path
 
 
@@ -67,7 +67,7 @@ def assert_same(a: DiffusionModel, b: DiffusionModel) -> None:
 def test_round_trip(limit: int, dtype: torch.dtype, tmp_path: Path) -> None:
     model = tiny_model()
     model.network.to(dtype)
-    save_pretrained(model, tmp_path, max_shard_bytes=limit)
+    model.save_pretrained(tmp_path, max_shard_bytes=limit)
     files = sorted(tmp_path.glob("*.safetensors"))
     assert (tmp_path / INDEX).exists() == (len(files) > 1) == (limit < 2**30)
     again = load(tmp_path, dtype=dtype, device="cpu")
@@ -142,7 +142,7 @@ def test_the_vocabulary_is_cut_to_the_tokenizer(speaking: Path) -> None:
 
 def test_a_cut_model_is_saved_as_it_is(speaking: Path, tmp_path: Path) -> None:
     cut = load(speaking, device="cpu")
-    save_pretrained(cut, tmp_path)
+    cut.save_pretrained(tmp_path)
     again = load(tmp_path, device="cpu")
     assert_same(cut, again)
     assert again.prepare("What?").embeds.equal(cut.prepare("What?").embeds)
@@ -150,7 +150,7 @@ def test_a_cut_model_is_saved_as_it_is(speaking: Path, tmp_path: Path) -> None:
 
 def test_a_larger_tokenizer_cuts_nothing(speaking: Path, tmp_path: Path) -> None:
     small = tiny_model(vocab=64)
-    save_pretrained(small, tmp_path)
+    small.save_pretrained(tmp_path)
     shutil.copy(speaking / "tokenizer.json", tmp_path)
     assert_same(load(tmp_path, device="cpu"), small)
 
@@ -368,7 +368,7 @@ def test_a_hub_id_offline(offline: Path) -> None:
 
 def test_a_cached_hub_id_offline(offline: Path, model: DiffusionModel) -> None:
     home, commit = offline / "models--some--model", "0123456789abcdef0123456789abcdef01234567"
-    save_pretrained(model, home / "snapshots" / commit)
+    model.save_pretrained(home / "snapshots" / commit)
     (home / "refs").mkdir()
     (home / "refs" / "main").write_text(commit)
     own = load("some/model", device="cpu")

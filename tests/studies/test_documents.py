@@ -61,9 +61,7 @@ def test_answers_say_what_the_page_says(kind: str) -> None:
         codes, text = sample.page.codes, sample.answer
         numbers = [int(n) for n in sample.question.replace("?", " ").split() if len(n) == 1]
         if kind == "yesno":
-            row = numbers[0]
-            asked = sample.question.split()[-1].rstrip("?")
-            assert text == ("Yes" if codes[row - 1] == asked else "No")
+            assert text == ("Yes" if int(codes[numbers[1] - 1][numbers[0] - 1]) % 2 else "No")
         elif kind == "digit":
             assert text == codes[numbers[1] - 1][numbers[0] - 1]
         elif kind == "code":

@@ -1,0 +1,115 @@
+"""The processor: questions and pictures to inputs of the loop, and token ids back to text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from tokenizers import Tokenizer
+
+from saccade.backbones import llada_v
+from saccade.backbones.network import Network
+from saccade.backbones.prepare import (
+    Picture,
+    Prepared,
+    check_image,
+    encode_image,
+    encode_video,
+    splice,
+)
+from saccade.backbones.prompt import encode_with_images, render_chat, render_question
+from saccade.backbones.settings import GenerateSettings, Stop
+from saccade.backbones.tiling import ImagePreprocessor
+from saccade.controller.errors import CapabilityError
+
+
+class Processor:
+    """Tokenizer, prompt template and preprocessor of one model.
+
+    Parameters
+    ----------
+    network : Network
+        Encodes pictures and embeds tokens.
+    preprocessor : ImagePreprocessor
+    tokenizer : Tokenizer or None
+        None: only token ids can go in and out.
+    """
+
+    def __init__(
+        self, network: Network, preprocessor: ImagePreprocessor, tokenizer: Tokenizer | None
+    ) -> None:
+        self.network, self.preprocessor, self.tokenizer = network, preprocessor, tokenizer
+
+    @torch.inference_mode()
+    def prepare(
+        self,
+        prompt: str,
+        images: Sequence[Image.Image] = (),
+        *,
+        video: NDArray[np.uint8] | None = None,
+        think_mode: str | None = None,
+        drop_after_image: bool = True,
+    ) -> Prepared:
+        """Turn a question and its pictures into inputs; see `DiffusionModel.prepare`."""
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise ValueError(f"the question is empty ({prompt!r}); ask something")
+        if video is not None and images:
+            raise ValueError("give images or a video, not both")
+        pictures = self._pictures(images, video)
+        text = render_chat([("user", render_question(prompt, len(pictures), think_mode))])
+        ids = encode_with_images(text, self.encode, drop_after_image=drop_after_image)
+        return splice(self.network, ids, pictures)
+
+    @torch.inference_mode()
+    def prepare_ids(
+        self,
+        ids: Sequence[int],
+        images: Sequence[Image.Image] = (),
+        *,
+        video: NDArray[np.uint8] | None = None,
+    ) -> Prepared:
+        """Like `prepare`, from prompt token ids with -200 where pictures go."""
+        return splice(self.network, ids, self._pictures(images, video))
+
+    def _pictures(
+        self, images: Sequence[Image.Image], video: NDArray[np.uint8] | None
+    ) -> list[Picture]:
+        if video is not None:
+            return [encode_video(self.network, self.preprocessor.video(video))]
+        if isinstance(images, Image.Image):
+            raise TypeError("images must be a list of PIL images: write [image]")
+        if not images:
+            return []
+        views = self.preprocessor.images([check_image(image) for image in images])
+        return [encode_image(self.network, self.preprocessor, view) for view in views]
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text.
+
+        Raises
+        ------
+        CapabilityError
+            If the checkpoint has no tokenizer.
+        """
+        if self.tokenizer is None:
+            raise CapabilityError(
+                "the checkpoint has no tokenizer.json: use prepare_ids, and token ids for stops"
+            )
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, tokens: Sequence[int]) -> str | None:
+        """Text of token ids without special tokens; None if there is no tokenizer."""
+        return None if self.tokenizer is None else self.tokenizer.decode(list(tokens))
+
+    def ids(self, given: Stop) -> list[int]:
+        """Token ids of a text, or those that were given."""
+        return self.encode(given) if isinstance(given, str) else list(given)
+
+    def stops(self, settings: GenerateSettings) -> list[list[int]]:
+        """Token ids of the stopping criteria, with the end of turn last if it is to be added."""
+        stops = list(settings.stopping_criteria)
+        if settings.append_eot and self.tokenizer is not None and llada_v.END_OF_TURN not in stops:
+            stops.append(llada_v.END_OF_TURN)
+        return [self.ids(stop) for stop in stops]
