@@ -69,8 +69,12 @@ def _background(rng: np.random.Generator) -> NDArray[np.float32]:
     return faint
 
 
-def draw_page(bank: GlyphBank, rng: np.random.Generator) -> Page:
-    """Draw a random page with glyphs of `bank`; the same generator state gives the same page."""
+def draw_page(bank: GlyphBank, rng: np.random.Generator, omitted: float = 0.0) -> Page:
+    """Draw a random page with glyphs of `bank`; the same generator state gives the same page.
+
+    Each glyph is left out with probability `omitted`, like a worn spot: what stood there can be
+    restored from the rest of its code only.
+    """
     canvas = _background(rng)
     cover = np.zeros((PAGE_SIZE, PAGE_SIZE), dtype=np.float32)
     codes = tuple(CODES[i] for i in rng.integers(len(CODES), size=N_ROWS))
@@ -79,6 +83,8 @@ def draw_page(bank: GlyphBank, rng: np.random.Generator) -> Page:
     tops = tuple(int(ROW_HEIGHT * r + s) for r, s in enumerate(shifts))
     for code, left, top in zip(codes, lefts, tops, strict=True):
         for k, symbol in enumerate(code):
+            if omitted and rng.random() < omitted:
+                continue
             x = left + k * GLYPH_WIDTH
             cover[top : top + GLYPH_HEIGHT, x : x + GLYPH_WIDTH] = bank.draw(int(symbol), rng)
     ink = rng.uniform(10, 70, size=3).astype(np.float32)

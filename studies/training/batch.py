@@ -83,18 +83,25 @@ def encode_answer(tokenizer: Tokenizer, kind: str, answer: str) -> list[int]:
     return ids + [token_id(tokenizer, "<|eot_id|>")] * (length - len(ids))
 
 
-def draw_pages(step: int, n: int, seed: int) -> tuple[tuple[Page, ...], np.random.Generator]:
+def draw_pages(
+    step: int, n: int, seed: int, omitted: float = 0.0
+) -> tuple[tuple[Page, ...], np.random.Generator]:
     """Training pages of one step, and the generator that goes on from them."""
     rng = np.random.default_rng([seed, 7, step])
     bank = glyph_bank("train", variants=VARIANTS)
-    return tuple(draw_page(bank, rng) for _ in range(n)), rng
+    return tuple(draw_page(bank, rng, omitted) for _ in range(n)), rng
 
 
 def make_batch(
-    tokenizer: Tokenizer, step: int, n_pages: int, per_page: dict[str, int], seed: int
+    tokenizer: Tokenizer,
+    step: int,
+    n_pages: int,
+    per_page: dict[str, int],
+    seed: int,
+    omitted: float = 0.0,
 ) -> Batch:
     """Draw the pages of a step and ask `per_page` questions of each kind about every one."""
-    pages, rng = draw_pages(step, n_pages, seed)
+    pages, rng = draw_pages(step, n_pages, seed, omitted)
     groups = []
     for kind, count in per_page.items():
         pairs = [[KINDS[kind].ask(page, rng) for _ in range(count)] for page in pages]

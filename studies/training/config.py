@@ -47,6 +47,8 @@ class Stage(_Strict):
         Questions of each task kind about every page ("model" stages).
     shared_prefix : bool
         Whether the questions of a page share its pass through the model (see ``shared_prefix``).
+    omitted : float
+        Share of the glyphs left out of the pages ("model" stages).
     lr, final_lr, warmup, weight_decay, clip, ema
         Peak rate, its final share, warm-up steps, AdamW's decay, gradient norm limit, and the decay
         of the averaged weights that the run returns.
@@ -63,6 +65,7 @@ class Stage(_Strict):
     pages: int = Field(gt=0)
     per_page: dict[str, int] = {}
     shared_prefix: bool = False
+    omitted: float = Field(default=0.0, ge=0, lt=1)
     lr: float = Field(gt=0)
     final_lr: float = 0.02
     warmup: int = 100

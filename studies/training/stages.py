@@ -85,7 +85,7 @@ def model_loss(
     network: Network, tokenizer: Tokenizer, stage: Stage, step: int, n_pages: int, seed: int
 ) -> tuple[Tensor, Figures]:
     """Mean loss over the kinds of all questions about `n_pages` pages, and each kind's figures."""
-    batch = make_batch(tokenizer, step, n_pages, stage.per_page, seed)
+    batch = make_batch(tokenizer, step, n_pages, stage.per_page, seed, stage.omitted)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     mask_id = token_id(tokenizer, "<|mdm_mask|>")
     page, embed = embed_page(network, batch), network.model.embed_tokens
