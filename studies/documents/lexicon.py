@@ -1,41 +1,33 @@
-"""The words of the documents: 64 four-digit codes."""
+"""The words of the documents: 64 four-digit codes of two syllables."""
 
 import random
 
 
-def _codewords() -> list[str]:
-    """Codes ``(a, b, a+b, a+2b) mod 11`` of four digits: any two differ in three places."""
-    words = []
-    for a in range(10):
-        for b in range(10):
-            symbols = (a, b, (a + b) % 11, (a + 2 * b) % 11)
-            if max(symbols) < 10:
-                words.append("".join(map(str, symbols)))
-    return words
+def make_lexicon(n_syllables: int = 8, seed: int = 2511) -> tuple[str, ...]:
+    """Make all codes of two syllables, sorted.
 
-
-def make_lexicon(size: int = 64, seed: int = 2511) -> tuple[str, ...]:
-    """Draw a sorted lexicon in which any two codes differ in at least three of four digits.
-
-    Real words are redundant: a reader who missed a letter can restore it from the others. Codes of
-    an error-correcting family have the same property in its plainest form.
+    A syllable is a pair of digits; no two share a first or a second digit, so that each digit of a
+    syllable tells the other. Real words are redundant in the same way: a reader who missed a letter
+    can restore it from its neighbours.
 
     Parameters
     ----------
-    size : int
-        Number of codes, 1 to 81 (the number of codewords the family has).
+    n_syllables : int
+        1 to 10; there are its square of codes.
     seed : int
         Seed of the draw.
 
     Raises
     ------
     ValueError
-        If `size` is outside its range.
+        If `n_syllables` is outside its range.
     """
-    words = _codewords()
-    if not 1 <= size <= len(words):
-        raise ValueError(f"size={size}: the family has {len(words)} codes; give 1 to {len(words)}")
-    return tuple(sorted(random.Random(seed).sample(words, size)))
+    if not 1 <= n_syllables <= 10:
+        raise ValueError(f"n_syllables={n_syllables}: give 1 to 10, one per digit")
+    draw = random.Random(seed)
+    firsts, seconds = (draw.sample("0123456789", n_syllables) for _ in range(2))
+    syllables = [a + b for a, b in zip(firsts, seconds, strict=True)]
+    return tuple(sorted(first + second for first in syllables for second in syllables))
 
 
 CODES = make_lexicon()
