@@ -13,7 +13,8 @@ from saccade.studies.documents.lexicon import CODES
 PAGE_SIZE = 96
 N_ROWS = 6
 ROW_HEIGHT = PAGE_SIZE // N_ROWS
-MAX_LEFT = PAGE_SIZE - 4 * GLYPH_WIDTH
+THIRD_STEP, THIRD_WIDTH = 18, 13
+"""Columns where a code begins: 0 to 12, 18 to 30, or 36 to 48; between them no side is right."""
 SIDES = ("left", "middle", "right")
 
 
@@ -45,7 +46,7 @@ class Page:
     @property
     def sides(self) -> tuple[str, ...]:
         """Third of the possible columns where each code begins: "left", "middle" or "right"."""
-        return tuple(SIDES[min(2, left * 3 // (MAX_LEFT + 1))] for left in self.lefts)
+        return tuple(SIDES[left // THIRD_STEP] for left in self.lefts)
 
 
 @lru_cache(maxsize=1)
@@ -78,7 +79,8 @@ def draw_page(bank: GlyphBank, rng: np.random.Generator, omitted: float = 0.0) -
     canvas = _background(rng)
     cover = np.zeros((PAGE_SIZE, PAGE_SIZE), dtype=np.float32)
     codes = tuple(CODES[i] for i in rng.integers(len(CODES), size=N_ROWS))
-    lefts = tuple(int(x) for x in rng.integers(MAX_LEFT + 1, size=N_ROWS))
+    thirds, offsets = rng.integers(3, size=N_ROWS), rng.integers(THIRD_WIDTH, size=N_ROWS)
+    lefts = tuple(int(x) for x in thirds * THIRD_STEP + offsets)
     shifts = rng.integers(ROW_HEIGHT - GLYPH_HEIGHT + 1, size=N_ROWS)
     tops = tuple(int(ROW_HEIGHT * r + s) for r, s in enumerate(shifts))
     for code, left, top in zip(codes, lefts, tops, strict=True):

@@ -76,6 +76,14 @@ def test_answers_say_what_the_page_says(kind: str) -> None:
             assert all(f"Row {i + 1} at" in text and code in text for i, code in enumerate(codes))
 
 
+def test_codes_begin_clearly_left_in_the_middle_or_right() -> None:
+    pages = [make_sample("describe", i).page for i in range(60)]
+    begins = {(side, left) for p in pages for side, left in zip(p.sides, p.lefts, strict=True)}
+    assert {left for side, left in begins if side == "left"} == set(range(13))
+    assert {left for side, left in begins if side == "middle"} == set(range(18, 31))
+    assert {left for side, left in begins if side == "right"} == set(range(36, 49))
+
+
 def test_yes_and_no_are_both_asked_for() -> None:
     answers = {make_sample("yesno", i).answer for i in range(20)}
     assert answers == {"Yes", "No"}
