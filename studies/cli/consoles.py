@@ -2,16 +2,23 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+PIPE_WIDTH = 100
+"""Columns where nobody's terminal says how many there are."""
+
 
 def out() -> Console:
-    """Console of results."""
-    return Console()
+    """Console of results; tables keep their shape in a pipe or a log."""
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        return Console(width=PIPE_WIDTH)
+    return console
 
 
 def err() -> Console:
