@@ -1,6 +1,9 @@
 """``saccade train``: train an embedded model, or one of your own size."""
 
 import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +40,8 @@ def train(
     """Train a model from a configuration, and write it as a checkpoint that generate can load.
 
     A full training takes hours on a CPU and minutes on a GPU. It resumes: its state is saved every
-    two minutes, and the same command goes on where an interrupted run stopped.
+    two minutes and at the first Ctrl-C, and the same command goes on where an interrupted run
+    stopped.
     """
     import torch
 
@@ -56,19 +60,36 @@ def train(
     if trainer.state_path.exists():
         note(f"{folder} holds an earlier run: going on where it stopped")
     try:
-        with Steps(err()) as bar:
+        with Steps(err()) as bar, first_interrupt(trainer.stop):
             network = trainer.run(
                 lambda stage, step, total, figures: bar.update(
                     step, total, f"loss {_loss(figures):.4f}", f"stage {stage}"
                 )
             )
     except KeyboardInterrupt:
-        note("interrupted; to go on from the last saved state, run the same command again")
+        note("interrupted; to go on from what was saved, run the same command again")
         raise typer.Exit(130) from None
     target = folder / "checkpoint" if export is None else export
     write_checkpoint(network, tokenizer, target)
     out().out(f"checkpoint  {target}", highlight=False)
     out().out(f"log         {folder / 'log.jsonl'}", highlight=False)
+
+
+@contextmanager
+def first_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+    """Within the block the first Ctrl-C calls `stop`; another one acts as ever."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop_once(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        note("saving after this step; press Ctrl-C again to stop at once")
+        stop()
+
+    signal.signal(signal.SIGINT, stop_once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _check_workers(settings: "TrainConfig", workers: int) -> None:

@@ -41,8 +41,6 @@ class Stage(_Strict):
         Reading patches with throw-away heads, or answering questions.
     steps, pages : int
         Optimiser steps, and pages per step.
-    horizon : int, optional
-        Steps over which the rate decays, if the stage ends earlier; `steps` by default.
     per_page : dict
         Questions of each task kind about every page ("model" stages).
     shared_prefix : bool
@@ -61,7 +59,6 @@ class Stage(_Strict):
 
     kind: Literal["vision", "model"]
     steps: int = Field(gt=0)
-    horizon: int | None = None
     pages: int = Field(gt=0)
     per_page: dict[str, int] = {}
     shared_prefix: bool = False

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from saccade.studies.documents import Page
-from saccade.studies.documents.page import N_ROWS
+from saccade.studies.documents.page import N_ROWS, SIDES
 from saccade.studies.training.pages import patch_labels
 
 ELSEWHERE = -1
@@ -28,7 +28,10 @@ def page_places(page: Page) -> Tensor:
 
 
 def answer_places(kind: str, question: str, tokens: list[str]) -> list[int]:
-    """Which digit of the page (0 to 23) each answer token is about; `ELSEWHERE` for the others."""
+    """Which digit of the page (0 to 23) each answer token is about; `ELSEWHERE` for the others.
+
+    A row's side ("left", "middle", "right") is about its first digit.
+    """
     numbers = [int(n) for n in re.findall(r"(?:digit|row) (\d)", question)]
     digits = [i for i, token in enumerate(tokens) if token.isdigit()]
     out = [ELSEWHERE] * len(tokens)
@@ -42,6 +45,9 @@ def answer_places(kind: str, question: str, tokens: list[str]) -> list[int]:
             row, place = divmod(n, 4 + lead)
             if place >= lead:
                 out[i] = (first + row) * 4 + place - lead
+    sides = [i for i, token in enumerate(tokens) if token.strip() in SIDES]
+    for row, i in enumerate(sides):
+        out[i] = row * 4
     return out
 
 

@@ -60,7 +60,7 @@ def learning_rate(stage: Stage, step: int) -> float:
     """Share of the peak rate at `step`: linear warm-up, then cosine decay to `final_lr`."""
     if step < stage.warmup:
         return (step + 1) / stage.warmup
-    done = (step - stage.warmup) / max(1, (stage.horizon or stage.steps) - stage.warmup)
+    done = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
     return stage.final_lr + (1 - stage.final_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
@@ -117,6 +117,7 @@ class Trainer:
         init_weights(self.heads, torch.Generator().manual_seed(config.seed))
         self.heads.to(device)
         self.averages = Averages()
+        self._stopping = False
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -124,7 +125,13 @@ class Trainer:
         return self.folder / "state.pt"
 
     def run(self, report: Report | None = None) -> Network:
-        """Train to the end (or resume), and return the network with averaged weights."""
+        """Train to the end (or resume), and return the network with averaged weights.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After `stop`; everything up to then is saved.
+        """
         state = read_checkpoint(self.state_path) or {}
         if state:
             self.network.load_state_dict(state["network"])
@@ -136,6 +143,10 @@ class Trainer:
         if self.averages.values:
             self.network.load_state_dict(self.averages.values)
         return self.network
+
+    def stop(self) -> None:
+        """Let a run finish its present step, save it, and raise `KeyboardInterrupt`."""
+        self._stopping = True
 
     def _run_stage(self, number: int, state: dict[str, Any], report: Report | None) -> None:
         stage = self.config.stages[number]
@@ -152,9 +163,11 @@ class Trainer:
                 self._log(number, step, figures)
             if report is not None:
                 report(f"{number + 1}/{len(self.config.stages)}", step + 1, stage.steps, figures)
-            if time.monotonic() - saved > self.save_every:
+            if self._stopping or time.monotonic() - saved > self.save_every:
                 self._save(number, step + 1, optimizer)
                 saved = time.monotonic()
+            if self._stopping:
+                raise KeyboardInterrupt
         self._save(number + 1, 0, None)
 
     def _step(

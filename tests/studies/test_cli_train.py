@@ -1,6 +1,7 @@
 """``saccade train``: a tiny training from the command line, interrupted and resumed."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from saccade.backbones import load
 from saccade.studies.cli import app
+from saccade.studies.cli.train import first_interrupt
 from saccade.studies.training.trainer import Trainer
 
 TINY = """
@@ -66,6 +68,16 @@ def test_a_training_is_interrupted_resumed_and_exported(
     other = invoke(config, "--out", folder)
     assert other.exit_code == 2
     assert "holds a run of another configuration" in other.stderr
+
+
+def test_the_first_interrupt_saves_and_the_next_acts_as_ever() -> None:
+    asked: list[str] = []
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), first_interrupt(lambda: asked.append("stop")):
+        signal.raise_signal(signal.SIGINT)
+        assert asked == ["stop"]
+        signal.raise_signal(signal.SIGINT)
+    assert asked == ["stop"] and signal.getsignal(signal.SIGINT) == before
 
 
 @pytest.mark.parametrize(
