@@ -82,11 +82,21 @@ def _group_loss(
 
 
 def model_loss(
-    network: Network, tokenizer: Tokenizer, stage: Stage, step: int, n_pages: int, seed: int
+    network: Network,
+    tokenizer: Tokenizer,
+    stage: Stage,
+    draw: int,
+    n_pages: int,
+    seed: int,
+    guide: float = 0.0,
 ) -> tuple[Tensor, Figures]:
-    """Mean loss over the kinds of all questions about `n_pages` pages, and each kind's figures."""
-    batch = make_batch(tokenizer, step, n_pages, stage.per_page, seed, stage.omitted)
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    """Mean loss over the kinds of all questions about `n_pages` pages, and each kind's figures.
+
+    Pages, questions and masks follow from `seed` and the number of the `draw`; `guide` weighs the
+    guided attention loss.
+    """
+    batch = make_batch(tokenizer, draw, n_pages, stage.per_page, seed, stage.omitted)
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + draw)
     mask_id = token_id(tokenizer, "<|mdm_mask|>")
     page, embed = embed_page(network, batch), network.model.embed_tokens
     noises = [mask_response(g.answers.flatten(0, 1), mask_id, generator) for g in batch.groups]
@@ -94,7 +104,6 @@ def model_loss(
     for group, (noisy, _, _) in zip(batch.groups, noises, strict=True):
         ids = torch.cat([group.prompts, noisy.view_as(group.answers)], dim=2)
         questions.append(embed(ids.to(page.device)))
-    guide = stage.guide_weight(step)
     attention: list[Tensor] = []
     if stage.shared_prefix:
         watched = stage.guide_layer if guide else None

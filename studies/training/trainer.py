@@ -191,7 +191,7 @@ class Trainer:
         """Fill the gradients of one step; each worker thread takes its share of the pages."""
 
         def share(worker: int) -> tuple[tuple[Tensor | None, ...], Figures]:
-            loss, figures = self._loss(number, step * self.workers + worker, seed)
+            loss, figures = self._loss(number, step, worker, seed)
             return torch.autograd.grad(loss / self.workers, parameters, allow_unused=True), figures
 
         with ThreadPoolExecutor(self.workers, initializer=self._one_thread) as pool:
@@ -206,12 +206,13 @@ class Trainer:
         if self.workers > 1:
             torch.set_num_threads(1)
 
-    def _loss(self, number: int, draw: int, seed: int) -> tuple[Tensor, Figures]:
+    def _loss(self, number: int, step: int, worker: int, seed: int) -> tuple[Tensor, Figures]:
         stage = self.config.stages[number]
-        pages = stage.pages // self.workers
+        draw, pages = step * self.workers + worker, stage.pages // self.workers
         if stage.kind == "vision":
             return vision_loss(self.network, self.heads, draw, pages, seed)
-        return model_loss(self.network, self.tokenizer, stage, draw, pages, seed)
+        guide = stage.guide_weight(step)
+        return model_loss(self.network, self.tokenizer, stage, draw, pages, seed, guide)
 
     def _log(self, number: int, step: int, figures: Figures) -> None:
         rounded = {key: round(value, 4) for key, value in figures.items()}

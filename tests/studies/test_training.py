@@ -220,7 +220,7 @@ def test_workers_share_a_step(tmp_path: Path, tokenizer: Tokenizer) -> None:
     trainer._gradients(1, 0, 0, parameters)
     shared = [p.grad for p in parameters if p.grad is not None]
     parts = [
-        torch.autograd.grad(trainer._loss(1, w, 0)[0], parameters, allow_unused=True)
+        torch.autograd.grad(trainer._loss(1, 0, w, 0)[0], parameters, allow_unused=True)
         for w in (0, 1)
     ]
     wanted = [(a + b) / 2 for a, b in zip(*parts, strict=True) if a is not None and b is not None]
