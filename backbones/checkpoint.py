@@ -1,7 +1,9 @@
 """Checkpoints on disk: configuration, shards, tokenizer; read strictly, written as published."""
 
 import json
+import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,15 @@ from saccade.controller.errors import CheckpointError
 
 CONFIG, TOWER_CONFIG, TOKENIZER = "config.json", "vision_config.json", "tokenizer.json"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+_SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 _PUBLISHED_TOWER = "model.vision_tower.vision_tower.vision_model."
 _OUR_TOWER = re.compile(r"^model\.vision_tower\.vision_tower\.(vision_model\.)?")
+_UNUSED = (
+    r"model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq",
+    rf"{re.escape(_PUBLISHED_TOWER)}(embeddings\.position_ids|head\..*)",
+)
+"""Keys that some checkpoints store and no LLaDA-V uses, as patterns."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -83,9 +92,16 @@ def read_tensors(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
 
 
 def load_weights(
-    network: Network, files: Iterable[Path], dtype: torch.dtype, vocab: int | None
+    network: Network,
+    files: Iterable[Path],
+    dtype: torch.dtype,
+    vocab: int | None,
+    tied: bool = False,
 ) -> None:
     """Fill a network from a checkpoint, strictly.
+
+    Passed over are buffers of rotary and position ids, and of the tower its pooling head and the
+    last layer, which LLaDA-V deletes.
 
     Parameters
     ----------
@@ -96,32 +112,42 @@ def load_weights(
     vocab : int or None
         Cut the embedding and the head to this many rows, as LLaDA-V's loader does with the length
         of its tokenizer; None keeps all.
+    tied : bool
+        A checkpoint without a head takes the embedding, of which it gets a copy.
 
     Raises
     ------
     CheckpointError
-        Naming keys that are missing or unexpected, or tensors of wrong shape.
+        Naming keys that are missing or unexpected, or tensors of wrong shape or not of floats.
     """
     wanted = {_published(name): name for name in network.state_dict()}
     shapes = {name: value.shape for name, value in network.state_dict().items()}
+    last = rf"{re.escape(_PUBLISHED_TOWER)}encoder\.layers\.{network.tower.n_layers}\..*"
+    unused = re.compile("|".join((*_UNUSED, last)))
     found: dict[str, Tensor] = {}
-    unexpected, misshapen = [], []
+    unexpected, misshapen, whole = [], [], []
     for name, value in read_tensors(files):
         if name not in wanted:
-            unexpected.append(name)
+            if not unused.fullmatch(name):
+                unexpected.append(name)
             continue
-        if vocab is not None and name in ("model.embed_tokens.weight", "lm_head.weight"):
+        if not value.is_floating_point():
+            whole.append(f"{name} {str(value.dtype).removeprefix('torch.')}")
+        if vocab is not None and name in (EMBEDDING, HEAD):
             value = value[:vocab].clone()
         own = wanted.pop(name)
         if value.shape != shapes[own]:
             misshapen.append(f"{name} {tuple(value.shape)}, expected {tuple(shapes[own])}")
         found[own] = value.to(dtype)
+    if tied and HEAD in wanted and EMBEDDING in found:
+        found[wanted.pop(HEAD)] = found[EMBEDDING].clone()
     problems = [
         f"{what} {len(names)}: {', '.join(sorted(names)[:5])}{' ...' * (len(names) > 5)}"
         for what, names in (
             ("missing keys", list(wanted)),
             ("unexpected keys", unexpected),
             ("wrong shapes", misshapen),
+            ("not floating point", whole),
         )
         if names
     ]
@@ -140,9 +166,13 @@ def read_tokenizer(folder: Path) -> Tokenizer | None:
     if not path.exists():
         return None
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception
         raise CheckpointError(f"{path} is not a tokenizer: {error}") from error
+    # A training run's cutting and filling may be stored in the file; a prompt must stay whole.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def write_checkpoint(
@@ -152,10 +182,35 @@ def write_checkpoint(
     tokenizer: Tokenizer | None,
     max_shard_bytes: int,
 ) -> None:
-    """Write config, shards (with an index if several) and tokenizer under the published names."""
+    """Write config, shards (with an index if several) and tokenizer under the published names.
+
+    An older checkpoint in the folder is replaced, whatever its shards: the new files are written
+    aside, then moved in place, and only then what is left of the old one is removed. So the folder
+    may be the one that the network's weights are still mapped from.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    contents = ((CONFIG, config), (TOWER_CONFIG, _vision_config(network.tower)))
-    for name, content in contents:
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as aside:
+        _write_files(Path(aside), network, config, tokenizer, max_shard_bytes)
+        new = {path.name for path in Path(aside).iterdir()}
+        for name in sorted(new, key=lambda name: name == INDEX):  # after the shards it names
+            os.replace(Path(aside, name), folder / name)
+    stale = {path.name for path in folder.iterdir() if _is_ours(path.name)} - new
+    for name in sorted(stale, key=lambda name: name != INDEX):  # before the shards it names
+        (folder / name).unlink()
+
+
+def _is_ours(name: str) -> bool:
+    return name in (INDEX, SINGLE, TOKENIZER) or _SHARD.fullmatch(name) is not None
+
+
+def _write_files(
+    folder: Path,
+    network: Network,
+    config: Mapping[str, Any],
+    tokenizer: Tokenizer | None,
+    max_shard_bytes: int,
+) -> None:
+    for name, content in ((CONFIG, config), (TOWER_CONFIG, _vision_config(network.tower))):
         text = json.dumps(content, indent=2, sort_keys=True) + "\n"
         (folder / name).write_text(text, encoding="utf-8")
     if tokenizer is not None:

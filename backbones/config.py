@@ -1,6 +1,6 @@
 """Geometry of a backbone, read from a checkpoint's ``config.json``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,25 +60,81 @@ SO400M = TowerConfig(1152, 4304, 26, 16, image_size=384, patch_size=14)
 """SigLIP(2) so400m patch14 384 as LLaDA-V uses it: 26 of its 27 layers run."""
 
 
-def require(config: Mapping[str, Any], *names: str) -> list[Any]:
-    """Fetch fields of a config, or say which are missing.
+DECODER: Mapping[str, tuple[object, ...]] = {
+    "hidden_act": ("silu",),
+    "rope_scaling": (None,),
+    "attention_bias": (False, None),
+}
+MULTIMODAL: Mapping[str, tuple[object, ...]] = {
+    "mm_projector_type": ("mlp2x_gelu",),
+    "mm_resampler_type": (None,),
+    "mm_newline_position": ("grid",),
+    "mm_spatial_pool_mode": ("bilinear", None),
+    "mm_use_im_start_end": (False, None),
+    "add_faster_video": (False, None),
+}
+TOWER: Mapping[str, tuple[object, ...]] = {
+    "hidden_act": ("gelu_pytorch_tanh",),
+    "num_channels": (3,),
+}
+"""Values that fields may have where another would change what the model computes."""
+
+
+def sizes(config: Mapping[str, Any], *names: str) -> list[int]:
+    """Fetch sizes of a config.
 
     Raises
     ------
     CheckpointError
-        Naming the missing fields.
+        Naming the fields that are missing, or one that is no whole number above 0.
     """
     missing = [name for name in names if config.get(name) is None]
     if missing:
         raise CheckpointError(
             f"config.json lacks {', '.join(missing)}: is this a dMLLM checkpoint?"
         )
+    for name in names:
+        if type(config[name]) is not int or config[name] < 1:
+            raise CheckpointError(f"{name}={config[name]!r}: must be a whole number, 1 or more")
     return [config[name] for name in names]
+
+
+def check_supported(config: Mapping[str, Any], supported: Mapping[str, Sequence[object]]) -> None:
+    """Refuse values other than the supported ones; a field that is absent is as supported.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the field, its value and the supported ones.
+    """
+    for name, allowed in supported.items():
+        if name in config and config[name] not in allowed:
+            known = " or ".join(map(repr, allowed))
+            raise CheckpointError(f"{name}={config[name]!r} is not supported; supported: {known}")
+
+
+def check_packing(config: Mapping[str, Any]) -> None:
+    """Refuse multimodal settings that `saccade.backbones.packing` does not do.
+
+    Any-resolution images are packed the "spatial_unpad" way only, and a config that does not say so
+    means "flat", as in the published code. Images of one view are packed alike in both.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the setting.
+    """
+    check_supported(config, MULTIMODAL)
+    anyres = str(config.get("image_aspect_ratio")).startswith("anyres")
+    merge = {"mm_patch_merge_type": config.get("mm_patch_merge_type") or "flat"}
+    allowed = ("spatial_unpad",) if anyres else ("flat", "spatial_unpad")
+    check_supported(merge, {"mm_patch_merge_type": allowed})
 
 
 def language_config(config: Mapping[str, Any]) -> LanguageConfig:
     """Read the decoder's geometry; unsupported settings raise `CheckpointError` naming them."""
-    hidden, mlp, layers, heads, vocab = require(
+    check_supported(config, DECODER)
+    hidden, mlp, layers, heads, vocab = sizes(
         config,
         "hidden_size",
         "intermediate_size",
@@ -86,27 +142,31 @@ def language_config(config: Mapping[str, Any]) -> LanguageConfig:
         "num_attention_heads",
         "vocab_size",
     )
-    for name, allowed in (("hidden_act", "silu"), ("rope_scaling", None)):
-        if config.get(name, allowed) != allowed:
-            raise CheckpointError(
-                f"{name}={config[name]!r} is not supported; supported: {allowed!r}"
-            )
+    optional = {"num_key_value_heads": heads, "tokenizer_model_max_length": 16384}
+    given = {name: config.get(name) or default for name, default in optional.items()}
+    kv_heads, max_length = sizes(given, *optional)
+    if hidden % (2 * heads) or heads % kv_heads:
+        raise CheckpointError(
+            f"hidden_size={hidden}, num_attention_heads={heads}, num_key_value_heads={kv_heads}: "
+            "heads must share the hidden size evenly, each an even number, and key heads the heads"
+        )
     return LanguageConfig(
         hidden_size=hidden,
         intermediate_size=mlp,
         n_layers=layers,
         n_heads=heads,
-        n_kv_heads=config.get("num_key_value_heads") or heads,
+        n_kv_heads=kv_heads,
         vocab_size=vocab,
         rms_norm_eps=config.get("rms_norm_eps", 1e-5),
         rope_theta=config.get("rope_theta", 500000.0),
-        max_length=config.get("tokenizer_model_max_length") or 16384,
+        max_length=max_length,
     )
 
 
 def tower_config(config: Mapping[str, Any]) -> TowerConfig:
     """Read the tower's geometry from a SigLIP ``vision_config``: its last layer is not counted."""
-    hidden, mlp, layers, heads, image, patch = require(
+    check_supported(config, TOWER)
+    hidden, mlp, layers, heads, image, patch = sizes(
         config,
         "hidden_size",
         "intermediate_size",
@@ -115,5 +175,11 @@ def tower_config(config: Mapping[str, Any]) -> TowerConfig:
         "image_size",
         "patch_size",
     )
+    if layers < 2 or hidden % heads or image < patch:
+        raise CheckpointError(
+            f"vision tower: num_hidden_layers={layers}, hidden_size={hidden}, "
+            f"num_attention_heads={heads}, image_size={image}, patch_size={patch}; need 2 layers "
+            "or more, heads that share the hidden size evenly, and a whole patch in an image"
+        )
     eps = config.get("layer_norm_eps", 1e-6)
     return TowerConfig(hidden, mlp, layers - 1, heads, image, patch, eps)

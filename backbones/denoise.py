@@ -43,11 +43,13 @@ class StepView:
     ----------
     sequence, step : int
     logits : Tensor (R, V) float32
-        Of the response rows, forbidden ids at -inf where masked (noisy values if temperature > 0).
+        Of the response rows, forbidden ids at -inf where masked. If temperature > 0 the noisy
+        scores of `gumbel_scores`, float64.
     chosen : Tensor (R,) int64
         Candidate id at every response position.
     confidence : Tensor (R,)
-        Of the candidates; -inf where not eligible.
+        Of the candidates, float64, or random float32 numbers with ``remasking="random"``; -inf
+        where not eligible.
     commit : Commit
     record : StepRecord
     """
@@ -85,6 +87,8 @@ class Outcome:
     ----------
     chosen : Tensor (B, R) int64
     confidence, entropy : Tensor (B, R) float64
+    rank : Tensor (B, R)
+        What decides which positions are committed first: the confidences, or random numbers.
     masses : Tensor (B, n_layers, 3)
         Attention on prompt, visual and response; NaN where not probed.
     """
@@ -92,6 +96,7 @@ class Outcome:
     chosen: Tensor
     confidence: Tensor
     entropy: Tensor
+    rank: Tensor
     masses: Tensor
 
     def signals(self, i: int, masked: Tensor) -> Signals:
@@ -159,8 +164,8 @@ class Denoiser:
         seconds = time.perf_counter() - started
         for i, decoding in enumerate(running):
             signals = outcome.signals(i, decoding.answer.masked)
-            ranking = self._ranking(decoding, outcome.confidence[i])
             chosen, state = outcome.chosen[i], decoding.answer.state
+            ranking = outcome.rank[i].masked_fill(~decoding.answer.eligible(), float("-inf"))
             commit = decoding.answer.commit(chosen, ranking)
             if self.session is not None:
                 self.session.observe(decoding.number, signals)
@@ -222,23 +227,26 @@ class Denoiser:
         empty = torch.full((len(running), n_layers, 3), torch.nan)
         masses = (empty if hook is None else hook.masses(n_layers)).to(logits.device)
         parts = [chosen.double(), confidence, entropy, masses.double().flatten(1)]
+        random = self.settings.remasking == "random"
+        if random:
+            parts.append(self._random_ranks(running, chosen).double())
         host = torch.cat(parts, dim=1).cpu()
-        r = chosen.shape[1]
-        tables = host.split([r, r, r, n_layers * 3], dim=1)
+        tables = host.split([part.shape[1] for part in parts], dim=1)
         return scores, Outcome(
-            tables[0].long(), tables[1], tables[2], tables[3].unflatten(1, (n_layers, 3))
+            chosen=tables[0].long(),
+            confidence=tables[1],
+            entropy=tables[2],
+            rank=tables[4].float() if random else tables[1],
+            masses=tables[3].unflatten(1, (n_layers, 3)),
         )
 
-    def _ranking(self, decoding: Decoding, confidence: Tensor) -> Tensor:
-        """What ranks positions (R,): confidences or random numbers, -inf if not eligible."""
-        answer = decoding.answer
-        if self.settings.remasking == "random":
-            skipped = len(decoding.inputs)
-            device = self.network.model.image_newline.device
-            drawn = random_confidence(len(answer.ids), skipped, decoding.generator, device)
-            confidence = drawn.cpu()
-            decoding.transfers += 1
-        return confidence.masked_fill(~answer.eligible(), float("-inf"))
+    @staticmethod
+    def _random_ranks(running: list[Decoding], chosen: Tensor) -> Tensor:
+        """Random numbers (B, R) from every sequence's own generator, on the device of `chosen`."""
+        rows, device = chosen.shape[1], chosen.device
+        return torch.stack(
+            [random_confidence(rows, len(d.inputs), d.generator, device) for d in running]
+        )
 
     def _achieved(self, decoding: Decoding, hook: PlanHook | None, i: int) -> Achieved:
         """What the forward really computed for one sequence."""

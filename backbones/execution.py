@@ -9,10 +9,9 @@ from torch import Tensor
 
 from saccade.backbones.prepare import Prepared
 from saccade.backbones.rows import Places, Rows, take_last
-from saccade.controller.errors import PlanError
 from saccade.controller.session import Session
 from saccade.controller.signals import attention_masses, attention_received
-from saccade.controller.types import RESPONSE, VISUAL, Plan, VisualView
+from saccade.controller.types import RESPONSE, VISUAL, Plan, VisualView, round_keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class PlanHook:
         active = self.actives[i]
         visual = active.inputs.visual_positions
         present = np.flatnonzero(np.isin(visual, alive))
-        n = self.session.count(keep, len(visual))
+        n = round_keep(keep, len(visual))
         if n >= len(present):
             return everything
         kept = self._selected(i, layer, present, n)
@@ -123,13 +122,8 @@ class PlanHook:
         before = self._chosen_before(i, present, n)
         if before is not None:
             return before
-        if layer == 0 and self._attention_needs():
-            raise PlanError(
-                f"{self.session.pruner!r} reads attention, and none is measured before layer 0; "
-                "let the policy drop before layer 1 or later"
-            )
         view = self._view(i, layer, present)
-        self.transfers[i] += 1
+        self.transfers[i] += self._reads_device()
         return self.session.select(active.sequence, view, n, torch.from_numpy(present)).keep.numpy()
 
     def _chosen_before(self, i: int, present: Places, n: int) -> Places | None:
@@ -154,6 +148,11 @@ class PlanHook:
             seed=active.seed,
         )
 
+    def _reads_device(self) -> bool:
+        """Whether the pruner's choice has to be copied from the device: all else is on the host."""
+        pruner = self.session.pruner
+        return pruner is not None and bool(pruner.needs - {"centres"})
+
     def _attention_needs(self) -> list[str]:
         pruner = self.session.pruner
         needs = frozenset() if pruner is None else pruner.needs
@@ -169,19 +168,22 @@ class PlanHook:
                 continue
             visual = active.inputs.visual_positions
             present = np.flatnonzero(np.isin(visual, rows.alive[i]))
-            n = self.session.count(keep, len(visual))
+            n = round_keep(keep, len(visual))
             if 0 < n < len(present) and self._chosen_before(i, present, n) is None:
                 return True
         return False
 
     def _receive(self, name: str, rows: Rows, q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
         """Attention received, scattered to original positions (B, longest original length)."""
-        if name == "response":
-            values = attention_received(self._response_queries(rows, q), k, mask)
-        elif name == "last":
-            values = attention_received(self._last_queries(rows, q, 1), k, mask)
+        who, _, how = name.partition(":")
+        logits = how == "logits"
+        if who == "response":
+            queries = self._response_queries(rows, q)
+            values = attention_received(queries, k, mask, mean_logits=logits)
+        elif who == "last":
+            values = attention_received(self._last_queries(rows, q, 1), k, mask, mean_logits=logits)
         else:
-            values = attention_received(q, k, mask, mask)
+            values = attention_received(q, k, mask, mask, mean_logits=logits)
         positions = rows.positions[: len(self.actives)]
         if mask is not None:
             values = values * mask

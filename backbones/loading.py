@@ -1,5 +1,6 @@
 """``load``: a checkpoint's folder, hub id or embedded name to a model. None of its code is run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from saccade.backbones.checkpoint import (
     read_tower_config,
     shard_files,
 )
-from saccade.backbones.config import LanguageConfig, TowerConfig, language_config
+from saccade.backbones.config import (
+    LanguageConfig,
+    TowerConfig,
+    check_packing,
+    language_config,
+)
 from saccade.backbones.hub import fetch
 from saccade.backbones.model import DiffusionModel
 from saccade.backbones.network import Network
@@ -70,8 +76,8 @@ def load(
         A folder, a hub id such as ``GSAI-ML/LLaDA-V``, or an embedded name such as
         ``embedded/llada-v``.
     dtype : torch.dtype or str, optional
-        By default float32 on a CPU and the checkpoint's own elsewhere. (The published loader always
-        takes float16.)
+        By default float32 on a CPU and elsewhere the checkpoint's own, or bfloat16 if it names
+        none. (The published loader always takes float16.)
     device : torch.device or str, optional
         "cuda" where there is one, else "cpu".
     revision : str, optional
@@ -87,7 +93,8 @@ def load(
     Notes
     -----
     The vocabulary is cut to the length of the tokenizer, as the published loader does; without a
-    tokenizer it stays.
+    tokenizer it stays. A config that does not say where the newlines of a video go has them in
+    every row ("grid").
     """
     folder = resolve(path_or_repo_id, revision)
     config = read_json(folder / "config.json")
@@ -96,17 +103,20 @@ def load(
             f"{folder}: model_type {config.get('model_type')!r} is not supported; supported: "
             f"{llada_v.MODEL_TYPE!r}"
         )
+    check_packing(config)
     tokenizer = read_tokenizer(folder)
-    if tokenizer is not None and config.get("vocab_size"):
-        known = tokenizer.get_vocab_size(with_added_tokens=True)
-        config["vocab_size"] = min(config["vocab_size"], known)
     language, tower = language_config(config), read_tower_config(folder, config)
+    if tokenizer is not None:
+        known = tokenizer.get_vocab_size(with_added_tokens=True)
+        language = replace(language, vocab_size=min(language.vocab_size, known))
+    tied = bool(config.get("tie_word_embeddings"))
+    # What is loaded, so that it is saved as such: the head is always a matrix of its own.
+    config |= {"vocab_size": language.vocab_size, "tie_word_embeddings": False}
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = _empty_network(language, tower)
     kind = _dtype(dtype, config, where)
-    load_weights(
-        network, shard_files(folder), kind, None if tokenizer is None else language.vocab_size
-    )
+    vocab = None if tokenizer is None else language.vocab_size
+    load_weights(network, shard_files(folder), kind, vocab, tied)
     name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
     spec = llada_v.make_spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
     preprocessor = _preprocessor(config, tower)
@@ -126,8 +136,9 @@ def _dtype(
     dtype: torch.dtype | str | None, config: dict[str, Any], device: torch.device
 ) -> torch.dtype:
     if dtype is None:
-        on_cpu = device.type == "cpu"
-        dtype = "float32" if on_cpu else config.get("torch_dtype", "bfloat16")
+        stored = [config.get(name) for name in ("torch_dtype", "dtype")]  # older name, newer name
+        own = next((name for name in stored if name not in (None, "auto")), "bfloat16")
+        dtype = "float32" if device.type == "cpu" else own
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise ValueError(f"dtype={dtype!r}; give float32, bfloat16 or float16")

@@ -1,7 +1,7 @@
 """A diffusion multimodal language model: prompts and pictures in, answers and traces out."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -23,6 +23,9 @@ from saccade.backbones.tower import tower_macs
 from saccade.controller.controller import Controller
 from saccade.controller.trace import Generation, Trace
 from saccade.controller.types import BackboneSpec
+
+PREPARED = {"think_mode": None, "drop_after_image": True, "multi_image_pad": True}
+"""Arguments of `generate` that say how to prepare, where nothing is said."""
 
 
 class DiffusionModel:
@@ -93,6 +96,7 @@ class DiffusionModel:
         video: NDArray[np.uint8] | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
+        multi_image_pad: bool = True,
     ) -> Prepared:
         """Turn a question and its pictures into inputs of `generate`.
 
@@ -107,14 +111,28 @@ class DiffusionModel:
             Suffix LLaDA-V was trained with.
         drop_after_image : bool
             Lose the first token after each picture, as the published code does.
+        multi_image_pad : bool
+            Show each of several images as one view on a grey square, as the published evaluation
+            does. False: each in the model's own resolution, as in the published demo.
 
         Raises
         ------
         ValueError, TypeError
-            If the question is empty, or pictures and placeholders do not fit.
+            If the question is empty, or there are two placeholders more than pictures. One more
+            shows the last picture again and fewer leave pictures out, as published, with a warning
+            in the log.
+
+        Notes
+        -----
+        Padding tokens are taken out of a question with pictures, as in the published evaluation.
         """
         return self.processor.prepare(
-            prompt, images, video=video, think_mode=think_mode, drop_after_image=drop_after_image
+            prompt,
+            images,
+            video=video,
+            think_mode=think_mode,
+            drop_after_image=drop_after_image,
+            multi_image_pad=multi_image_pad,
         )
 
     def prepare_ids(
@@ -123,9 +141,10 @@ class DiffusionModel:
         images: Sequence[Image.Image] = (),
         *,
         video: NDArray[np.uint8] | None = None,
+        multi_image_pad: bool = True,
     ) -> Prepared:
-        """Like `prepare`, from prompt token ids with -200 where pictures go."""
-        return self.processor.prepare_ids(ids, images, video=video)
+        """Like `prepare`, from prompt token ids with -200 where pictures go; padding stays."""
+        return self.processor.prepare_ids(ids, images, video=video, multi_image_pad=multi_image_pad)
 
     def save_pretrained(self, folder: str | Path, max_shard_bytes: int = 5 * 2**30) -> None:
         """Write the layout `load` reads, in shards of at most `max_shard_bytes`."""
@@ -145,6 +164,7 @@ class DiffusionModel:
         callback: Callback | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
+        multi_image_pad: bool = True,
         **options: Any,
     ) -> Generation: ...
 
@@ -159,6 +179,7 @@ class DiffusionModel:
         callback: Callback | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
+        multi_image_pad: bool = True,
         **options: Any,
     ) -> list[Generation]: ...
 
@@ -173,6 +194,7 @@ class DiffusionModel:
         callback: Callback | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
+        multi_image_pad: bool = True,
         **options: Any,
     ) -> Any:
         """Answer one request, or a batch of them.
@@ -181,7 +203,7 @@ class DiffusionModel:
         ----------
         prompt : str or sequence of str
             One question, or several.
-        images : sequence of PIL images, or a sequence of those per question
+        images : sequence of PIL images, or a sequence of those per question, optional
         video : uint8 array (T, H, W, 3), optional
             Frames, for a single question.
         inputs : Prepared or sequence of Prepared, optional
@@ -190,14 +212,16 @@ class DiffusionModel:
             Overrides an attached one.
         callback : callable, optional
             Called with a `StepView` after every step of every sequence.
-        think_mode, drop_after_image
+        think_mode, drop_after_image, multi_image_pad
             As in `prepare`; `inputs` have theirs already.
         **options
             Fields of `GenerateSettings`: ``gen_length``, ``block_length``, ``steps``, ...
 
         Returns
         -------
-        Generation, or a list of them for a batch. Each answer is the one its request gets alone.
+        Generation, or a list of them for a batch. Each answer is the one its request gets alone; in
+        half precision products are rounded differently in a batch, and a token may differ where two
+        are almost equally likely.
 
         Raises
         ------
@@ -213,35 +237,52 @@ class DiffusionModel:
         >>> print(out.text, out.trace.forwards)  # doctest: +SKIP
         """
         settings = GenerateSettings.from_options(options)
+        if not isinstance(controller, Controller | None):
+            raise TypeError(f"controller={controller!r}; give a Controller(policy, pruner)")
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback={callback!r}; give a function of one StepView")
+        how = {
+            "think_mode": think_mode,
+            "drop_after_image": drop_after_image,
+            "multi_image_pad": multi_image_pad,
+        }
         if inputs is None:
-            if prompt is None:
-                raise ValueError("give a prompt (and images), or inputs made by prepare()")
             single = isinstance(prompt, str)
-            how = {"think_mode": think_mode, "drop_after_image": drop_after_image}
-            inputs = self._prepare_all(prompt, images, video, how)
+            requests = self._prepare_all(prompt, () if images is None else images, video, how)
         else:
-            if prompt is not None or len(images) or video is not None:
+            pictured = images is not None and not (isinstance(images, Sequence) and not images)
+            if prompt is not None or pictured or video is not None:
                 raise ValueError("give prompt and images, or inputs: not both")
+            if how != PREPARED:
+                raise ValueError(f"give {', '.join(how)} to prepare(): inputs are made already")
             single = isinstance(inputs, Prepared)
-            inputs = [inputs] if single else list(inputs)
-        out = self._run(inputs, settings, controller or self.controller, callback)
+            requests = _prepared(inputs)
+        chosen = self.controller if controller is None else controller
+        out = self._run(requests, settings, chosen, callback)
         return out[0] if single else out
 
     def _prepare_all(
         self, prompt: Any, images: Any, video: Any, how: dict[str, Any]
     ) -> list[Prepared]:
+        if prompt is None:
+            raise ValueError("give a prompt (and images), or inputs made by prepare()")
+        if isinstance(images, Image.Image) or not isinstance(images, Sequence):
+            raise TypeError(
+                f"images must be a list of PIL images: write [image], not {type(images).__name__}"
+            )
         if isinstance(prompt, str):
             return [self.prepare(prompt, images, video=video, **how)]
-        prompts = list(prompt)
+        if not isinstance(prompt, Sequence) or not all(isinstance(p, str) for p in prompt):
+            raise TypeError(f"prompt must be a text or a list of texts, not {prompt!r}")
         if video is not None:
             raise ValueError("a video goes with a single prompt; batch by prepare() and inputs=")
-        images = list(images) or [()] * len(prompts)
-        if len(images) != len(prompts):
+        pictures = list(images) or [()] * len(prompt)
+        if len(pictures) != len(prompt):
             raise ValueError(
-                f"{len(prompts)} prompts but {len(images)} lists of images: "
+                f"{len(prompt)} prompts but {len(pictures)} lists of images: "
                 "give one list per prompt"
             )
-        return [self.prepare(p, i, **how) for p, i in zip(prompts, images, strict=True)]
+        return [self.prepare(p, i, **how) for p, i in zip(prompt, pictures, strict=True)]
 
     def _run(
         self,
@@ -255,6 +296,7 @@ class DiffusionModel:
         stops = self.processor.stops(settings)
         suffix = settings.generation_suffix
         suffix_ids = [] if suffix is None else self.processor.ids(suffix)
+        self._check_ids("generation_suffix", suffix_ids)
         decodings = []
         for number, prepared in enumerate(inputs):
             answer = Answer(settings, len(prepared), spec.mask_id, stops, suffix_ids)
@@ -266,16 +308,21 @@ class DiffusionModel:
         return [self._generation(decoding) for decoding in decodings]
 
     def _spec_for(self, settings: GenerateSettings) -> BackboneSpec:
-        mask_id = self.spec.mask_id if settings.mask_id is None else settings.mask_id
+        vocab, spec = self.spec.geometry.vocab, self.spec
+        mask_id = spec.mask_id if settings.mask_id is None else settings.mask_id
+        self._check_ids("mask_id", [mask_id])
+        if settings.forbidden_ids is None:  # a cut vocabulary may lack some of the backbone's own
+            ids = tuple(token for token in spec.forbidden_ids if token < vocab)
+        else:
+            ids = tuple(settings.forbidden_ids)
+            self._check_ids("forbidden_ids", ids)
+        return dataclasses.replace(spec, mask_id=mask_id, forbidden_ids=ids)
+
+    def _check_ids(self, name: str, ids: Sequence[int]) -> None:
         vocab = self.spec.geometry.vocab
-        if not 0 <= mask_id < vocab:
-            raise ValueError(f"mask_id={mask_id} is outside the vocabulary of {vocab}")
-        forbidden = settings.forbidden_ids
-        ids = self.spec.forbidden_ids if forbidden is None else tuple(forbidden)
-        if any(token < 0 for token in ids):
-            raise ValueError(f"forbidden_ids={list(ids)}: token ids are 0 or more")
-        ids = tuple(token for token in ids if token < vocab)
-        return dataclasses.replace(self.spec, mask_id=mask_id, forbidden_ids=ids)
+        wrong = [token for token in ids if not 0 <= token < vocab]
+        if wrong:
+            raise ValueError(f"{name}={wrong[0]} is outside the vocabulary of {vocab}")
 
     def _generation(self, decoding: Decoding) -> Generation:
         tokens = decoding.answer.tokens
@@ -286,3 +333,12 @@ class DiffusionModel:
             decoding.transfers,
         )
         return Generation(tokens, self.processor.decode(tokens), trace)
+
+
+def _prepared(inputs: object) -> list[Prepared]:
+    """The requests of a batch, or of one."""
+    requests: list[Any] = list(inputs) if isinstance(inputs, Iterable) else [inputs]
+    wrong = [each for each in requests if not isinstance(each, Prepared)]
+    if wrong:
+        raise TypeError(f"inputs must be what prepare() makes, or a list of it, not {wrong[0]!r}")
+    return requests

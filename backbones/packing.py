@@ -25,12 +25,13 @@ def unpad_bounds(map_hw: Pair, size_wh: Pair) -> tuple[int, int, int, int]:
 
     Returns
     -------
-    (top, bottom, left, right), half-open. One row or column of padding may remain, as published.
+    (top, bottom, left, right), half-open. As published, one row or column of padding may remain,
+    and of an image too thin to cover a whole one, none may: the part is then empty.
 
     Raises
     ------
     ValueError
-        If a side is below 1, or the image is so thin that no row or column is left.
+        If a side is below 1.
     """
     (h, w), (width, height) = _at_least_1(map_hw, "map_hw"), _at_least_1(size_wh, "size_wh")
     top, left = 0, 0
@@ -38,11 +39,6 @@ def unpad_bounds(map_hw: Pair, size_wh: Pair) -> tuple[int, int, int, int]:
         top = (h - int(height * (w / width))) // 2
     else:
         left = (w - int(width * (h / height))) // 2
-    if 2 * top >= h or 2 * left >= w:
-        raise ValueError(
-            f"an image of {width}x{height} pixels covers no whole row or column of its feature map "
-            f"of {h} rows and {w} columns; crop it or pad it to a less extreme aspect ratio"
-        )
     return top, h - top, left, w - left
 
 
@@ -52,7 +48,7 @@ def downscale_shape(map_hw: Pair, side: int, max_tiles: int | None) -> Pair:
     Parameters
     ----------
     map_hw : (rows, columns)
-        After unpadding.
+        After unpadding; an empty map passes unchanged.
     side : int
         Patches along one side of a tile.
     max_tiles : int or None
@@ -61,13 +57,13 @@ def downscale_shape(map_hw: Pair, side: int, max_tiles: int | None) -> Pair:
     Raises
     ------
     ValueError
-        If a number is below 1, or a side would shrink to 0.
+        If `max_tiles` or `side` is below 1, or a side would shrink to 0.
     """
-    h, w = _at_least_1(map_hw, "map_hw")
+    h, w = map_hw
+    if max_tiles is not None and (max_tiles < 1 or side < 1):
+        raise ValueError(f"max_tiles={max_tiles}, side={side}; both must be 1 or more")
     if max_tiles is None:
         return h, w
-    if max_tiles < 1 or side < 1:
-        raise ValueError(f"max_tiles={max_tiles}, side={side}; both must be 1 or more")
     times = math.sqrt(h * w / (max_tiles * side**2))
     if times <= 1.1:
         return h, w
@@ -80,7 +76,9 @@ def pack_anyres(
     """Pack an any-resolution image: the base view, then the tiles as one map, row by row.
 
     The tiles are joined, stripped of padding (`unpad_bounds`), reduced bilinearly if there are too
-    many (`downscale_shape`), and `newline` ends every row. The base view has no newline.
+    many (`downscale_shape`), and `newline` ends every row. The base view has no newline. An image
+    too thin for a whole row of patches has its base view only; too thin for a whole column, its
+    base view and a newline for each empty row.
 
     Parameters
     ----------
@@ -102,7 +100,7 @@ def pack_anyres(
     Raises
     ------
     ValueError
-        If shapes do not fit, or the image is too thin to leave a row or a column.
+        If shapes do not fit, or `downscale_shape` would leave nothing of the map.
     """
     side = _side(features)
     columns, rows = _at_least_1(grid_wh, "grid_wh")

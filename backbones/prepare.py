@@ -19,7 +19,7 @@ from saccade.backbones.packing import (
     token_grid_plain,
     token_grid_video,
 )
-from saccade.backbones.tiling import ImagePreprocessor, ProcessedImage
+from saccade.backbones.tiling import ProcessedImage
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Segments
 
 log = logging.getLogger(__name__)
@@ -85,20 +85,16 @@ class Prepared:
         return np.concatenate([kinds, np.full(n, RESPONSE, dtype=np.int8)])
 
 
-def encode_image(
-    network: Network, preprocessor: ImagePreprocessor, image: ProcessedImage
-) -> Picture:
-    """Run one image's views through tower and projector and pack them."""
+def encode_image(network: Network, image: ProcessedImage, max_tiles: int | None) -> Picture:
+    """Run one image's views through tower and projector and pack them (`pack_anyres`)."""
     side, newline = network.tower.side, network.model.image_newline
     features = network.encode_views(image.pixels.to(newline.device, newline.dtype))
     coverage = side * network.tower.patch_size / network.tower.image_size
     if image.grid_wh is None:
-        padded = image.size_wh if preprocessor.aspect != "square" else None
-        centres = token_grid_plain(side, padded, coverage)
+        centres = token_grid_plain(side, image.size_wh if image.padded else None, coverage)
         return Picture(pack_plain(features), centres, len(features))
-    limit = preprocessor.max_tiles
-    packed = pack_anyres(features, image.size_wh, image.grid_wh, newline, limit)
-    centres = token_grid_anyres(image.size_wh, image.grid_wh, side, limit, coverage)
+    packed = pack_anyres(features, image.size_wh, image.grid_wh, newline, max_tiles)
+    centres = token_grid_anyres(image.size_wh, image.grid_wh, side, max_tiles, coverage)
     return Picture(packed, centres, len(features))
 
 
@@ -114,16 +110,17 @@ def encode_video(network: Network, frames: Tensor) -> Picture:
 def splice(network: Network, ids: Sequence[int], pictures: Sequence[Picture]) -> Prepared:
     """Put pictures at their placeholders among embedded ids, and cut what is too long.
 
+    As in the published code, one placeholder too many shows the last picture again, and pictures
+    without a placeholder are left out; both are logged.
+
     Raises
     ------
     ValueError
-        If the number of placeholders is not that of the pictures, or an id is out of range.
+        If placeholders outnumber pictures by two or more, or there are no pictures for them, or an
+        id is out of range.
     """
     places = [i for i, token in enumerate(ids) if token == IMAGE_ID]
-    if len(places) != len(pictures):
-        raise ValueError(
-            f"the prompt has {len(places)} image placeholders but {len(pictures)} images were given"
-        )
+    shown = _at_places(pictures, len(places))
     vocab = network.model.embed_tokens.num_embeddings
     wrong = [token for token in ids if token != IMAGE_ID and not 0 <= token < vocab]
     if wrong:
@@ -133,7 +130,7 @@ def splice(network: Network, ids: Sequence[int], pictures: Sequence[Picture]) ->
         torch.tensor([0 if token == IMAGE_ID else token for token in ids], device=device)
     )
     parts, kinds, images, start = [], [], [], 0
-    for number, (place, picture) in enumerate(zip(places, pictures, strict=True)):
+    for number, (place, picture) in enumerate(zip(places, shown, strict=True)):
         n = len(picture.features)
         parts += [text[start:place], picture.features.to(text.dtype)]
         kinds += [PROMPT] * (place - start) + [VISUAL] * n
@@ -149,13 +146,30 @@ def splice(network: Network, ids: Sequence[int], pictures: Sequence[Picture]) ->
         torch.tensor(kinds[:limit], dtype=torch.int8),
         torch.tensor(images[:limit], dtype=torch.int16),
     )
-    centres = torch.cat([torch.zeros(0, 2), *(picture.centres for picture in pictures)])
+    centres = torch.cat([torch.zeros(0, 2), *(picture.centres for picture in shown)])
     return Prepared(
         torch.cat(parts)[:limit],
         segments,
         centres[: len(segments.visual)],
         sum(picture.views for picture in pictures),
     )
+
+
+def _at_places(pictures: Sequence[Picture], n_places: int) -> list[Picture]:
+    """The picture of each placeholder, given the pictures of a request."""
+    n = len(pictures)
+    if n_places == n:
+        return list(pictures)
+    counts = f"the prompt has {n_places} image placeholders but {n} images were given"
+    if n_places > n + 1 or n == 0:
+        raise ValueError(counts)
+    if n_places == n + 1:
+        log.warning("%s: the last one is shown again", counts)
+    elif n_places:
+        log.warning("%s: only the first are used", counts)
+    else:
+        log.warning("%s: only the text is used", counts)
+    return [pictures[min(i, n - 1)] for i in range(n_places)]
 
 
 def check_image(image: object) -> Image.Image:

@@ -34,12 +34,20 @@ class Processor:
     preprocessor : ImagePreprocessor
     tokenizer : Tokenizer or None
         None: only token ids can go in and out.
+    end_of_turn, pad : str
+        Tokens: the one that ends an answer, and the one that is taken out of questions.
     """
 
     def __init__(
-        self, network: Network, preprocessor: ImagePreprocessor, tokenizer: Tokenizer | None
+        self,
+        network: Network,
+        preprocessor: ImagePreprocessor,
+        tokenizer: Tokenizer | None,
+        end_of_turn: str = llada_v.END_OF_TURN,
+        pad: str = llada_v.PAD,
     ) -> None:
         self.network, self.preprocessor, self.tokenizer = network, preprocessor, tokenizer
+        self.end_of_turn, self.pad = end_of_turn, pad
 
     @torch.inference_mode()
     def prepare(
@@ -50,15 +58,17 @@ class Processor:
         video: NDArray[np.uint8] | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
+        multi_image_pad: bool = True,
     ) -> Prepared:
         """Turn a question and its pictures into inputs; see `DiffusionModel.prepare`."""
         if not isinstance(prompt, str) or not prompt.strip():
             raise ValueError(f"the question is empty ({prompt!r}); ask something")
-        if video is not None and images:
-            raise ValueError("give images or a video, not both")
-        pictures = self._pictures(images, video)
+        pictures = self._pictures(images, video, multi_image_pad)
         text = render_chat([("user", render_question(prompt, len(pictures), think_mode))])
         ids = encode_with_images(text, self.encode, drop_after_image=drop_after_image)
+        if pictures and self.tokenizer is not None:  # published: nothing is masked without pictures
+            pad_id = self.tokenizer.token_to_id(self.pad)
+            ids = [token for token in ids if token != pad_id]
         return splice(self.network, ids, pictures)
 
     @torch.inference_mode()
@@ -68,21 +78,29 @@ class Processor:
         images: Sequence[Image.Image] = (),
         *,
         video: NDArray[np.uint8] | None = None,
+        multi_image_pad: bool = True,
     ) -> Prepared:
         """Like `prepare`, from prompt token ids with -200 where pictures go."""
-        return splice(self.network, ids, self._pictures(images, video))
+        return splice(self.network, ids, self._pictures(images, video, multi_image_pad))
 
     def _pictures(
-        self, images: Sequence[Image.Image], video: NDArray[np.uint8] | None
+        self,
+        images: Sequence[Image.Image],
+        video: NDArray[np.uint8] | None,
+        multi_image_pad: bool,
     ) -> list[Picture]:
+        if video is not None and images:
+            raise ValueError("give images or a video, not both")
         if video is not None:
             return [encode_video(self.network, self.preprocessor.video(video))]
         if isinstance(images, Image.Image):
             raise TypeError("images must be a list of PIL images: write [image]")
         if not images:
             return []
-        views = self.preprocessor.images([check_image(image) for image in images])
-        return [encode_image(self.network, self.preprocessor, view) for view in views]
+        checked = [check_image(image) for image in images]
+        limit = self.preprocessor.max_tiles
+        made = self.preprocessor.images(checked, multi_image_pad)
+        return [encode_image(self.network, image, limit) for image in made]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text.
@@ -110,6 +128,6 @@ class Processor:
     def stops(self, settings: GenerateSettings) -> list[list[int]]:
         """Token ids of the stopping criteria, with the end of turn last if it is to be added."""
         stops = list(settings.stopping_criteria)
-        if settings.append_eot and self.tokenizer is not None and llada_v.END_OF_TURN not in stops:
-            stops.append(llada_v.END_OF_TURN)
+        if settings.append_eot and self.tokenizer is not None and self.end_of_turn not in stops:
+            stops.append(self.end_of_turn)
         return [self.ids(stop) for stop in stops]

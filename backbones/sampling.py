@@ -29,15 +29,16 @@ def response_noise(
 ) -> Tensor:
     """Uniform float64 noise (R, V) for response rows.
 
-    The published code draws for the whole sequence (1, L, V); the `skipped` prompt rows are drawn
-    too, a few at a time, and thrown away, so that seeds give the same answers on a CPU (CUDA draws
-    differently in pieces).
+    The published code draws for the whole sequence (1, L, V). On a CPU the `skipped` prompt rows
+    are drawn too, a few at a time, and thrown away, so that its seeds give the same answers here.
+    Other devices draw differently in pieces: there nothing is skipped.
     """
     rows, vocab = shape
-    chunk = max(1, 2**22 // vocab)
-    for start in range(0, skipped, chunk):
-        size = (min(chunk, skipped - start), vocab)
-        torch.rand(size, dtype=torch.float64, generator=generator, device=device)
+    if device.type == "cpu":
+        chunk = max(1, 2**22 // vocab)
+        for start in range(0, skipped, chunk):
+            size = (min(chunk, skipped - start), vocab)
+            torch.rand(size, dtype=torch.float64, generator=generator, device=device)
     return torch.rand((rows, vocab), dtype=torch.float64, generator=generator, device=device)
 
 

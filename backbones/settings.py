@@ -1,16 +1,22 @@
 """Settings of one generate call, checked before anything runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from saccade.controller.arguments import real, switch, whole
+
 Stop = str | Sequence[int]
 REMASKING = ("low_confidence", "random")
+LENGTHS = ("gen_length", "block_length", "steps")
+SWITCHES = ("append_eot", "search_all_stops", "commit_ineligible")
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateSettings:
     """Settings of `generate`, with the published names and defaults.
+
+    Whole numbers may be numpy's; ids are kept as tuples.
 
     Attributes
     ----------
@@ -23,7 +29,7 @@ class GenerateSettings:
     remasking : "low_confidence" or "random"
         What decides which positions are committed first.
     stopping_criteria : sequence of str or of token ids
-        The answer ends before the first of these.
+        The answer ends before the first of these. None is none, as published.
     append_eot : bool
         Add the end-of-turn token as last stop, as the published evaluation does. Needs a tokenizer.
     generation_suffix : str or token ids, optional
@@ -39,7 +45,7 @@ class GenerateSettings:
         that masked positions beyond a stop may be filled early. False: eligible ones only.
     seed : int, optional
         Seed of every sequence's own random numbers (temperature, random remasking, pruners that
-        draw); None takes torch's global generator for the model.
+        draw), 0 to 2**64 - 1; None takes torch's global generator for the model.
 
     Raises
     ------
@@ -63,10 +69,28 @@ class GenerateSettings:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("gen_length", "block_length", "steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}={value!r}: must be a whole number, 1 or more")
+        plain: dict[str, object] = {
+            **{name: whole(name, getattr(self, name), 1) for name in LENGTHS},
+            **{name: switch(name, getattr(self, name)) for name in SWITCHES},
+            "temperature": real("temperature", self.temperature, "be a number, 0 (greedy) or more"),
+            "cfg_scale": real("cfg_scale", self.cfg_scale, "be a number, 0 (off) or more"),
+            "stopping_criteria": _stops(self.stopping_criteria),
+        }
+        if self.generation_suffix is not None:
+            plain["generation_suffix"] = _text_or_ids("generation_suffix", self.generation_suffix)
+        if self.mask_id is not None:
+            plain["mask_id"] = whole("mask_id", self.mask_id, least=None)
+        if self.forbidden_ids is not None:
+            plain["forbidden_ids"] = _ids("forbidden_ids", self.forbidden_ids)
+        if self.seed is not None:
+            plain["seed"] = whole("seed", self.seed, most=2**64 - 1)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        if self.remasking not in REMASKING:
+            raise ValueError(f"remasking={self.remasking!r}; allowed: {', '.join(REMASKING)}")
+        self._check_blocks()
+
+    def _check_blocks(self) -> None:
         if self.gen_length % self.block_length:
             raise ValueError(
                 f"gen_length={self.gen_length} is not divisible by block_length="
@@ -76,23 +100,6 @@ class GenerateSettings:
             raise ValueError(
                 f"steps={self.steps} is not divisible by the {self.n_blocks} blocks of "
                 f"gen_length={self.gen_length}, block_length={self.block_length}"
-            )
-        if not self.temperature >= 0:
-            raise ValueError(f"temperature={self.temperature}: must be 0 (greedy) or more")
-        if not self.cfg_scale >= 0:
-            raise ValueError(f"cfg_scale={self.cfg_scale}: must be 0 (off) or more")
-        if self.remasking not in REMASKING:
-            raise ValueError(f"remasking={self.remasking!r}; allowed: {', '.join(REMASKING)}")
-        if isinstance(self.stopping_criteria, str):
-            raise ValueError(
-                f"stopping_criteria={self.stopping_criteria!r}: give a list, "
-                f"[{self.stopping_criteria!r}]"
-            )
-        stops: object = self.stopping_criteria
-        if not isinstance(stops, Sequence) or not all(isinstance(s, Sequence) for s in stops):
-            raise ValueError(
-                f"stopping_criteria={stops!r}: give a list of strings or of lists of token ids, "
-                "() for none"
             )
 
     @property
@@ -110,3 +117,27 @@ class GenerateSettings:
                 f"{', '.join(known)}"
             )
         return cls(**options)
+
+
+def _ids(name: str, given: object) -> tuple[int, ...]:
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise ValueError(f"{name}={given!r}: must be a list of token ids")
+    return tuple(whole(f"{name}={given!r}: id", token) for token in given)
+
+
+def _text_or_ids(name: str, given: object) -> Stop:
+    return given if isinstance(given, str) else _ids(name, given)
+
+
+def _stops(given: object) -> tuple[Stop, ...]:
+    if given is None:
+        return ()
+    what = f"stopping_criteria={given!r}"
+    if isinstance(given, str):
+        raise ValueError(f"{what}: give a list, [{given!r}]")
+    if not isinstance(given, Sequence) or not all(isinstance(stop, Iterable) for stop in given):
+        raise ValueError(f"{what}: give a list of strings or of lists of token ids, () for none")
+    stops = tuple(_text_or_ids("stopping_criteria", stop) for stop in given)
+    if not all(stops):
+        raise ValueError(f"{what}: an empty stop ends nothing; leave it out")
+    return stops

@@ -1,8 +1,7 @@
 """Pictures and frames to the pixel views a SigLIP tower eats, in the any-resolution manner.
 
 The arithmetic is LLaDA-V's (ML-GSAI/LLaDA-V, commit c810b4b, ``llava/mm_utils.py``): same floats,
-same roundings, so views are equal bit for bit. Pillow 12 and later resize some very unequal sides
-in another pass order than the Pillow of that commit's time; it differs there by a few grey levels.
+same roundings, so views are equal bit for bit, whichever Pillow is installed (`_resize`).
 """
 
 import math
@@ -116,6 +115,23 @@ def _positive(size_wh: Pair, what: str) -> Pair:
     return size_wh
 
 
+def _resize(
+    image: Image.Image, size_wh: Pair, resample: Image.Resampling | None = None
+) -> Image.Image:
+    """Resize all rows to the new width, then all columns to the new height: Pillow's until 11.3.
+
+    Later versions take the other order where it is faster, and the rounding to whole grey levels in
+    between then gives pixels that LLaDA-V's published code never saw. One pass at a time leaves no
+    choice. Alpha is multiplied in once around both passes; palettes take the nearest pixel.
+    """
+    if image.size == size_wh or image.mode in ("1", "P"):
+        return image.resize(size_wh, resample)
+    multiplied = {"LA": "La", "RGBA": "RGBa"}.get(image.mode)
+    if multiplied is not None:
+        return _resize(image.convert(multiplied), size_wh, resample).convert(image.mode)
+    return image.resize((size_wh[0], image.height), resample).resize(size_wh, resample)
+
+
 def fit_on_canvas(image: Image.Image, size_wh: Pair) -> Image.Image:
     """Enlarge or reduce an image to fit `size_wh`, aspect kept, centred on black.
 
@@ -130,9 +146,9 @@ def fit_on_canvas(image: Image.Image, size_wh: Pair) -> Image.Image:
     width, height = _positive(image.size, "image size")
     w, h = _positive(size_wh, "canvas size")
     if w / width < h / height:
-        fitted = image.resize((w, min(math.ceil(height * (w / width)), h)))
+        fitted = _resize(image, (w, min(math.ceil(height * (w / width)), h)))
     else:
-        fitted = image.resize((min(math.ceil(width * (h / height)), w), h))
+        fitted = _resize(image, (min(math.ceil(width * (h / height)), w), h))
     canvas = Image.new("RGB", (w, h), (0, 0, 0))
     canvas.paste(fitted, ((w - fitted.width) // 2, (h - fitted.height) // 2))
     return canvas
@@ -179,11 +195,14 @@ class ProcessedImage:
         Of the original image in pixels.
     grid_wh : (columns, rows) or None
         Of the tiles; None when there is one view only.
+    padded : bool
+        Whether that one view is the image on a square, not the squashed image.
     """
 
     pixels: Tensor
     size_wh: Pair
     grid_wh: Pair | None
+    padded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +218,6 @@ class ImagePreprocessor:
     aspect : str
         ``"anyres"`` or ``"anyres_max_N"``: the squashed whole plus tiles; ``"pad"``: one view on a
         (127, 127, 127) square; ``"square"``: one squashed view.
-    multi_image_pad : bool
-        Several images in one request go the ``"pad"`` way, whatever `aspect` says. This is what
-        LLaDA-V's published evaluation does (it loses tiles and newlines). False: each by `aspect`.
 
     Raises
     ------
@@ -217,7 +233,6 @@ class ImagePreprocessor:
     tile: int
     pinpoints: tuple[Pair, ...]
     aspect: str
-    multi_image_pad: bool = True
 
     def __post_init__(self) -> None:
         if not _ASPECT.fullmatch(self.aspect):
@@ -255,20 +270,30 @@ class ImagePreprocessor:
         _positive(image.size, "image size")
         if self.is_anyres:
             return self._anyres(image)
-        whole = _on_square(image) if self.aspect == "pad" else image.convert("RGB")
-        view = _rgb(whole.resize((self.tile, self.tile), Image.Resampling.BICUBIC))
-        return ProcessedImage(_normalise(view[None]), image.size, None)
+        padded = self.aspect == "pad"
+        whole = _on_square(image) if padded else image.convert("RGB")
+        view = _rgb(_resize(whole, (self.tile, self.tile), Image.Resampling.BICUBIC))
+        return ProcessedImage(_normalise(view[None]), image.size, None, padded)
 
     def _anyres(self, image: Image.Image) -> ProcessedImage:
         canvas_wh = best_resolution(image.size, self.pinpoints)
-        base = _rgb(image.resize((self.tile, self.tile)))
+        base = _rgb(_resize(image, (self.tile, self.tile)))
         tiles = split_tiles(_rgb(fit_on_canvas(image, canvas_wh)), self.tile)
         grid_wh = (canvas_wh[0] // self.tile, canvas_wh[1] // self.tile)
         pixels = _normalise(np.concatenate([base[None], tiles]))
         return ProcessedImage(pixels, image.size, grid_wh)
 
-    def images(self, images: Sequence[Image.Image]) -> list[ProcessedImage]:
-        """Make the views of all pictures of one request; see `multi_image_pad`.
+    def images(
+        self, images: Sequence[Image.Image], multi_image_pad: bool = True
+    ) -> list[ProcessedImage]:
+        """Make the views of all pictures of one request.
+
+        Parameters
+        ----------
+        images : sequence of PIL images
+        multi_image_pad : bool
+            Several images go the ``"pad"`` way, whatever `aspect` says, as in LLaDA-V's published
+            evaluation (they lose tiles and newlines). False: each by `aspect`, as in its demo.
 
         Raises
         ------
@@ -281,7 +306,7 @@ class ImagePreprocessor:
             raise TypeError(f"got {type(images).__name__}; give a list of PIL images")
         if not images:
             raise ValueError("got no image; give at least one")
-        padding = len(images) > 1 and self.multi_image_pad
+        padding = len(images) > 1 and multi_image_pad
         each = replace(self, aspect="pad") if padding else self
         return [each.image(image) for image in images]
 
@@ -302,7 +327,7 @@ class ImagePreprocessor:
             raise ValueError(f"frames of shape {frames.shape}; need (T, H, W, 3), none of them 0")
         size = (self.tile, self.tile)
         pictures = (Image.fromarray(frame) for frame in frames)
-        squashed = [_rgb(frame.resize(size, Image.Resampling.BICUBIC)) for frame in pictures]
+        squashed = [_rgb(_resize(frame, size, Image.Resampling.BICUBIC)) for frame in pictures]
         return _normalise(np.stack(squashed))
 
 

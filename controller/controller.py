@@ -1,12 +1,16 @@
 """The controller: a policy and a pruner, attached to a model for one or many generate calls."""
 
+import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, Protocol, TypeGuard, TypeVar, runtime_checkable
 
+from saccade.controller.arguments import whole
+from saccade.controller.attach import check_fit, check_parts
+from saccade.controller.errors import CapabilityError, SaccadeError
 from saccade.controller.policies.keep import Keep
 from saccade.controller.protocols import Policy, Pruner
-from saccade.controller.session import Session, check_capabilities
+from saccade.controller.session import Session
 from saccade.controller.types import BackboneSpec
 
 
@@ -23,6 +27,10 @@ class Controllable(Protocol):
 M = TypeVar("M", bound=Controllable)
 
 
+def _is_model(given: object) -> TypeGuard[Controllable]:
+    return isinstance(given, Controllable) and not isinstance(given, type)
+
+
 class Controller:
     """Decides, step by step, how many visual tokens a model reads.
 
@@ -32,9 +40,16 @@ class Controller:
         How much, where and when; `Keep` by default.
     pruner : Pruner, optional
         Which tokens stay; needed by policies that drop.
-    probe : "all", "needed" or a set of layers
-        Layers whose attention is measured in every step and recorded in the trace. "needed": all
-        layers if the policy reads attention, else none (no cost).
+    probe : "all", "needed" or a frozenset of layers
+        Layers whose attention is measured in every step and recorded in the trace, where the
+        backbone can. "needed": all layers if the policy reads attention, else none (no cost).
+
+    Raises
+    ------
+    TypeError
+        If `policy` or `pruner` is none, or a class instead of one that is built.
+    ValueError
+        If `probe` is none of the allowed.
 
     Examples
     --------
@@ -50,11 +65,10 @@ class Controller:
     ) -> None:
         self.policy: Policy = Keep() if policy is None else policy
         self.pruner = pruner
-        if not isinstance(self.policy, Policy):
-            raise TypeError(f"{policy!r} is no policy: it needs reads, plan() and reset()")
-        if pruner is not None and not isinstance(pruner, Pruner):
-            raise TypeError(f"{pruner!r} is no pruner: it needs needs, site and select()")
-        if not isinstance(probe, frozenset) and probe not in ("all", "needed"):
+        check_parts(self.policy, pruner)
+        if isinstance(probe, frozenset):
+            probe = frozenset(whole("a layer to probe", layer) for layer in probe)
+        elif probe not in ("all", "needed"):
             raise ValueError(f"probe={probe!r}; allowed: 'all', 'needed' or a frozenset of layers")
         self.probe = probe
 
@@ -62,46 +76,105 @@ class Controller:
         return f"Controller({self.policy!r}, {self.pruner!r}, probe={self.probe!r})"
 
     def check(self, spec: BackboneSpec) -> None:
-        """Raise `CapabilityError` if the policy or the pruner needs what the backbone lacks."""
-        check_capabilities(self.policy, self.pruner, spec)
+        """Check that this controller can work on a backbone.
+
+        Raises
+        ------
+        CapabilityError
+            If the policy, the pruner or `probe` needs what the backbone lacks.
+        PlanError
+            If a drop that the policy announces cannot be carried out.
+        ValueError
+            If `probe` names layers that do not exist, or none where the policy reads attention.
+        """
+        check_fit(self.policy, self.pruner, spec)
+        self._probed(spec)
 
     def session(self, spec: BackboneSpec, n_sequences: int) -> Session:
-        """Make the state of one generate call over `n_sequences` requests."""
+        """Make the state of one generate call over `n_sequences` requests.
+
+        Raises
+        ------
+        CapabilityError, PlanError, ValueError
+            As `check` does.
+        TypeError
+            If the policy cannot be copied.
+        """
         self.check(spec)
         return Session(self.policy, self.pruner, spec, n_sequences, self._probed(spec))
 
     def _probed(self, spec: BackboneSpec) -> frozenset[int]:
         layers = frozenset(range(spec.geometry.n_layers))
-        if isinstance(self.probe, frozenset):
-            unknown = self.probe - layers
-            if unknown:
-                raise ValueError(
-                    f"probe names layers {sorted(unknown)}; {spec.name} has {len(layers)}"
-                )
-            return self.probe
-        return layers if self.probe == "all" or "attention" in self.policy.reads else frozenset()
+        able, read = "attention" in spec.can, "attention" in self.policy.reads
+        if not isinstance(self.probe, frozenset):
+            return layers if able and (read or self.probe == "all") else frozenset()
+        unknown = sorted(self.probe - layers)
+        if unknown:
+            raise ValueError(f"probe names layers {unknown}; {spec.name} has {len(layers)}")
+        if self.probe and not able:
+            raise CapabilityError(f"probe asks for attention; {spec.name} does not offer that")
+        if read and not self.probe:
+            raise ValueError(f"{self.policy!r} reads attention, but probe names no layer")
+        return self.probe
+
+    def __call__(self, model: M) -> AbstractContextManager[M]:
+        """Attach to a model for the length of a ``with`` block; it is restored whatever happens.
+
+        Of nested blocks the inner one wins. Blocks of one model must end in the order opposite to
+        that in which they began; threads that share a model pass ``controller=`` to generate.
+
+        Raises
+        ------
+        TypeError
+            If this is no model.
+        CapabilityError, PlanError, ValueError
+            As `check` does.
+        SaccadeError
+            At the end of a block, if blocks overlapped; no controller is attached then.
+        """
+        if not _is_model(model):
+            raise TypeError(f"a controller is attached to a Saccade model, not to {model!r}")
+        self.check(model.spec)
+        return self._attached(model)
 
     @contextmanager
-    def __call__(self, model: M) -> Iterator[M]:
-        """Attach to a model for the length of a ``with`` block; it is restored whatever happens."""
-        self.check(model.spec)
-        before = model.controller
+    def _attached(self, model: M) -> Iterator[M]:
+        before, failed = model.controller, True
         model.controller = self
         try:
             yield model
+            failed = False
         finally:
-            model.controller = before
+            in_order = model.controller is self
+            # Out of order, what was before may have been left already: attached, it would stay.
+            model.controller = before if in_order else None
+            if not in_order and not failed:
+                raise SaccadeError(
+                    f"{self!r} was left out of order: another controller was attached to the model "
+                    "in between; in threads pass controller= to generate"
+                )
 
     def wrap(self, generate: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``model.generate`` with this controller passed to every call."""
-        model = getattr(generate, "__self__", None)
-        if not isinstance(model, Controllable):
+        """Return ``model.generate`` with this controller passed to every call.
+
+        Raises
+        ------
+        TypeError
+            If this is no model's generate; when called, if a controller is given once more.
+        CapabilityError, PlanError, ValueError
+            As `check` does.
+        """
+        model: object = getattr(generate, "__self__", None)
+        if not _is_model(model) or getattr(model, "generate", None) != generate:
             raise TypeError(
                 f"wrap() takes the generate method of a Saccade model, not {generate!r}"
             )
         self.check(model.spec)
 
+        @functools.wraps(generate)
         def controlled(*args: Any, **kwargs: Any) -> Any:
+            if "controller" in kwargs:
+                raise TypeError(f"this generate has its controller, {self!r}: give no other")
             return generate(*args, controller=self, **kwargs)
 
         return controlled

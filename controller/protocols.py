@@ -5,16 +5,26 @@ from typing import Literal, Protocol, runtime_checkable
 from saccade.controller.types import Plan, Selection, Signals, StepState, VisualView
 
 Site = Literal["tower", "entry", "layer"]
+SIGNALS = frozenset({"attention", "confidence", "entropy"})
+"""What a policy may read."""
+VIEW_FIELDS = frozenset({"features", "centres"}).union(
+    f"attention:{rows}{how}" for rows in ("response", "all", "last") for how in ("", ":logits")
+)
+"""What a pruner may ask of a view; see `VisualView`."""
 
 
 @runtime_checkable
 class Policy(Protocol):
-    """Says how much, where and when. One copy works on one sequence.
+    """Says how much, where and when. One copy (`copy.deepcopy`) works on one sequence.
 
     Attributes
     ----------
-    reads : frozenset of str
+    reads : set or frozenset of str
         Signals it uses, e.g. ``{"attention", "confidence"}``; empty for fixed schedules.
+    drops_ahead : collection of Drop, optional
+        Drops for which it may ask the pruner to choose, if they are known beforehand: whether they
+        can be carried out is then checked when the controller is attached. Without it, a drop is
+        checked when it is planned.
     """
 
     @property
@@ -35,10 +45,11 @@ class Pruner(Protocol):
 
     Attributes
     ----------
-    needs : frozenset of str
-        Fields of the view it uses: "features", "centres", "attention:response", ...
+    needs : set or frozenset of str
+        Fields of the view it uses, of `VIEW_FIELDS`: "features", "attention:response", ...
     site : Site
-        Where it can act: inside the vision tower, before the stack, or before a later layer.
+        Where its method acts: inside the vision tower, before the stack, or before a later layer.
+        The backbone must have that place; the policy still says before which layer tokens go.
     """
 
     @property

@@ -1,11 +1,11 @@
 """One generate call under control: everything that changes lives here and ends with the call."""
 
 import copy
-from collections.abc import Sequence
 
 import torch
 
-from saccade.controller.errors import CapabilityError, PlanError
+from saccade.controller.attach import check_choice, check_plan
+from saccade.controller.errors import PlanError
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.types import (
     BackboneSpec,
@@ -14,7 +14,6 @@ from saccade.controller.types import (
     Signals,
     StepState,
     VisualView,
-    round_keep,
 )
 
 
@@ -32,6 +31,11 @@ class Session:
     n_sequences : int
     probe : frozenset of int
         Layers whose attention is measured in every step.
+
+    Raises
+    ------
+    TypeError
+        If the policy cannot be copied.
     """
 
     def __init__(
@@ -43,47 +47,33 @@ class Session:
         probe: frozenset[int],
     ) -> None:
         self.pruner, self.spec, self.probe = pruner, spec, probe
-        self._policies = [copy.deepcopy(policy) for _ in range(n_sequences)]
+        self._policies = [_copy_of(policy) for _ in range(n_sequences)]
         for own in self._policies:
             own.reset()
         self._signals: list[Signals | None] = [None] * n_sequences
         self._selections: list[dict[int, Selection]] = [{} for _ in range(n_sequences)]
 
     def plan(self, sequence: int, state: StepState) -> Plan:
-        """Ask the sequence's policy for its next plan and check that it can be carried out."""
+        """Ask the sequence's policy for its next plan and check that it can be carried out.
+
+        Raises
+        ------
+        PlanError
+            If the policy returned no plan, or one for a layer that does not exist.
+        CapabilityError
+            If the backbone lacks an action of the plan.
+        """
         plan = self._policies[sequence].plan(state, self._signals[sequence])
         if not isinstance(plan, Plan):
             raise PlanError(f"the policy returned {plan!r}; it must return a Plan")
-        self._check(plan)
+        check_plan(plan, self.spec)
         if plan.reselect:
             self._selections[sequence].clear()
         return plan
 
-    def _check(self, plan: Plan) -> None:
-        asked = {
-            "drop": bool(plan.drops),
-            "bypass": bool(plan.bypass),
-            "refresh": plan.refresh,
-            "commit": plan.commit is not None,
-        }
-        missing = [action for action, used in asked.items() if used and action not in self.spec.can]
-        if missing:
-            raise CapabilityError(
-                f"the plan asks for {missing[0]}; {self.spec.name} cannot do that"
-            )
-        for drop in plan.drops:
-            if drop.layer >= self.spec.geometry.n_layers:
-                raise PlanError(
-                    f"{drop}: {self.spec.name} has {self.spec.geometry.n_layers} layers"
-                )
-
     def remembered(self, sequence: int, n: int) -> Selection | None:
         """The selection of `n` tokens made earlier in this call, if any."""
         return self._selections[sequence].get(n)
-
-    def count(self, keep: float, n_visual: int) -> int:
-        """Visual tokens that a keep ratio leaves of `n_visual`."""
-        return round_keep(keep, n_visual)
 
     def select(
         self, sequence: int, view: VisualView, n: int, present: torch.Tensor | None = None
@@ -107,13 +97,14 @@ class Session:
         Raises
         ------
         PlanError
-            If there is no pruner, or the selection is not `n` distinct ascending indices.
+            If no pruner can choose here, or the selection is not `n` distinct ascending indices.
         """
-        if self.pruner is None:
-            raise PlanError("the policy drops visual tokens but the controller has no pruner")
-        selection, name = self.pruner.select(view, n), type(self.pruner).__name__
-        if not isinstance(selection, Selection):
-            raise PlanError(f"{name} returned {selection!r}; it must return a Selection")
+        pruner = check_choice(self.pruner, view.layer)
+        selection, name = pruner.select(view, n), type(pruner).__name__
+        if not isinstance(selection, Selection) or not isinstance(selection.keep, torch.Tensor):
+            raise PlanError(
+                f"{name} returned {selection!r}; it must return a Selection that holds a tensor"
+            )
         keep = selection.keep.detach().cpu()
         check_selection(Selection(keep), n, len(view), name)
         kept = Selection(keep if present is None else present[keep])
@@ -121,8 +112,18 @@ class Session:
         return kept
 
     def observe(self, sequence: int, signals: Signals) -> None:
-        """Take in what a step showed."""
-        self._signals[sequence] = signals
+        """Take in what a step showed: a copy, as the policy may change what it is given."""
+        self._signals[sequence] = signals.copy()
+
+
+def _copy_of(policy: Policy) -> Policy:
+    try:
+        return copy.deepcopy(policy)
+    except Exception as error:
+        raise TypeError(
+            f"{policy!r} cannot be copied (copy.deepcopy: {error}), and every sequence needs a "
+            "policy of its own"
+        ) from error
 
 
 def check_selection(selection: Selection, n: int, total: int, name: str) -> None:
@@ -134,17 +135,3 @@ def check_selection(selection: Selection, n: int, total: int, name: str) -> None
         raise PlanError(f"{name} kept {len(keep)} tokens; asked for {n}")
     if n and not (int(keep[0]) >= 0 and int(keep[-1]) < total and bool((keep.diff() > 0).all())):
         raise PlanError(f"{name}: indices must ascend within 0 to {total - 1}")
-
-
-def check_capabilities(policy: Policy, pruner: Pruner | None, spec: BackboneSpec) -> None:
-    """Raise `CapabilityError` naming what a policy reads or a pruner needs and `spec` lacks."""
-    wanted: list[tuple[object, Sequence[str]]] = [(policy, sorted(policy.reads))]
-    if pruner is not None:
-        wanted.append((pruner, [*sorted(pruner.needs), f"site:{pruner.site}"]))
-    for who, names in wanted:
-        missing = [name for name in names if name not in spec.can]
-        if missing:
-            raise CapabilityError(
-                f"{type(who).__name__} needs {', '.join(missing)}; {spec.name} does not offer that "
-                f"(it offers {', '.join(sorted(spec.can))})"
-            )

@@ -10,7 +10,9 @@ CHUNK = 128
 """Query rows scored at a time where all rows are asked for."""
 
 
-def row_attention(q: Tensor, k: Tensor, key_mask: Tensor | None = None) -> Tensor:
+def row_attention(
+    q: Tensor, k: Tensor, key_mask: Tensor | None = None, mean_logits: bool = False
+) -> Tensor:
     """Softmaxed attention of some query rows over all keys, in float32.
 
     Parameters
@@ -21,6 +23,8 @@ def row_attention(q: Tensor, k: Tensor, key_mask: Tensor | None = None) -> Tenso
         Rotated keys; H is a multiple of H_kv.
     key_mask : Tensor (B, L) bool or None
         True where a key may be attended to.
+    mean_logits : bool
+        Average the heads before the softmax instead of giving each its own: H is 1 then.
 
     Returns
     -------
@@ -30,6 +34,8 @@ def row_attention(q: Tensor, k: Tensor, key_mask: Tensor | None = None) -> Tenso
     if groups > 1:
         k = k.repeat_interleave(groups, dim=1)
     scores = (q.float() @ k.float().transpose(-1, -2)) * q.shape[-1] ** -0.5
+    if mean_logits:
+        scores = scores.mean(1, keepdim=True)
     if key_mask is not None:
         scores = scores.masked_fill(~key_mask[:, None, None, :], float("-inf"))
     weights: Tensor = scores.softmax(-1)
@@ -58,13 +64,17 @@ def attention_masses(
 
 
 def attention_received(
-    q: Tensor, k: Tensor, key_mask: Tensor | None = None, row_mask: Tensor | None = None
+    q: Tensor,
+    k: Tensor,
+    key_mask: Tensor | None = None,
+    row_mask: Tensor | None = None,
+    mean_logits: bool = False,
 ) -> Tensor:
     """Attention each key receives: mean over heads and query rows.
 
     Parameters
     ----------
-    q, k, key_mask
+    q, k, key_mask, mean_logits
         As in `row_attention`. Rows are scored `CHUNK` at a time.
     row_mask : Tensor (B, Q) bool or None
         Query rows that count; None for all.
@@ -75,12 +85,18 @@ def attention_received(
     """
     total = torch.zeros(k.shape[0], k.shape[2], device=k.device)
     for start in range(0, q.shape[2], CHUNK):
-        per_row = row_attention(q[:, :, start : start + CHUNK], k, key_mask).mean(1)
-        if row_mask is not None:
-            per_row = per_row * row_mask[:, start : start + CHUNK, None]
-        total += per_row.sum(1)
+        weights = row_attention(q[:, :, start : start + CHUNK], k, key_mask, mean_logits)
+        rows = None if row_mask is None else row_mask[:, start : start + CHUNK]
+        total += received_sums(weights, rows)
     count = q.shape[2] if row_mask is None else row_mask.sum(1, keepdim=True)
     return total / count
+
+
+def received_sums(weights: Tensor, row_mask: Tensor | None = None) -> Tensor:
+    """Attention weights (B, H, Q, L) to what each key receives (B, L): mean over heads, summed over
+    the query rows (those of `row_mask` (B, Q), if given)."""
+    per_row = weights.mean(1)
+    return (per_row if row_mask is None else per_row * row_mask[..., None]).sum(1)
 
 
 def confidence_and_entropy(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:

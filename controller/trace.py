@@ -31,11 +31,12 @@ class StepRecord:
     tokens : tuple of int
         Response ids after the step (masked ones carry the mask id).
     visual_per_layer, rows_per_layer : tuple of int
-        ACHIEVED visual tokens and rows of every layer.
+        ACHIEVED visual tokens and rows of every layer, without padding.
     kept : tuple of int
         Indices of the visual tokens that reached the last layer.
     macs : int
-        Exact multiply-accumulates of the forward (layers and output head).
+        Exact multiply-accumulates of this sequence's rows (layers and output head): what it would
+        cost alone. The padding that a batch of unequal sequences computes too is not counted.
     macs_paper : int
         The same by the paper's formula.
     seconds : float
@@ -70,8 +71,9 @@ class Trace:
     prepare_macs : int
         Exact multiply-accumulates of the vision tower and the projector.
     host_transfers : int
-        Copies from the device to the host in the step loop: one a step, and one more where a pruner
-        chose tokens or positions are ranked at random. What a pruner copies itself is not counted.
+        Copies from the device to the host in the step loop, the same number on any device: one a
+        step, and one more where a pruner chose by features or attention. A pruner that reads the
+        device more than once for a choice (none here does) is not seen.
     """
 
     steps: tuple[StepRecord, ...]
@@ -145,11 +147,15 @@ class Generation:
     trace: Trace
 
 
+def _value(number: float | None) -> float | None:
+    """The number, or None for NaN, which JSON does not know."""
+    return None if number is None or math.isnan(number) else number
+
+
 def _values(tensor: Tensor | None) -> list[float | None] | None:
     if tensor is None:
         return None
-    numbers = tensor.to(torch.float64).tolist()
-    return [None if math.isnan(x) else round(x, 6) for x in numbers]
+    return [_value(round(x, 6)) for x in tensor.to(torch.float64).tolist()]
 
 
 def _plain(step: StepRecord) -> dict[str, Any]:
@@ -159,6 +165,7 @@ def _plain(step: StepRecord) -> dict[str, Any]:
         "drops": [[drop.layer, drop.keep] for drop in plan.drops],
         "bypass": sorted(plan.bypass),
         "refresh": plan.refresh,
+        "commit": None if plan.commit is None else [plan.commit.kind, plan.commit.value],
         "reselect": plan.reselect,
         "committed_now": list(step.committed),
         "tokens": list(step.tokens),
@@ -174,6 +181,6 @@ def _plain(step: StepRecord) -> dict[str, Any]:
         "attention_response": _values(signals.attention_response),
         "confidence": _values(signals.confidence),
         "entropy": _values(signals.entropy),
-        "mean_confidence": signals.mean_confidence,
-        "min_confidence": signals.min_confidence,
+        "mean_confidence": _value(signals.mean_confidence),
+        "min_confidence": _value(signals.min_confidence),
     }

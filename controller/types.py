@@ -1,19 +1,22 @@
 """The values that cross every boundary: all frozen, all described by shapes and units."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from torch import Tensor
 
+from saccade.controller.arguments import real, switch, whole
 from saccade.controller.errors import PlanError
 
 Origin = Literal["from-scratch", "ar-to-diffusion", "autoregressive"]
 PROMPT, VISUAL, RESPONSE = 0, 1, 2
 """Kinds of a token: text before the answer, from an image, in the answer being denoised."""
+SHARE = "lie in [0, 1]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Segments:
     """Which tokens of one sequence are prompt, visual and response; several images are allowed.
 
@@ -77,25 +80,22 @@ class StepState:
     committed: int
     cache_age: int = 0
 
-    @property
-    def share_done(self) -> float:
-        """Share of the steps already done, in [0, 1]."""
-        return self.step / self.n_steps
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signals:
     """What one sequence showed in the step before; host values, None where not measured.
 
+    A suffix after the answer counts as response, among the rows and among the R positions.
+
     Attributes
     ----------
-    attention_visual, attention_prompt, attention_response : Tensor (n_layers,) or None
+    attention_visual, attention_prompt, attention_response : Tensor (n_layers,) float32 or None
         Attention mass of the response rows on each kind of token, mean over heads and response
         rows, in [0, 1]; the three sum to 1 in a probed layer and are NaN in one not probed.
-    confidence : Tensor (R,) or None
+    confidence : Tensor (R,) float64 or None
         Softmax probability of the chosen token per response position, in [0, 1] (NaN where the
         position was not forwarded).
-    entropy : Tensor (R,) or None
+    entropy : Tensor (R,) float64 or None
         Entropy in nats of the prediction per response position.
     masked : Tensor (R,) bool or None
         Positions that were still masked when the step began.
@@ -125,6 +125,11 @@ class Signals:
         values = self._over_masked(self.confidence)
         return None if values is None else float(values.min())
 
+    def copy(self) -> "Signals":
+        """The same values in tensors of their own."""
+        tensors: dict[str, Tensor | None] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Signals(**{name: None if t is None else t.clone() for name, t in tensors.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Drop:
@@ -136,16 +141,22 @@ class Drop:
         0 is before the stack.
     keep : float
         Share that stays, in [0, 1].
+
+    Raises
+    ------
+    PlanError
+        If `layer` is no whole number from 0, or `keep` is no number in [0, 1].
     """
 
     layer: int
     keep: float
 
     def __post_init__(self) -> None:
-        if self.layer < 0 or self.layer != int(self.layer):
-            raise PlanError(f"Drop(layer={self.layer}): layers are whole numbers from 0")
-        if not 0.0 <= self.keep <= 1.0:
-            raise PlanError(f"Drop(keep={self.keep}): keep is the share that stays, 0 to 1")
+        try:
+            object.__setattr__(self, "layer", whole("layer", self.layer))
+            object.__setattr__(self, "keep", real("keep", self.keep, SHARE, most=1.0))
+        except ValueError as error:
+            raise PlanError(f"Drop: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +168,25 @@ class CommitRule:
     kind : "threshold" or "factor"
         All at or above a confidence, or Fast-dLLM's factor rule.
     value : float
+        The confidence, in [0, 1], or the factor, 0 or more.
+
+    Raises
+    ------
+    PlanError
+        For another kind, or a value out of range.
     """
 
     kind: Literal["threshold", "factor"]
     value: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("threshold", "factor"):
+            raise PlanError(f"CommitRule: kind={self.kind!r}; allowed: 'threshold', 'factor'")
+        allowed, most = (SHARE, 1.0) if self.kind == "threshold" else ("be 0 or more", math.inf)
+        try:
+            object.__setattr__(self, "value", real("value", self.value, allowed, most))
+        except ValueError as error:
+            raise PlanError(f"CommitRule: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +196,23 @@ class Plan:
     Attributes
     ----------
     drops : tuple of Drop
-        Ascending by layer, keep not rising.
+        Ascending by layer, keep not rising. Any iterable can be given.
     bypass : frozenset of int
-        Layers the visual tokens skip.
+        Layers the visual tokens skip. Any iterable can be given.
     refresh : bool
         Recompute cached prompt keys and values.
     commit : CommitRule or None
         None: the model's own schedule.
     reselect : bool
         Ask the pruner again instead of keeping the selection made before.
+
+    Raises
+    ------
+    PlanError
+        If layers do not ascend, `keep` rises, or a value of `bypass`, `refresh` or `reselect` is
+        none that is allowed.
+    TypeError
+        If `drops` is no collection of drops, `bypass` none at all, or `commit` no rule.
     """
 
     drops: tuple[Drop, ...] = ()
@@ -188,11 +222,33 @@ class Plan:
     reselect: bool = False
 
     def __post_init__(self) -> None:
+        self._make_plain()
         for before, after in zip(self.drops, self.drops[1:], strict=False):
             if after.layer <= before.layer or after.keep > before.keep:
                 raise PlanError(
                     f"drops {before} then {after}: layers must ascend and keep must not rise"
                 )
+
+    def _make_plain(self) -> None:
+        """Make the collections what they are declared as, so that nobody can change them later."""
+        drops, bypass = _entries("drops", self.drops), _entries("bypass", self.bypass)
+        if not all(isinstance(drop, Drop) for drop in drops):
+            raise TypeError(f"Plan: drops={self.drops!r}; give a collection of Drop(layer, keep)")
+        if not isinstance(self.commit, CommitRule | None):
+            raise TypeError(f"Plan: commit={self.commit!r}; give a CommitRule or None")
+        try:
+            layers = frozenset(whole("a layer to bypass", layer) for layer in bypass)
+            switch("refresh", self.refresh), switch("reselect", self.reselect)
+        except ValueError as error:
+            raise PlanError(f"Plan: {error}") from None
+        object.__setattr__(self, "drops", drops)
+        object.__setattr__(self, "bypass", layers)
+
+
+def _entries(name: str, given: object) -> tuple[Any, ...]:
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise TypeError(f"Plan: {name}={given!r} is no collection")
+    return tuple(given)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,7 +278,8 @@ class VisualView:
         Number of the image each token comes from.
     attention : mapping of str to Tensor (N,)
         Softmaxed attention each visual token received in layer `layer` - 1, mean over heads and
-        over the query rows named by the key: "response", "all" or "last". Only what `needs` asks.
+        over the query rows named by the key: "response", "all" or "last". In "response:logits" and
+        so on the heads are averaged before the softmax. Only what `needs` asks.
     step, layer : int
         When and before which layer the tokens are reduced.
     seed : int

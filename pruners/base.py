@@ -30,7 +30,7 @@ def check_count(n: int, total: int) -> None:
 
 
 def top_indices(scores: Tensor, n: int) -> Tensor:
-    """Indices of the `n` highest scores.
+    """Indices of the `n` highest scores, ranked on the host: one copy brings the scores there.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def top_indices(scores: Tensor, n: int) -> Tensor:
 
     Returns
     -------
-    Tensor (n,) int64
+    Tensor (n,) int64, on the CPU
         Ascending and distinct. Of equal scores the one with the lower index is kept.
 
     Raises
@@ -52,7 +52,7 @@ def top_indices(scores: Tensor, n: int) -> Tensor:
     if scores.ndim != 1:
         raise PlanError(f"scores of shape {tuple(scores.shape)}: one per token, (N,), is needed")
     check_count(n, len(scores))
-    scores = scores.detach().float()
+    scores = scores.detach().float().cpu()
     n_nan = int(scores.isnan().sum())
     if n_nan:
         raise PlanError(f"{n_nan} of {len(scores)} scores are NaN: they cannot be ranked")
@@ -103,7 +103,7 @@ class ScorePruner(ABC):
         total = len(view)
         check_count(n, total)
         if n in (0, total):
-            return Selection(torch.arange(n, device=view.features.device))
+            return Selection(torch.arange(n))
         scores = self.score(view)
         if scores.shape != (total,):
             raise PlanError(f"{self!r} gave scores of shape {tuple(scores.shape)}, not ({total},)")

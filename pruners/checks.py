@@ -8,13 +8,8 @@ import torch
 from torch import Tensor
 
 from saccade.controller.errors import SaccadeError
-from saccade.controller.protocols import Pruner, Site
+from saccade.controller.protocols import VIEW_FIELDS, Pruner, Site
 from saccade.controller.types import Selection, VisualView
-
-KNOWN_NEEDS = frozenset(
-    {"features", "centres", "attention:response", "attention:all", "attention:last"}
-)
-"""What a pruner may ask of a view."""
 
 WIDTH = 8
 
@@ -82,9 +77,9 @@ def _check_attributes(pruner: Pruner) -> None:
         _fail(pruner, f"lacks {', '.join(missing)}: a pruner has needs, site and select")
     if not isinstance(pruner.needs, frozenset):
         _fail(pruner, f"has needs of type {type(pruner.needs).__name__}: it must be a frozenset")
-    unknown = sorted(map(repr, pruner.needs - KNOWN_NEEDS))
+    unknown = sorted(map(repr, pruner.needs - VIEW_FIELDS))
     if unknown:
-        _fail(pruner, f"needs {', '.join(unknown)}; known needs: {', '.join(sorted(KNOWN_NEEDS))}")
+        _fail(pruner, f"needs {', '.join(unknown)}; known needs: {', '.join(sorted(VIEW_FIELDS))}")
     if pruner.site not in get_args(Site):
         _fail(pruner, f"has site {pruner.site!r}; known sites: {', '.join(get_args(Site))}")
 

@@ -41,7 +41,7 @@ class DivPrune:
         """
         check_count(n, len(view))
         if n in (0, len(view)):
-            return Selection(torch.arange(n, device=view.features.device))
+            return Selection(torch.arange(n))
         return Selection(farthest_points(view.features, n).sort().values)
 
 
@@ -68,8 +68,8 @@ def farthest_points(features: Tensor, n: int, first: int | None = None) -> Tenso
 
     Returns
     -------
-    Tensor (n,) int64
-        In the order of the picks.
+    Tensor (n,) int64, on the CPU
+        In the order of the picks. One copy brings them there, with what was found wrong.
 
     Raises
     ------
@@ -81,59 +81,53 @@ def farthest_points(features: Tensor, n: int, first: int | None = None) -> Tenso
     if first is not None and not 0 <= first < total:
         raise PlanError(f"first={first}: the first pick is one of the {total} points, from 0")
     if n == 0:
-        return torch.zeros(0, dtype=torch.int64, device=features.device)
-    units = unit_rows(features)
+        return torch.zeros(0, dtype=torch.int64)
+    units, zero = unit_rows(features)
     if first is None:
-        pick = nearest_distances(units).argmax(keepdim=True)
+        pick = nearest_distances(units, zero).argmax(keepdim=True)
     else:
         pick = torch.tensor([first], device=features.device)
     picks, gaps = [pick], torch.full((total,), torch.inf, device=features.device)
     while len(picks) < n:  # picks stay tensors: no step waits for the device
-        torch.minimum(gaps, distances_to(units, units.index_select(0, pick)[0]), out=gaps)
+        torch.minimum(gaps, distances_to(units, zero, pick), out=gaps)
         gaps.index_fill_(0, pick, -torch.inf)
         pick = gaps.argmax(keepdim=True)
         picks.append(pick)
-    return torch.cat(picks)
-
-
-def unit_rows(features: Tensor) -> Tensor:
-    """Scale rows (N, D) to length 1, float32.
-
-    If there are zero vectors, a column is added in which they alone are 1 (see `farthest_points`).
-
-    Raises
-    ------
-    PlanError
-        If a feature is NaN or infinite.
-    """
-    features = features.detach().float()
-    n_bad = int((~features.isfinite()).any(dim=1).sum())
-    if n_bad:
+    # NaN only makes the picks meaningless: they are made, and then refused.
+    n_bad = (~features.isfinite()).any(dim=1).sum(dim=0, keepdim=True)
+    host: Tensor = torch.cat([*picks, n_bad]).cpu()
+    bad = int(host[n])
+    if bad:
         raise PlanError(
-            f"features of {n_bad} of {len(features)} tokens are NaN or infinite: "
+            f"features of {bad} of {total} tokens are NaN or infinite: "
             "DivPrune cannot measure distances between them"
         )
+    return host[:n]
+
+
+def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale rows (N, D) to length 1, float32; with 1.0 where a row is zero and stays so (N,)."""
+    features = features.detach().float()
     # By the largest entry first, so that squares neither overflow nor vanish.
     largest = features.abs().amax(dim=1, keepdim=True)
     zero = largest == 0
     scaled = features / largest.where(~zero, 1.0)
-    if bool(zero.any()):
-        scaled = torch.cat([scaled, zero.float()], dim=1)
     lengths: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-    return scaled / lengths
+    return scaled / lengths.where(~zero, 1.0), zero[:, 0].float()
 
 
-def distances_to(units: Tensor, unit: Tensor) -> Tensor:
-    """Cosine distances (N,), in [0, 2], of unit rows (N, D) to one unit vector (D,)."""
-    return torch.mv(units, unit).neg_().add_(1.0)
+def distances_to(units: Tensor, zero: Tensor, pick: Tensor) -> Tensor:
+    """Cosine distances (N,), in [0, 2], of all `unit_rows` to that numbered `pick` (1,)."""
+    cosines = torch.mv(units, units.index_select(0, pick)[0])
+    return cosines.addcmul_(zero, zero.index_select(0, pick)).neg_().add_(1.0)
 
 
-def nearest_distances(units: Tensor) -> Tensor:
-    """Cosine distance (N,) of each unit row (N, D) to its nearest other; infinite if N is 1."""
+def nearest_distances(units: Tensor, zero: Tensor) -> Tensor:
+    """Cosine distance (N,) of each of the `unit_rows` to its nearest other; infinite if N is 1."""
     closest = []
     for start in range(0, len(units), ROWS_AT_ONCE):
         rows = units[start : start + ROWS_AT_ONCE]
-        cosines = rows @ units.T
+        cosines = (rows @ units.T).addr_(zero[start : start + ROWS_AT_ONCE], zero)
         cosines.diagonal(start).fill_(-torch.inf)  # a row is not its own neighbour
         closest.append(cosines.amax(dim=1))
     return 1.0 - torch.cat(closest)

@@ -32,8 +32,8 @@ class Random(ScorePruner):
     site = "entry"
 
     def score(self, view: VisualView) -> Tensor:
-        """Random ranks (N,), all different."""
+        """Random ranks (N,), all different, on the host: nothing of the view is read."""
         # Hashed, as in a sum (seed 0, view 1) would draw the same as (seed 1, view 0).
         digest = blake2b(f"{self.seed},{view.seed}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "big"))
-        return torch.randperm(len(view), generator=generator).to(view.features.device)
+        return torch.randperm(len(view), generator=generator)

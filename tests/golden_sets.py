@@ -1,6 +1,7 @@
 """Finds sets of recorded numbers, so that tests run on any set of the same format.
 
 ``SACCADE_GOLDENS`` names another root: a folder of sets (``<root>/llada_v``), or one set's folder.
+A set that is asked for by that variable must be there; without it, missing sets are skipped.
 """
 
 import json
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from safetensors.numpy import load_file
+from torch import Tensor
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -22,20 +25,55 @@ SIGNS = {
 }
 """Files, any of which shows that a folder IS the set of that name."""
 
+FILES = {
+    "llada_v": (
+        "checkpoint/config.json",
+        "checkpoint/vision_config.json",
+        "checkpoint/model.safetensors",
+        "multimodal.json",
+        "multimodal.safetensors",
+        "forward.safetensors",
+        "generate.json",
+        "generate.safetensors",
+        "images_tiny.npz",
+        "video_tiny.npz",
+        "preprocess_real.json",
+        "preprocess_real.safetensors",
+        "images_real.npz",
+        "prompts.json",
+    )
+}
+"""Files that a whole set of that name has."""
+
 
 def golden_root() -> Path:
-    """Where the sets lie: ``SACCADE_GOLDENS`` or ``tests/goldens``."""
+    """Where the sets lie: ``SACCADE_GOLDENS`` or ``tests/goldens``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the variable names something that is no folder, or one without any known set.
+    """
     given = os.environ.get("SACCADE_GOLDENS")
-    return Path(given).resolve() if given else Path(__file__).parent / "goldens"
+    if not given:
+        return Path(__file__).parent / "goldens"
+    root = Path(given).resolve()
+    if not any(_is_set(folder, name) for name in SIGNS for folder in (root / name, root)):
+        raise FileNotFoundError(
+            f"SACCADE_GOLDENS={given}: no golden set there; give a folder that holds one of "
+            f"{', '.join(SIGNS)}, or such a set's folder"
+        )
+    return root
 
 
 def golden_set(name: str) -> Path | None:
     """Folder of the set `name`: below the root, or the root itself if it holds that set's files."""
     root = golden_root()
-    if (root / name).is_dir():
-        return root / name
-    signs = SIGNS.get(name, ("generate.json", "*.npz"))
-    return root if any(True for sign in signs for _ in root.glob(sign)) else None
+    return next((folder for folder in (root / name, root) if _is_set(folder, name)), None)
+
+
+def _is_set(folder: Path, name: str) -> bool:
+    return any(True for sign in SIGNS[name] for _ in folder.glob(sign))
 
 
 def golden_json(name: str, file: str) -> dict[str, Any]:
@@ -65,6 +103,12 @@ def golden_params(name: str, cases: Iterable[Any]) -> list[Any]:
     else:
         reason = f"the golden set {golden_set(name)} has no such case"
     return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="missing")]
+
+
+def assert_near(given: Tensor, wanted: Tensor, tolerance: float) -> None:
+    """Equal but for `tolerance`, in proportion to the root mean square where that is above 1."""
+    scale = max(1.0, float(wanted.square().mean().sqrt()))
+    torch.testing.assert_close(given, wanted, atol=tolerance * scale, rtol=1e-4)
 
 
 def _path(name: str, file: str) -> Path | None:

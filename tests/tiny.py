@@ -96,6 +96,8 @@ def _config(language: LanguageConfig, aspect: str) -> dict[str, Any]:
         "hidden_act": "silu",
         "tokenizer_model_max_length": language.max_length,
         "mm_vision_tower": "tiny-siglip",
+        "mm_patch_merge_type": "spatial_unpad",
+        "mm_newline_position": "grid",
         "image_aspect_ratio": aspect,
         "image_grid_pinpoints": PINPOINTS,
     }

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from saccade.controller.types import Drop, Plan, Signals, StepState
+from saccade.controller.arguments import real, switch, whole
+from saccade.controller.types import SHARE, Drop, Plan, Signals, StepState
 
 
 @dataclass(slots=True)
@@ -20,12 +21,14 @@ class AfterShare:
         Layer before which the first reduced step drops; pruners that read attention need >= 1.
     hold : bool
         True: what was dropped before `layer` in one step stays out of ALL layers in later steps
-        (as the published adaptations to dMLLMs do). False: every step drops before `layer`.
+        (as the published adaptations to dMLLMs do). False: every step drops before `layer`. Either
+        way the pruner chooses once, in the first reduced step, and its choice is used again.
 
     Raises
     ------
     ValueError
-        If `share` or `keep` lies outside [0, 1], or `layer` is negative.
+        If `share` or `keep` is no number in [0, 1], `layer` no whole number from 0, or `hold`
+        neither True nor False.
 
     Notes
     -----
@@ -40,16 +43,19 @@ class AfterShare:
     _dropped: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, value in (("share", self.share), ("keep", self.keep)):
-            if not 0.0 <= value <= 1.0:
-                raise ValueError(f"{name}={value}: must lie in [0, 1]")
-        if self.layer < 0:
-            raise ValueError(f"layer={self.layer}: layers count from 0")
+        self.share = real("share", self.share, SHARE, most=1.0)
+        self.keep = real("keep", self.keep, SHARE, most=1.0)
+        self.layer, self.hold = whole("layer", self.layer), switch("hold", self.hold)
 
     @property
     def reads(self) -> frozenset[str]:
         """Fixed schedules read no signals."""
         return frozenset()
+
+    @property
+    def drops_ahead(self) -> frozenset[Drop]:
+        """The first drop, if there will be one; later ones use its choice again."""
+        return frozenset({Drop(self.layer, self.keep)} if self.share < 1 else ())
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Drop if the share is done."""

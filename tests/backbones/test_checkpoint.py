@@ -1,6 +1,8 @@
 """Checkpoints: what is written is read again bit for bit, and what is wrong is named."""
 
 import json
+import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,8 +14,9 @@ import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 
-from saccade.backbones import DiffusionModel, embedded_models, load
+from saccade.backbones import DiffusionModel, checkpoint, embedded_models, load
 from saccade.controller import CheckpointError, SaccadeError, UnknownNameError
 from tests.tiny import TOWER, fake_page, fake_request, tiny_model
 
@@ -155,6 +158,92 @@ def test_a_larger_tokenizer_cuts_nothing(speaking: Path, tmp_path: Path) -> None
     assert_same(load(tmp_path, device="cpu"), small)
 
 
+def test_cutting_and_filling_stored_with_a_tokenizer(speaking: Path, tmp_path: Path) -> None:
+    shutil.copytree(speaking, tmp_path, dirs_exist_ok=True)
+    plain = load(speaking, device="cpu")
+    assert plain.tokenizer is not None
+    words = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    words.enable_truncation(8)
+    words.enable_padding(length=16, pad_id=5, pad_token="x")
+    words.save(str(tmp_path / "tokenizer.json"))
+    own, question = load(tmp_path, device="cpu"), "What is the code in the middle of the page?"
+    assert torch.equal(own.prepare(question).embeds, plain.prepare(question).embeds)
+    assert own.processor.encode("yes") == plain.processor.encode("yes")
+
+
+# --- saving over an older checkpoint ----------------------------------------------------------
+
+ONE, MANY = 2**30, 10_000
+"""Shard sizes that give a single file, and many."""
+
+
+@pytest.mark.parametrize("before", [ONE, MANY, 20_000])
+@pytest.mark.parametrize("after", [ONE, MANY])
+def test_an_older_checkpoint_is_replaced(before: int, after: int, tmp_path: Path) -> None:
+    folder, alone = tmp_path / "used", tmp_path / "alone"
+    tiny_model(tokenizer=True, seed=1).save_pretrained(folder, max_shard_bytes=before)
+    for name in ("notes.txt", "model-ema.safetensors"):
+        (folder / name).write_text("mine")
+    new = tiny_model(vocab=100, n_layers=3, seed=2)
+    for place in (folder, alone):
+        new.save_pretrained(place, max_shard_bytes=after)
+    assert_same(load(folder, device="cpu"), new)
+    names = {path.name for path in folder.iterdir()} - {"notes.txt", "model-ema.safetensors"}
+    assert names == {path.name for path in alone.iterdir()} and "tokenizer.json" not in names
+
+
+@pytest.mark.parametrize("shards", [ONE, MANY])
+def test_saving_over_the_files_it_was_loaded_from(shards: int, tmp_path: Path) -> None:
+    tiny_model().save_pretrained(tmp_path, max_shard_bytes=shards)
+    own = load(tmp_path, device="cpu")
+    wanted = {name: value.clone() for name, value in weights(own).items()}
+    own.save_pretrained(tmp_path, max_shard_bytes=MANY)
+    own.save_pretrained(tmp_path)
+    for saved in (own, load(tmp_path, device="cpu")):
+        assert all(torch.equal(weights(saved)[name], wanted[name]) for name in wanted)
+
+
+class Interruption:
+    """Raises at the n-th of the operations that change a folder."""
+
+    def __init__(self, n: int, patch: pytest.MonkeyPatch) -> None:
+        self.left = n
+        for owner, name in ((checkpoint, "save_file"), (os, "replace"), (Path, "unlink")):
+            patch.setattr(owner, name, self.counted(getattr(owner, name)))
+
+    def counted(self, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+            return operation(*arguments, **options)
+
+        return call
+
+
+@pytest.mark.parametrize(("before", "after"), [(ONE, ONE), (ONE, MANY), (MANY, ONE)])
+def test_an_interrupted_save_leaves_a_whole_checkpoint(
+    before: int, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older or the newer one, wherever it stops."""
+    old, new = tiny_model(seed=1, n_layers=1), tiny_model(seed=2, n_layers=1)
+    kept = []
+    for n in range(100):
+        folder = tmp_path / str(n)
+        old.save_pretrained(folder, max_shard_bytes=before)
+        with monkeypatch.context() as patch:
+            Interruption(n, patch)
+            try:
+                new.save_pretrained(folder, max_shard_bytes=after)
+                break
+            except KeyboardInterrupt:
+                found = weights(load(folder, device="cpu"))
+        same = [all(torch.equal(found[k], v) for k, v in weights(m).items()) for m in (old, new)]
+        assert any(same) and not list(folder.glob(".saving-*"))
+        kept.append(same.index(True))
+    assert kept == sorted(kept) and 0 in kept and n < 99
+
+
 # --- dtype and device -------------------------------------------------------------------------
 
 
@@ -169,6 +258,150 @@ def test_generate_in_half_precision(dtype: Any, folder: Path) -> None:
     half = load(folder, dtype=dtype, device="cpu")
     out = half.generate(inputs=fake_request(half), mask_id=63, **SHAPE)
     assert half.device == torch.device("cpu") and len(out.tokens) == 4
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted"),
+    [
+        ({"torch_dtype": "float16"}, torch.float16),
+        ({"torch_dtype": None, "dtype": "float16"}, torch.float16),
+        ({"torch_dtype": "auto"}, torch.bfloat16),
+        ({"dtype": "auto"}, torch.bfloat16),
+        ({"torch_dtype": None}, torch.bfloat16),
+        ({}, torch.bfloat16),
+    ],
+)
+def test_the_checkpoints_own_dtype(
+    stored: dict[str, Any], wanted: torch.dtype, folder: Path
+) -> None:
+    """Off the CPU; the meta device stands for any other."""
+    edit_json(folder / "config.json", **{"torch_dtype": ..., **stored})
+    assert {v.dtype for v in weights(load(folder, device="meta")).values()} == {wanted}
+    assert {v.dtype for v in weights(load(folder, device="cpu")).values()} == {torch.float32}
+
+
+# --- keys and settings of other writers -------------------------------------------------------
+
+SIGLIP = "model.vision_tower.vision_tower.vision_model."
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "model.rotary_emb.inv_freq",
+        f"{SIGLIP}embeddings.position_ids",
+        f"{SIGLIP}head.probe",
+        f"{SIGLIP}head.attention.in_proj_weight",
+        f"{SIGLIP}encoder.layers.2.self_attn.q_proj.weight",
+    ],
+)
+def test_keys_that_no_model_uses_are_passed_over(
+    key: str, folder: Path, model: DiffusionModel
+) -> None:
+    edit_weights(folder / SINGLE, lambda t: t.update({key: torch.zeros(1, dtype=torch.int64)}))
+    assert_same(load(folder, device="cpu"), model)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"{SIGLIP}encoder.layers.3.layer_norm1.bias",
+        f"{SIGLIP}header.probe",
+        "model.head.probe",
+        "model.layers.0.self_attn.q_proj.bias",
+        "position_ids",
+    ],
+)
+def test_no_other_key_is_passed_over(key: str, folder: Path) -> None:
+    edit_weights(folder / SINGLE, lambda t: t.update({key: torch.zeros(1)}))
+    with pytest.raises(CheckpointError, match=f"unexpected keys 1: {key}"):
+        load(folder, device="cpu")
+
+
+def test_a_tied_head_is_the_embedding(speaking: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tied"
+    shutil.copytree(speaking, folder)
+    edit_weights(folder / SINGLE, lambda t: t.pop("lm_head.weight"))
+    with pytest.raises(CheckpointError, match="missing keys 1: lm_head.weight"):
+        load(folder, device="cpu")
+    edit_json(folder / "config.json", tie_word_embeddings=True)
+    own = load(folder, device="cpu")
+    head, embedding = own.network.lm_head.weight, own.network.model.embed_tokens.weight
+    assert torch.equal(head, embedding) and head.data_ptr() != embedding.data_ptr()
+    own.save_pretrained(tmp_path / "again")
+    assert_same(load(tmp_path / "again", device="cpu"), own)
+    saved = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert saved["tie_word_embeddings"] is False  # other loaders must not replace the stored head
+
+
+PUBLISHED: dict[str, Any] = {
+    "attention_bias": False,
+    "rope_scaling": None,
+    "tie_word_embeddings": False,
+    "mm_projector_type": "mlp2x_gelu",
+    "mm_patch_merge_type": "spatial_unpad",
+    "mm_newline_position": "grid",
+    "mm_spatial_pool_mode": "bilinear",
+    "mm_spatial_pool_stride": None,
+    "add_faster_video": False,
+    "faster_token_stride": 10,
+    "mm_use_im_start_end": False,
+    "mm_use_im_patch_token": False,
+    "mm_resampler_type": None,
+    "mm_vision_select_layer": -2,
+}
+
+
+def test_the_published_settings_are_supported(folder: Path, model: DiffusionModel) -> None:
+    edit_json(folder / "config.json", **PUBLISHED)
+    assert_same(load(folder, device="cpu"), model)
+
+
+@pytest.mark.parametrize("aspect", ["square", "pad"])
+@pytest.mark.parametrize("merge", ["flat", "spatial_unpad", None, ...])
+def test_one_view_is_packed_alike_in_both_ways(aspect: str, merge: Any, folder: Path) -> None:
+    edit_json(folder / "config.json", image_aspect_ratio=aspect, mm_patch_merge_type=merge)
+    assert load(folder, device="cpu").preprocessor.aspect == aspect
+
+
+UNSUPPORTED: list[tuple[str, str, Any]] = [
+    ("config.json", "attention_bias", True),
+    ("config.json", "mm_patch_merge_type", "flat"),
+    ("config.json", "mm_patch_merge_type", "spatial"),
+    ("config.json", "mm_newline_position", "one_token"),
+    ("config.json", "mm_newline_position", "frame"),
+    ("config.json", "add_faster_video", True),
+    ("config.json", "mm_projector_type", "linear"),
+    ("config.json", "mm_resampler_type", "spatial_pool"),
+    ("config.json", "mm_spatial_pool_mode", "average"),
+    ("config.json", "mm_use_im_start_end", True),
+    ("vision_config.json", "hidden_act", "gelu"),
+    ("vision_config.json", "num_channels", 1),
+]
+
+
+@pytest.mark.parametrize(("file", "name", "value"), UNSUPPORTED)
+def test_settings_that_would_change_the_answer(
+    file: str, name: str, value: Any, folder: Path
+) -> None:
+    edit_json(folder / file, **{name: value})
+    with pytest.raises(CheckpointError, match=f"{name}={value!r} is not supported; supported: "):
+        load(folder, device="cpu")
+
+
+SIZES = {
+    "config.json": ("hidden_size", "num_hidden_layers", "num_key_value_heads", "vocab_size"),
+    "vision_config.json": ("hidden_size", "num_attention_heads", "image_size", "patch_size"),
+}
+
+
+@pytest.mark.parametrize(("file", "name"), [(f, n) for f, names in SIZES.items() for n in names])
+@pytest.mark.parametrize("value", ["64", 64.5, -4, True, [64]])
+def test_sizes_are_whole_numbers(file: str, name: str, value: Any, folder: Path) -> None:
+    edit_json(folder / file, **{name: value})
+    with pytest.raises(CheckpointError, match=re.escape(f"{name}={value!r}: must be a whole")):
+        load(folder, device="cpu")
 
 
 # --- what is wrong ----------------------------------------------------------------------------
@@ -208,6 +441,26 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "wrong shape": (
         lambda f: edit_weights(f / SINGLE, lambda t: t.update({NORM: torch.zeros(3)})),
         r"wrong shapes 1: model.norm.weight \(3,\), expected \(32,\)",
+    ),
+    "whole numbers": (
+        lambda f: edit_weights(f / SINGLE, lambda t: t.update({NORM: t[NORM].to(torch.int8)})),
+        "not floating point 1: model.norm.weight int8",
+    ),
+    "heads": (
+        lambda f: edit_json(f / "config.json", num_attention_heads=5),
+        "num_attention_heads=5.*share the hidden size evenly",
+    ),
+    "heads of keys": (
+        lambda f: edit_json(f / "config.json", num_key_value_heads=3),
+        "num_key_value_heads=3",
+    ),
+    "heads of the tower": (
+        lambda f: edit_json(f / "vision_config.json", num_attention_heads=5),
+        "vision tower: .*num_attention_heads=5",
+    ),
+    "no packing": (
+        lambda f: edit_json(f / "config.json", mm_patch_merge_type=...),
+        "mm_patch_merge_type='flat' is not supported; supported: 'spatial_unpad'",
     ),
     "other geometry": (
         lambda f: edit_json(f / "config.json", num_hidden_layers=6),

@@ -2,12 +2,14 @@
 
 import copy
 import dataclasses
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from saccade.backbones import DiffusionModel, StepView, load
@@ -16,12 +18,27 @@ from saccade.backbones.prepare import Picture, Prepared, splice
 from saccade.backbones.rows import Rows
 from saccade.backbones.tiling import best_resolution
 from saccade.controller.signals import row_attention
-from tests.golden_sets import golden_arrays, golden_json, golden_params, golden_set
+from tests.golden_sets import (
+    FILES,
+    assert_near,
+    golden_arrays,
+    golden_json,
+    golden_params,
+    golden_set,
+)
 
 pytestmark = pytest.mark.golden
 SET = "llada_v"
-LATER = ("fast_", "cache_")
-"""Runs of the published caching hooks, which this loop does not have yet."""
+close = partial(assert_near, tolerance=1e-4)
+closer = partial(assert_near, tolerance=1e-5)  # what has not been through the decoder yet
+HOOKS = ("fast_", "cache_"), ("prefix_refresh_interval", "threshold", "dllm_cache")
+"""Names of runs with a published caching hook begin so; or their settings tell them."""
+
+
+@pytest.mark.parametrize("file", golden_params(SET, FILES[SET] if golden_set(SET) else ()))
+def test_the_set_is_whole(file: str) -> None:
+    folder = golden_set(SET)
+    assert folder is not None and (folder / file).is_file(), f"{folder} lacks {file}"
 
 
 @lru_cache(maxsize=1)
@@ -57,17 +74,19 @@ def cases() -> list[str]:
     return list(multimodal().get("images", {}))
 
 
+def stored_views(case: str) -> Tensor | None:
+    return arrays("multimodal.safetensors").get(f"{case}.pixel_values")
+
+
 def pixel_values(case: str) -> list[Tensor]:
     """Views of each image of a case; images without stored views are those of a single case."""
-    stored = arrays("multimodal.safetensors")
-    if f"{case}.pixel_values" in stored:
-        views = stored[f"{case}.pixel_values"]
-        return [views[0]] if views.ndim == 5 else [views]
-    facts = multimodal()["images"]
+    views, facts = stored_views(case), multimodal()["images"]
+    if views is not None:
+        return list(views) if views.ndim == 5 else [views]
     out = []
     for size in facts[case].get("image_sizes") or []:
-        twin = next(c for c, f in facts.items() if f.get("image_sizes") == [size])
-        out += pixel_values(twin)
+        alone = (stored_views(c) for c, f in facts.items() if f.get("image_sizes") == [size])
+        out.append(next(twin[0] for twin in alone if twin is not None and twin.ndim == 5))
     return out
 
 
@@ -75,10 +94,10 @@ def pixel_values(case: str) -> list[Tensor]:
 def pictures(case: str) -> list[Picture]:
     """Packed pictures of a case, by the path its pixel shape says it took."""
     fact, own = multimodal()["images"][case], model()
-    stored = arrays("multimodal.safetensors").get(f"{case}.pixel_values")
+    stored, sizes = stored_views(case), fact.get("image_sizes") or []
     newline, limit = own.network.model.image_newline, own.preprocessor.max_tiles
     out = []
-    if fact["prompt"] == "video":
+    if stored is not None and stored.ndim == 4 and not sizes:
         packed = [pack_video(own.network.encode_views(v), newline) for v in pixel_values(case)]
     elif stored is not None and stored.ndim == 4:
         features = own.network.encode_views(stored)
@@ -86,7 +105,7 @@ def pictures(case: str) -> list[Picture]:
     else:
         packed = []
         side = own.network.tower.image_size
-        for views, size in zip(pixel_values(case), fact.get("image_sizes") or [], strict=True):
+        for views, size in zip(pixel_values(case), sizes, strict=True):
             grid = grid_of(len(views) - 1, size, side)
             features = own.network.encode_views(views)
             packed.append(pack_anyres(features, tuple(size), grid, newline, limit))
@@ -114,12 +133,10 @@ def test_features_and_splicing(case: str) -> None:
     if f"{case}.tower_features" in stored:
         views = pixel_values(case)[0]
         tower = network.model.vision_tower(views)
-        torch.testing.assert_close(tower, stored[f"{case}.tower_features"], atol=1e-5, rtol=1e-5)
-        projected = network.model.mm_projector(tower)
-        torch.testing.assert_close(projected, stored[f"{case}.projected"], atol=1e-5, rtol=1e-5)
+        closer(tower, stored[f"{case}.tower_features"])
+        closer(network.model.mm_projector(tower), stored[f"{case}.projected"])
     inputs = prepared(case, model())
-    wanted = stored[f"{case}.inputs_embeds"][0]
-    torch.testing.assert_close(inputs.embeds, wanted, atol=1e-5, rtol=0)
+    closer(inputs.embeds, stored[f"{case}.inputs_embeds"][0])
     fact = multimodal()["images"][case]
     assert len(inputs) == fact["prompt_len"]
     assert len(inputs.visual_positions) == fact["n_visual"]
@@ -143,10 +160,6 @@ class Recorder:
         self.attention.append(row_attention(q, k, rows.key_mask))
 
 
-def close(given: Tensor, wanted: Tensor) -> None:
-    torch.testing.assert_close(given, wanted, atol=1e-4, rtol=1e-4)
-
-
 @pytest.mark.parametrize("file", FORWARD)
 @torch.inference_mode()
 def test_hidden_states_attention_and_logits(file: str) -> None:
@@ -157,13 +170,12 @@ def test_hidden_states_attention_and_logits(file: str) -> None:
         close(state, stored[f"hidden_states.{i}"])
     close(out, stored["last_layer_output_before_norm"])
     close(network.logits(out), stored["logits"])
-    close(network.logits(out), stored["logits_eager"])
+    if "logits_eager" in stored:
+        close(network.logits(out), stored["logits_eager"])
     probed = [name for name in stored if name.startswith("attn_probs.")]
     assert probed
     for name in probed:
-        torch.testing.assert_close(
-            seen.attention[int(name.split(".")[1])], stored[name], atol=1e-5, rtol=1e-4
-        )
+        closer(seen.attention[int(name.split(".")[1])], stored[name])
 
 
 @pytest.mark.parametrize("file", FORWARD)
@@ -174,20 +186,33 @@ def test_text_padding_and_explicit_positions(file: str) -> None:
     text = Rows.of(embed(stored["text.input_ids"]))
     close(network.logits(network.run(text).hidden), stored["text.logits"])
 
-    mask = stored["batch.attention_mask"].bool()
-    lengths = mask.sum(1).tolist()
-    assert all(bool(row[:n].all()) for row, n in zip(mask, lengths, strict=True)), "right padding"
-    batch = Rows.of(embed(stored["batch.input_ids"]), lengths)
-    given = network.logits(network.run(batch).hidden)
-    close(given[mask], stored["batch.logits"][mask])
+    mask = stored["batch.attention_mask"].bool()  # of the keys: padded rows are computed too
+    batch = dataclasses.replace(Rows.of(embed(stored["batch.input_ids"])), key_mask=mask)
+    close(network.logits(network.run(batch).hidden), stored["batch.logits"])
 
     placed = dataclasses.replace(text, positions=stored["pos.position_ids"])
     close(network.logits(network.run(placed).hidden), stored["pos.logits"])
 
 
 def runs() -> dict[str, dict[str, Any]]:
-    found = golden_json(SET, "generate.json")
-    return {name: run for name, run in found.items() if not name.startswith(LATER)}
+    return golden_json(SET, "generate.json")
+
+
+def why_not(name: str, run: dict[str, Any]) -> str | None:
+    """Reason to skip a run that this loop cannot do, or that has no tokens."""
+    prefixes, settings = HOOKS
+    if run.get("error"):
+        return "the published code raises here"
+    hooked = name.startswith(prefixes) or any(s in run or s in run["kwargs"] for s in settings)
+    return "a caching hook of the published code, which this loop does not have" if hooked else None
+
+
+def run_params() -> list[Any]:
+    reasons = {name: why_not(name, run) for name, run in runs().items()}
+    skip = pytest.mark.skip
+    return golden_params(
+        SET, [pytest.param(n, marks=skip(reason=r)) if r else n for n, r in reasons.items()]
+    )
 
 
 def options(run: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +226,8 @@ def options(run: dict[str, Any]) -> dict[str, Any]:
     if "generation_suffix" in out:
         out["generation_suffix"] = encoding[out["generation_suffix"]]
     forbidden = [ids[name] for name in ("eos", "bos", "start_header", "end_header")]
-    return {**out, "mask_id": ids["mask"], "forbidden_ids": forbidden, "seed": run["seed"]}
+    out |= {"mask_id": ids["mask"], "forbidden_ids": forbidden, "append_eot": False}
+    return {**out, "seed": run.get("seed")}
 
 
 def stored_logits(name: str, run: dict[str, Any]) -> dict[int, Tensor]:
@@ -210,12 +236,26 @@ def stored_logits(name: str, run: dict[str, Any]) -> dict[int, Tensor]:
     return {int(key.removeprefix(prefix)): v for key, v in stored.items() if key.startswith(prefix)}
 
 
-@pytest.mark.parametrize("name", golden_params(SET, runs()))
+def model_of(logits: dict[int, Tensor]) -> DiffusionModel:
+    """The model of a run: logits of fewer ids show that its vocabulary had been cut."""
+    whole = model().spec.geometry.vocab
+    vocab = next((values.shape[-1] for values in logits.values()), whole)
+    return model(None if vocab == whole else vocab)
+
+
+def assert_same_choices(view: StepView, wanted: Tensor, committed: Tensor) -> None:
+    """Same candidates; but where two ids are as good as equal and nothing is committed, either."""
+    best = view.logits.double().topk(2).values
+    free = (best[:, 0] - best[:, 1] < 1e-4) & ~committed
+    differ = (view.chosen != wanted) & ~free
+    assert not bool(differ.any()), differ.nonzero()[:, 0].tolist()
+
+
+@pytest.mark.parametrize("name", run_params())
 def test_generate(name: str) -> None:
     run, stored = runs()[name], arrays("generate.safetensors")
     logits = stored_logits(name, run)
-    vocab = logits[0].shape[-1]
-    own = model(None if vocab == model().spec.geometry.vocab else vocab)
+    own = model_of(logits)
     steps: list[StepView] = []
     inputs = prepared(run["case"], own)
     out = own.generate(inputs=inputs, callback=steps.append, **options(run))
@@ -226,12 +266,37 @@ def test_generate(name: str) -> None:
         s = view.step
         confidence = stored[f"{name}.conf"][s]
         torch.testing.assert_close(view.confidence.double(), confidence, atol=1e-5, rtol=0)
-        assert view.chosen.tolist() == stored[f"{name}.x0"][s].tolist()
-        picked = stored[f"{name}.transfer"][s].nonzero()[:, 0].tolist()
-        assert list(view.commit.picked) == picked
+        committed = stored[f"{name}.transfer"][s].bool()
+        assert_same_choices(view, stored[f"{name}.x0"][s], committed)
+        assert list(view.commit.picked) == committed.nonzero()[:, 0].tolist()
         assert view.commit.k == int(stored[f"{name}.k"][s])
         assert view.record.rows_per_layer[0] == int(stored[f"{name}.forward_len"][s])
         if s in logits and ("logits_step0_same_as" not in run or s == 0):
             torch.testing.assert_close(
                 view.logits.double(), logits[s].double(), atol=1e-4, rtol=1e-4
             )
+
+
+def raw_inputs(case: str, own: DiffusionModel) -> list[Prepared]:
+    """A case prepared from its pictures or frames: several ways, if several fit by their size."""
+    fact, stored = multimodal()["images"][case], stored_views(case)
+    ids, sizes = multimodal()["prompts"][fact["prompt"]], fact.get("image_sizes") or []
+    if stored is not None and not sizes:
+        clips = golden_arrays(SET, "video_tiny.npz").values()
+        return [own.prepare_ids(ids, video=clip) for clip in clips if len(clip) == len(stored)]
+    raw = [Image.fromarray(array) for array in golden_arrays(SET, "images_tiny.npz").values()]
+    fitting = [[image for image in raw if image.size == tuple(size)] for size in sizes]
+    pad = stored is not None and stored.ndim == 4
+    return [own.prepare_ids(ids, some, multi_image_pad=pad) for some in product(*fitting)]
+
+
+@pytest.mark.parametrize("name", run_params())
+def test_from_pictures_and_frames_to_tokens(name: str) -> None:
+    run = runs()[name]
+    own = model_of(stored_logits(name, run))
+    wanted = arrays("multimodal.safetensors")[f"{run['case']}.inputs_embeds"][0]
+    made = [inputs for inputs in raw_inputs(run["case"], own) if len(inputs) == len(wanted)]
+    assert made, "no picture or clip of that size"
+    nearest = min(made, key=lambda inputs: float((inputs.embeds - wanted).abs().max()))
+    closer(nearest.embeds, wanted)
+    assert list(own.generate(inputs=nearest, **options(run)).tokens) == run["tokens"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from saccade.controller import (
 )
 from saccade.controller.protocols import Site
 from saccade.pruners import DivPrune, FastV, Random, ScorePruner
+from tests.backbones.on_device import OnDevice, looks_counted, on_device
 from tests.tiny import fake_request, mixed_requests, tiny_model
 
 SHAPE: dict[str, Any] = {"gen_length": 8, "block_length": 4, "steps": 8}
@@ -91,6 +92,64 @@ def test_response_logits_are_rows_of_the_full_ones(model: DiffusionModel) -> Non
             whole = torch.cat([request.embeds, network.model.embed_tokens(ids)])[None]
             full = network.logits(network.run(Rows.of(whole)).hidden)[0]
             torch.testing.assert_close(own, full[len(request) :], atol=1e-5, rtol=1e-5)
+
+
+def same_signals(a: Signals, b: Signals) -> bool:
+    pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in fields(Signals)]
+    return all(torch.equal(x.nan_to_num(-1), y.nan_to_num(-1)) for x, y in pairs)
+
+
+def test_a_policy_gets_signals_of_its_own(model: DiffusionModel) -> None:
+    """What it does with them is seen neither by the trace nor by other sequences."""
+
+    class Vandal(BrokenPolicy):
+        def plan(self, state: StepState, signals: Signals | None) -> Plan:
+            for field in fields(Signals) if signals is not None else ():
+                getattr(signals, field.name).zero_()
+            return Plan()
+
+    requests = mixed_requests(model)
+    wanted, _ = logged(model, inputs=requests, controller=Controller(), **SHAPE)
+    given, _ = logged(model, inputs=requests, controller=Controller(Vandal()), **SHAPE)
+    for one, other in zip(given, wanted, strict=True):
+        assert one.tokens == other.tokens
+        for step, own in zip(one.trace, other.trace, strict=True):
+            assert same_signals(step.signals, own.signals)
+
+
+@pytest.mark.parametrize("name", ["layer", "entry"])
+def test_the_ways_to_attach_agree(name: str, model: DiffusionModel) -> None:
+    requests, layer = mixed_requests(model)[:3], {"layer": 2, "entry": 0}[name]
+    pruner = FastV() if layer else DivPrune()
+    controller = Controller(AfterShare(0.25, 0.4, layer), pruner)
+    generate: Callable[..., list[Generation]] = model.generate
+    bare = generate(inputs=requests, **SHAPE)
+    given = generate(inputs=requests, controller=controller, **SHAPE)
+    wrapped = controller.wrap(model.generate)(inputs=requests, **SHAPE)
+    with controller(model) as same:
+        attached = same.generate(inputs=requests, **SHAPE)
+    assert [out.tokens for out in given] != [out.tokens for out in bare]
+    for outs in (wrapped, attached):
+        for out, wanted in zip(outs, given, strict=True):
+            assert out.tokens == wanted.tokens
+            for step, own in zip(out.trace, wanted.trace, strict=True):
+                assert (step.kept, step.plan, step.tokens) == (own.kept, own.plan, own.tokens)
+                assert same_signals(step.signals, own.signals)
+    assert not any(
+        step.plan.drops for out in generate(inputs=requests, **SHAPE) for step in out.trace
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", ["x", AfterShare(0.5, 0.5), DivPrune(), Controller, False], ids=repr
+)
+def test_only_a_controller_can_be_given(
+    wrong: Any, model: DiffusionModel, request_: Prepared
+) -> None:
+    with pytest.raises(TypeError, match=r"controller=.*; give a Controller\(policy, pruner\)"):
+        model.generate(inputs=request_, controller=wrong, **SHAPE)
+    with pytest.raises(TypeError, match="callback=3; give a function"):
+        model.generate(inputs=request_, callback=3, **SHAPE)  # type: ignore[call-overload]
 
 
 def test_a_real_drop_is_no_identity(model: DiffusionModel, request_: Prepared) -> None:
@@ -164,38 +223,69 @@ def test_a_batch_shares_its_forwards(model: DiffusionModel) -> None:
         assert {record.batch for record in alive} == {len(alive)} == {calls[2 * step][0]}
 
 
+TRANSFERS: dict[str, tuple[Controller | None, int]] = {
+    "bare": (None, 0),
+    "keep": (Controller(), 0),
+    "divprune": (Controller(AfterShare(0.5, 0.5), DivPrune()), 1),
+    "fastv": (Controller(AfterShare(0.5, 0.5, layer=2, hold=False), FastV()), 1),
+    "fastv of all rows": (Controller(AfterShare(0.5, 0.5, layer=1), FastV("all", "logits")), 1),
+    "random reads nothing": (Controller(AfterShare(0.5, 0.5), Random()), 0),
+    "all gone": (Controller(AfterShare(0.5, 0.0), DivPrune()), 0),
+}
+"""Controllers, and how often each looks at the device to choose tokens."""
+
+
 @pytest.mark.parametrize(
-    ("controller", "selections"),
-    [
-        (None, 0),
-        (Controller(), 0),
-        (Controller(AfterShare(0.5, 0.5), DivPrune()), 1),
-        (Controller(AfterShare(0.5, 0.5, layer=2, hold=False), FastV()), 1),
-        (Controller(AfterShare(0.5, 0.0), DivPrune()), 0),
-    ],
-    ids=["bare", "keep", "divprune", "fastv", "all gone"],
+    "options", [{}, {"remasking": "random"}, {"temperature": 0.5}, {"cfg_scale": 0.5}], ids=str
 )
-@pytest.mark.parametrize("remasking", ["low_confidence", "random"])
+@pytest.mark.parametrize("name", TRANSFERS)
 def test_host_transfers_are_counted(
-    controller: Controller | None,
-    selections: int,
-    remasking: str,
-    model: DiffusionModel,
-    request_: Prepared,
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, options: dict[str, Any], model: DiffusionModel, request_: Prepared
 ) -> None:
-    calls, to_cpu = [], torch.Tensor.cpu
+    controller, selections = TRANSFERS[name]
+    with looks_counted() as looks:
+        out = model.generate(
+            inputs=on_device(request_), controller=controller, seed=0, **options, **SHAPE
+        )
+    assert looks == ["cpu"] * (SHAPE["steps"] + selections)
+    assert out.trace.host_transfers == len(looks)
 
-    def cpu(self: Tensor) -> Tensor:
-        calls.append(self.shape)
-        return to_cpu(self)
 
-    monkeypatch.setattr(torch.Tensor, "cpu", cpu)
-    out = model.generate(
-        inputs=request_, controller=controller, remasking=remasking, seed=0, **SHAPE
-    )
-    a_step = 2 if remasking == "random" else 1
-    assert len(calls) == out.trace.host_transfers == a_step * SHAPE["steps"] + selections
+@pytest.mark.parametrize("name", TRANSFERS)
+def test_a_batch_shares_its_transfers(name: str, model: DiffusionModel) -> None:
+    """All of a step come in one; each sequence counts it, as it would alone."""
+    controller, selections = TRANSFERS[name]
+    requests = [on_device(request) for request in mixed_requests(model)]
+    with looks_counted() as looks:
+        outs = model.generate(
+            inputs=requests, controller=controller, remasking="random", seed=0, **SHAPE
+        )
+    choosing = sum(selections for request in requests if len(request.visual_positions))
+    assert looks == ["cpu"] * (SHAPE["steps"] + choosing)
+    for request, out in zip(requests, outs, strict=True):
+        own = selections if len(request.visual_positions) else 0
+        assert out.trace.host_transfers == SHAPE["steps"] + own
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        Tensor.item,
+        Tensor.tolist,
+        Tensor.numpy,
+        int,
+        float,
+        bool,
+        range,
+        lambda x: x.to("cpu"),
+        lambda x: x[None][x[None] > 0],
+    ],
+)
+def test_looks_at_the_device_are_noticed(look: Callable[[Tensor], Any]) -> None:
+    """Or the tests above would show little."""
+    with looks_counted() as looks:
+        look(torch.ones((), dtype=torch.int64).as_subclass(OnDevice) + 1)
+    assert len(looks) == 1
 
 
 # --- failures leave nothing behind ------------------------------------------------------------

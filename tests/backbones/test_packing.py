@@ -64,10 +64,15 @@ def test_unpad_bounds(
     assert unpad_bounds(map_hw, size_wh) == expected
 
 
-@pytest.mark.parametrize("size_wh", [(1, 5000), (5000, 1)])
-def test_too_thin_for_an_even_map(size_wh: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="less extreme aspect ratio"):
-        unpad_bounds((4, 4), size_wh)
+@pytest.mark.parametrize(("size_wh", "n_map"), [((5000, 1), 0), ((1, 5000), 4)])
+def test_too_thin_for_an_even_map(size_wh: tuple[int, int], n_map: int) -> None:
+    """No row: the base view alone. No column: four rows of nothing but their newline."""
+    features, where = features_of((1, 1), 4), (size_wh, (1, 1))
+    packed = pack_anyres(features, *where, NEWLINE, 4)
+    assert torch.equal(packed, torch.cat([features[0], NEWLINE.expand(n_map, -1)]))
+    assert count_anyres(*where, 4, 4) == len(packed) == 16 + n_map
+    places = token_grid_anyres(*where, 4, 4)
+    assert torch.equal(places[:16], token_grid_plain(4)) and bool(places[16:].isnan().all())
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """What goes into generate: settings and requests, and the message for each wrong one."""
 
-from dataclasses import fields
+import re
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from saccade.backbones import DiffusionModel, GenerateSettings
-from saccade.backbones.prepare import Picture, splice
+from saccade.backbones.prepare import Picture, encode_image, splice
 from saccade.controller import CapabilityError
 from saccade.controller.types import PROMPT, VISUAL
 from tests.tiny import MASK, SIDE, fake_page, fake_request, tiny_model
@@ -51,7 +53,6 @@ def test_the_published_defaults() -> None:
         ({"remasking": "entropy"}, "remasking='entropy'", "low_confidence, random"),
         ({"stopping_criteria": "\n"}, r"stopping_criteria='\n'", r"['\n']"),
         ({"stopping_criteria": [3]}, "stopping_criteria=[3]", "lists of token ids"),
-        ({"stopping_criteria": None}, "stopping_criteria=None", "() for none"),
     ],
     ids=str,
 )
@@ -155,7 +156,7 @@ def test_wrong_images(images: Any, message: str, speaking: DiffusionModel) -> No
 
 @pytest.mark.parametrize(
     ("text", "n_images", "places"),
-    [("<image>\nWhat?", 0, 1), ("<image> or <image>?", 1, 2), ("<image>?", 2, 1)],
+    [("<image>\nWhat?", 0, 1), ("<image> or <image> or <image>?", 1, 3)],
 )
 def test_placeholders_must_fit(
     text: str, n_images: int, places: int, speaking: DiffusionModel
@@ -163,6 +164,85 @@ def test_placeholders_must_fit(
     message = f"{places} image placeholders but {n_images} images"
     with pytest.raises(ValueError, match=message):
         speaking.generate(text, [fake_page()] * n_images, **SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("ids", "seen", "said"),
+    [
+        ([1, -200, 2, -200, 3, -200, 4], [0, 1, 1], "3 .* but 2 .*: the last one is shown again"),
+        ([1, -200, 2], [0], "1 .* but 2 .*: only the first are used"),
+        ([1, 2], [], "0 .* but 2 .*: only the text is used"),
+    ],
+)
+def test_placeholders_that_nearly_fit_as_published(
+    ids: list[int],
+    seen: list[int],
+    said: str,
+    model: DiffusionModel,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pages = [fake_page(), fake_page(seed=1)]
+    alone = [encoded(model, page) for page in pages]
+    out = model.prepare_ids(ids, pages)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and re.search(said, record.message)
+    shown = [alone[i] for i in seen]
+    visual = torch.as_tensor(out.visual_positions)
+    assert torch.equal(out.embeds[visual], torch.cat([torch.zeros(0, 32), *shown]))
+    assert len(out.centres) == len(visual) and out.views == 2
+    text = out.embeds[out.segments.kinds == PROMPT]
+    table = model.network.model.embed_tokens.weight
+    assert torch.equal(text, table[[token for token in ids if token != -200]])
+    assert model.generate(inputs=out, **SHAPE).trace.n_visual == len(visual)
+
+
+@torch.inference_mode()
+def encoded(model: DiffusionModel, page: Image.Image) -> torch.Tensor:
+    """What a page becomes when another one is in the request."""
+    padded = replace(model.preprocessor, aspect="pad").image(page)
+    return encode_image(model.network, padded, None).features
+
+
+def test_several_pictures_in_any_resolution_on_request(speaking: DiffusionModel) -> None:
+    pages, ids = [fake_page(), fake_page(20, 50, seed=1)], [1, -200, 2, -200, 3]
+    alone = [speaking.prepare_ids([-200], [page]) for page in pages]
+    padded = speaking.prepare_ids(ids, pages)
+    assert len(padded.visual_positions) == 2 * SIDE**2 and padded.views == 2
+    whole = speaking.prepare_ids(ids, pages, multi_image_pad=False)
+    for number, single in enumerate(alone):
+        assert torch.equal(whole.embeds[whole.images == number], single.embeds)
+    assert torch.equal(
+        whole.centres.nan_to_num(-1), torch.cat([a.centres for a in alone]).nan_to_num(-1)
+    )
+    asked = speaking.prepare("Which?", pages, multi_image_pad=False)
+    assert torch.equal(asked.embeds[asked.visual_positions], whole.embeds[whole.visual_positions])
+
+
+def test_where_the_tokens_of_padded_pictures_lie() -> None:
+    """Several pictures are padded, also by a model that squashes a single one."""
+    square, pad = tiny_model(aspect="square"), tiny_model(aspect="pad")
+    pages = [fake_page(40, 20), fake_page(20, 40)]
+    wanted = pad.prepare_ids([-200, -200], pages).centres
+    assert bool(wanted.isnan().any())
+    given = square.prepare_ids([-200, -200], pages).centres
+    assert torch.equal(given.nan_to_num(-1), wanted.nan_to_num(-1))
+    assert not bool(square.prepare_ids([-200], pages[:1]).centres.isnan().any())
+
+
+@pytest.mark.parametrize("size_wh", [(500, 3), (3, 500), (2000, 2), (1, 1)])
+def test_a_thin_page_is_read(size_wh: tuple[int, int], model: DiffusionModel) -> None:
+    request = model.prepare_ids([1, -200, 2], [fake_page(*size_wh)])
+    assert len(request.visual_positions) >= SIDE**2
+    assert len(model.generate(inputs=request, **SHAPE).tokens) == SHAPE["gen_length"]
+
+
+def test_padding_tokens_are_taken_out_of_a_question_with_pictures(speaking: DiffusionModel) -> None:
+    plain = speaking.prepare("What is it?", [fake_page()])
+    padded = speaking.prepare("What<|endoftext|> is it?<|endoftext|>", [fake_page()])
+    assert torch.equal(padded.embeds, plain.embeds)
+    assert len(speaking.prepare("What<|endoftext|>?")) == len(speaking.prepare("What?")) + 1
+    (pad,) = speaking.processor.encode("<|endoftext|>")
+    assert len(speaking.prepare_ids([1, pad, 2])) == 3
 
 
 def test_what_does_not_go_together(speaking: DiffusionModel) -> None:
@@ -176,6 +256,8 @@ def test_what_does_not_go_together(speaking: DiffusionModel) -> None:
         ("not both", (), {"inputs": request, "images": [fake_page()]}),
         ("not both", (), {"inputs": request, "video": video}),
     ]
+    with pytest.raises(ValueError, match="images or a video"):
+        speaking.prepare_ids([1, -200], [fake_page()], video=video)
     generate: Any = speaking.generate
     for message, arguments, options in calls:
         with pytest.raises(ValueError, match=message):

@@ -170,19 +170,75 @@ def test_other_modes_become_rgb(aspect: str, mode: str) -> None:
     assert made.pixels.shape[1:] == (3, 8, 8)
 
 
+def rows_first(image: Image.Image, size_wh: tuple[int, int]) -> Image.Image:
+    """The oracle of resizing: every row to its new length, then every column."""
+    rows = [image.crop((0, y, image.width, y + 1)) for y in range(image.height)]
+    between = Image.new(image.mode, (size_wh[0], image.height))
+    for y, row in enumerate(rows):
+        between.paste(row.resize((size_wh[0], 1)), (0, y))
+    out = Image.new(image.mode, size_wh)
+    for x in range(size_wh[0]):
+        column = between.crop((x, 0, x + 1, image.height))
+        out.paste(column.resize((1, size_wh[1])), (x, 0))
+    return out
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("height", [3, 8, 90])
+@pytest.mark.parametrize("width", [3, 8, 90])
+def test_rows_are_resized_before_columns(width: int, height: int, mode: str) -> None:
+    """Whatever order the installed Pillow prefers for these sides."""
+    image = Image.fromarray(noise(height, width)).convert(mode)
+    wanted = as_pixels(np.asarray(rows_first(image, (8, 8)).convert("RGB")))
+    made = ImagePreprocessor(8, ((8, 8),), "anyres").image(image)
+    assert torch.equal(made.pixels[0], wanted)
+    if mode == "RGB":
+        square = ImagePreprocessor(8, (), "square")
+        assert torch.equal(square.image(image).pixels[0], wanted)
+        assert torch.equal(square.video(np.asarray(image)[None])[0], wanted)
+
+
+def test_the_image_on_a_canvas_and_on_a_square_too() -> None:
+    image = Image.fromarray(noise(90, 3))
+    scaled = rows_first(image, (1, 8))  # ceil(3 * 8 / 90) columns
+    assert np.array_equal(np.asarray(fit_on_canvas(image, (8, 8)))[:, 3:4], np.asarray(scaled))
+    grey = Image.new("RGB", (90, 90), (127, 127, 127))
+    grey.paste(image, (43, 0))
+    made = ImagePreprocessor(8, (), "pad").image(image)
+    assert torch.equal(made.pixels[0], as_pixels(np.asarray(rows_first(grey, (8, 8)))))
+
+
+@pytest.mark.parametrize(("mode", "multiplied"), [("RGBA", "RGBa"), ("LA", "La")])
+def test_alpha_is_multiplied_in_once(mode: str, multiplied: str) -> None:
+    image = Image.fromarray(noise(90, 3)).convert(mode)
+    image.putalpha(Image.fromarray(noise(90, 3, seed=1)).convert("L"))
+    wanted = rows_first(image.convert(multiplied), (8, 8)).convert(mode).convert("RGB")
+    made = ImagePreprocessor(8, ((8, 8),), "anyres").image(image)
+    assert torch.equal(made.pixels[0], as_pixels(np.asarray(wanted)))
+
+
+@pytest.mark.parametrize("mode", ["P", "1"])
+def test_palettes_take_the_nearest_pixel(mode: str) -> None:
+    image = Image.fromarray(noise(90, 3)).convert(mode)
+    wanted = image.resize((8, 8), Image.Resampling.NEAREST).convert("RGB")
+    made = ImagePreprocessor(8, ((8, 8),), "anyres").image(image)
+    assert torch.equal(made.pixels[0], as_pixels(np.asarray(wanted)))
+
+
 def test_several_images_are_padded_as_published() -> None:
     images = [Image.fromarray(noise(16, 24, seed)) for seed in range(2)]
     anyres = ImagePreprocessor(8, SMALL, "anyres_max_4")
     pad = ImagePreprocessor(8, SMALL, "pad")
     for made, image in zip(anyres.images(images), images, strict=True):
-        assert torch.equal(made.pixels, pad.image(image).pixels)
+        assert torch.equal(made.pixels, pad.image(image).pixels) and made.padded
+    assert not anyres.image(images[0]).padded
     assert anyres.images(images[:1])[0].grid_wh == (3, 2)
 
 
 def test_several_images_in_any_resolution_on_request() -> None:
     images = [Image.fromarray(noise(16, 24)), Image.fromarray(noise(8, 8))]
-    each = ImagePreprocessor(8, SMALL, "anyres_max_4", multi_image_pad=False)
-    for made, image in zip(each.images(images), images, strict=True):
+    each = ImagePreprocessor(8, SMALL, "anyres_max_4")
+    for made, image in zip(each.images(images, multi_image_pad=False), images, strict=True):
         assert torch.equal(made.pixels, each.image(image).pixels)
 
 

@@ -61,6 +61,14 @@ def test_ceil_of_the_share_runs_in_full(percent: int, n_steps: int) -> None:
     assert plans == [Plan()] * clean + [Plan((Drop(0, 0.5),))] * (n_steps - clean)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99, 1.0])
+@pytest.mark.parametrize("hold", [True, False])
+def test_drops_are_announced(share: float, hold: bool) -> None:
+    policy = AfterShare(share, 0.25, layer=2, hold=hold)
+    planned = [drop for plan in run(policy, 200) for drop in plan.drops]
+    assert policy.drops_ahead == frozenset(planned[:1])
+
+
 @pytest.mark.parametrize("hold", [True, False])
 def test_what_was_dropped_stays_out_only_if_held(hold: bool) -> None:
     policy = AfterShare(0.5, 0.25, layer=2, hold=hold)
@@ -85,7 +93,12 @@ def test_copies_are_independent() -> None:
         ({"share": -0.1, "keep": 0.5}, r"share=-0.1: must lie in \[0, 1\]"),
         ({"share": 0.1, "keep": 1.5}, r"keep=1.5: must lie in \[0, 1\]"),
         ({"share": float("nan"), "keep": 0.5}, "share=nan"),
-        ({"share": 0.5, "keep": 0.5, "layer": -1}, "layer=-1: layers count from 0"),
+        ({"share": "half", "keep": 0.5}, "share='half': must lie in"),
+        ({"share": 0.5, "keep": None}, "keep=None: must lie in"),
+        ({"share": 0.5, "keep": 0.5, "layer": -1}, "layer=-1: must be a whole number, 0 or more"),
+        ({"share": 0.5, "keep": 0.5, "layer": 1.5}, "layer=1.5: must be a whole number"),
+        ({"share": 0.5, "keep": 0.5, "layer": "2"}, "layer='2': must be a whole number"),
+        ({"share": 0.5, "keep": 0.5, "hold": "no"}, "hold='no': must be True or False"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], message: str) -> None:

@@ -1,6 +1,9 @@
 """Registries: known names, refused duplicates, members from installed packages."""
 
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,8 @@ from saccade.controller import Keep, SaccadeError, UnknownNameError, policies, p
 from saccade.controller.registry import Registry
 
 GROUP = "saccade.tests"
+ROOT = Path(__file__).parents[2]
+HIDDEN = "assert 'saccade.pruners' not in sys.modules"
 
 
 @pytest.fixture
@@ -71,6 +76,23 @@ def test_installed_packages_offer_more(registry: Registry[Any]) -> None:
         registry.factory("broken")
 
 
+@pytest.mark.parametrize("use", ["list(pruners)", "'fastv' in pruners", "pruners.make('random')"])
+def test_our_pruners_are_found_without_importing_them(use: str) -> None:
+    script = f"from saccade.controller import pruners; import sys; {HIDDEN}; assert {use}"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_a_name_of_ours_is_taken_from_the_start() -> None:
+    script = (
+        "from saccade.controller import pruners\n"
+        "try: pruners.register('random', dict)\n"
+        "except ValueError: import saccade.pruners\n"
+        "else: raise SystemExit(1)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
 def test_ours() -> None:
     assert (policies.group, pruners.group) == ("saccade.policies", "saccade.pruners")
     assert {"keep", "after-share"} <= set(policies)
+    assert {"divprune", "fastv", "random"} <= set(pruners)

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from saccade.controller import Controller, Drop, Plan, Signals, StepRecord, StepState, Trace
+from saccade.controller import (
+    CommitRule,
+    Controller,
+    Drop,
+    Plan,
+    Signals,
+    StepRecord,
+    StepState,
+    Trace,
+)
 from tests.tiny import fake_request, tiny_model
 
 
@@ -74,6 +83,27 @@ def test_records_are_plain_values() -> None:
 def test_no_confidence_is_none() -> None:
     nothing = Trace((record(0, signals=Signals()),), 10).records()[0]
     assert nothing["confidence"] is nothing["mean_confidence"] is nothing["min_confidence"] is None
+
+
+def test_a_confidence_that_is_no_number_is_none() -> None:
+    unknown = Signals(confidence=torch.tensor([torch.nan, 0.5]), masked=torch.tensor([True, True]))
+    first = Trace((record(0, signals=unknown),), 10).records()[0]
+    assert first["confidence"] == [None, 0.5]
+    assert first["mean_confidence"] is first["min_confidence"] is None
+
+
+def test_the_plan_is_told_in_full() -> None:
+    plan = Plan((), frozenset({3, 1}), True, CommitRule("factor", 2.0), True)
+    first = Trace((record(0, plan=plan),), 10).records()[0]
+    told = {key: first[key] for key in ("drops", "bypass", "refresh", "commit", "reselect")}
+    assert told == {
+        "drops": [],
+        "bypass": [1, 3],
+        "refresh": True,
+        "commit": ["factor", 2.0],
+        "reselect": True,
+    }
+    assert TRACE.records()[0]["commit"] is None
 
 
 def strict(text: str) -> Any:

@@ -3,26 +3,41 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saccade.controller import Drop, Plan, PlanError, Segments, Selection, Signals, StepState
+from saccade.controller import (
+    CommitRule,
+    Drop,
+    Plan,
+    PlanError,
+    Segments,
+    Selection,
+    Signals,
+    StepState,
+)
 from saccade.controller.session import check_selection
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, round_keep
 
 
-@pytest.mark.parametrize("keep", [-0.01, 1.01, float("nan"), float("inf")])
-def test_a_share_outside_0_to_1(keep: float) -> None:
-    with pytest.raises(PlanError, match=rf"Drop\(keep={keep}\).*0 to 1"):
+@pytest.mark.parametrize("keep", [-0.01, 1.01, float("nan"), float("inf"), "0.5", None, True])
+def test_a_share_outside_0_to_1(keep: Any) -> None:
+    with pytest.raises(PlanError, match=rf"Drop: keep={keep!r}: must lie in \[0, 1\]"):
         Drop(0, keep)
 
 
-@pytest.mark.parametrize("layer", [-1, 0.5])
+@pytest.mark.parametrize("layer", [-1, 0.5, float("nan"), "1", None, True])
 def test_a_layer_that_cannot_be(layer: Any) -> None:
-    with pytest.raises(PlanError, match=rf"Drop\(layer={layer}\).*from 0"):
+    with pytest.raises(PlanError, match=rf"Drop: layer={layer!r}: must be a whole number, 0 or"):
         Drop(layer, 0.5)
+
+
+def test_numbers_of_numpy_become_plain() -> None:
+    drop = Drop(np.int64(2), np.float32(0.5))  # type: ignore[arg-type]
+    assert repr(drop) == "Drop(layer=2, keep=0.5)"
 
 
 DROPS = st.lists(
@@ -39,6 +54,56 @@ def test_layers_ascend_and_shares_do_not_rise(drops: list[Drop]) -> None:
     else:
         with pytest.raises(PlanError, match="layers must ascend and keep must not rise"):
             Plan(tuple(drops))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("threshold", -0.1),
+        ("threshold", 1.5),
+        ("threshold", "1"),
+        ("factor", -1.0),
+        ("factor", None),
+    ]
+    + [("factor", float("inf")), ("share", 0.5)],
+)
+def test_a_rule_that_cannot_be(kind: Any, value: Any) -> None:
+    with pytest.raises(PlanError, match="CommitRule: (value|kind)="):
+        CommitRule(kind, value)
+
+
+def test_rules() -> None:
+    assert CommitRule("threshold", 1).value == 1.0 and CommitRule("factor", 3).value == 3.0
+
+
+def test_collections_of_a_plan_are_made_plain() -> None:
+    drops, layers = [Drop(0, 0.5), Drop(2, 0.25)], {1, 3}
+    plan = Plan(drops, layers)  # type: ignore[arg-type]
+    drops.clear(), layers.clear()
+    assert plan == Plan((Drop(0, 0.5), Drop(2, 0.25)), frozenset({1, 3}))
+    assert len({plan, Plan()}) == 2
+    assert Plan(d for d in plan.drops).drops == plan.drops  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"drops": Drop(0, 0.5)}, TypeError, "drops=Drop.* is no collection"),
+        ({"drops": ((0, 0.5),)}, TypeError, r"give a collection of Drop\(layer, keep\)"),
+        ({"bypass": 1}, TypeError, "bypass=1 is no collection"),
+        ({"bypass": "12"}, TypeError, "bypass='12' is no collection"),
+        ({"bypass": [1.5]}, PlanError, "a layer to bypass=1.5"),
+        ({"bypass": [-1]}, PlanError, "a layer to bypass=-1"),
+        ({"commit": 0.9}, TypeError, "commit=0.9; give a CommitRule"),
+        ({"refresh": "no"}, PlanError, "refresh='no': must be True or False"),
+        ({"reselect": 1}, PlanError, "reselect=1: must be True or False"),
+    ],
+)
+def test_a_plan_of_something_else(
+    fields: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Plan(**fields)
 
 
 def test_the_empty_plan_does_nothing() -> None:
@@ -67,8 +132,18 @@ def test_segments_partition_the_positions(kinds: list[int]) -> None:
     assert sorted(sum(parts, [])) == list(range(len(segments)))
 
 
-def test_the_share_done() -> None:
-    assert [StepState(i, 4, 0, 1, 4 - i, i).share_done for i in range(4)] == [0, 0.25, 0.5, 0.75]
+def test_segments_can_be_compared() -> None:
+    one, other = (Segments(torch.zeros(3), torch.zeros(3)) for _ in range(2))
+    assert one == one and one != other and len({one, other}) == 2
+
+
+def test_copies_of_signals_share_nothing() -> None:
+    given = {f.name: torch.ones(2) for f in dataclasses.fields(Signals) if f.name != "entropy"}
+    copied = Signals(**given).copy()
+    for name, tensor in given.items():
+        own = getattr(copied, name)
+        assert torch.equal(own, tensor) and own.data_ptr() != tensor.data_ptr()
+    assert copied.entropy is None
 
 
 def test_confidence_is_that_of_masked_positions() -> None:

@@ -11,7 +11,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from saccade.controller.errors import PlanError
 from saccade.pruners import DivPrune
-from saccade.pruners.divprune import farthest_points, unit_rows
+from saccade.pruners.divprune import (
+    distances_to,
+    farthest_points,
+    nearest_distances,
+    unit_rows,
+)
 from tests.pruners.views import random_features, view_of
 
 
@@ -91,9 +96,12 @@ def test_duplicates_come_last(seed: int, n: int) -> None:
 
 def test_a_zero_vector_is_orthogonal_to_all_but_its_like() -> None:
     features = torch.tensor([[1.0, 0.1], [0.0, 0.0], [1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]])
-    units = unit_rows(features)
-    expected = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0])
-    torch.testing.assert_close(units @ units[1], expected)
+    units, zero = unit_rows(features)
+    expected = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0])
+    torch.testing.assert_close(distances_to(units, zero, torch.tensor([1])), expected)
+    nearest = nearest_distances(units, zero)
+    torch.testing.assert_close(nearest[[1, 3]], torch.zeros(2))
+    torch.testing.assert_close(nearest[4], torch.tensor(1.0))
     assert farthest_points(features, 3, first=2).tolist() == [2, 4, 1]
     assert sorted(farthest_points(features, 5, first=2).tolist()) == [0, 1, 2, 3, 4]
     assert farthest_points(torch.zeros(3, 2), 2).unique().numel() == 2

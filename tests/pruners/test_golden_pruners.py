@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from saccade.controller.signals import attention_received, received_sums
 from saccade.controller.types import VisualView, round_keep
-from saccade.pruners.base import top_indices
 from saccade.pruners.divprune import (
     DivPrune,
     distances_to,
@@ -19,7 +19,7 @@ from saccade.pruners.divprune import (
     nearest_distances,
     unit_rows,
 )
-from saccade.pruners.fastv import FastV, logit_mean_scores, received_attention
+from saccade.pruners.fastv import FastV
 from tests.golden_sets import Arrays, golden_arrays, golden_params, golden_set
 
 pytestmark = pytest.mark.golden
@@ -126,11 +126,12 @@ def test_divprune(name: str) -> None:
 @pytest.mark.parametrize("name", params("features"))
 def test_divprune_distances(name: str) -> None:
     case = CASES[name]
-    units = unit_rows(tensor(case, "features"))
+    units, zero = unit_rows(tensor(case, "features"))
     if "distance_row0" in case:
-        assert_close(distances_to(units, units[0]), tensor(case, "distance_row0"))
+        row = distances_to(units, zero, torch.tensor([0]))
+        assert_close(row, tensor(case, "distance_row0"))
     if "first_scores" in case:
-        assert_close(nearest_distances(units), tensor(case, "first_scores"))
+        assert_close(nearest_distances(units, zero), tensor(case, "first_scores"))
 
 
 @pytest.mark.parametrize("name", params("pivot"))
@@ -167,7 +168,8 @@ def test_fastv(name: str) -> None:
     start, count, k = int(case["sys_len"]), int(case["image_len"]), int(case["keep"])
     if "R" in case:
         assert round_keep(1 - float(case["R"]), count) == k
-    scores = received_attention(tensor(case, "attn")[0][:, -1:, start : start + count])
+    last_row = received_sums(tensor(case, "attn")[:, :, -1:])[0]
+    scores = last_row[start : start + count]
     if "image_score" in case:
         assert_close(scores, tensor(case, "image_score"))
     keep = FastV("last").select(view_of(torch.zeros(count, 1), last=scores), k).keep
@@ -187,11 +189,13 @@ def test_fastv(name: str) -> None:
 def test_fastv_with_heads_averaged_before_the_softmax(name: str) -> None:
     case = CASES[name]
     start, count = int(case["sys_len"]), int(case["image_len"])
-    visual = torch.arange(start, start + count)
-    scores = logit_mean_scores(tensor(case, "q")[0], tensor(case, "k")[0], visual)
-    assert_close(scores, tensor(case, "token_attention")[0])
+    q, key = tensor(case, "q"), tensor(case, "k")
+    received = attention_received(q, key, mean_logits=True)[0] * q.shape[2]
+    scores = received[start : start + count]
+    assert_close(scores, tensor(case, "token_attention")[0])  # of all rows, summed
     k = int(count * float(case["ratio"]))  # this code truncates
-    keep = top_indices(scores, k)
+    view = view_of(torch.zeros(count, 1), **{"all:logits": scores})
+    keep = FastV("all", "logits").select(view, k).keep
     assert_valid(keep, k, count)
     assert_best(scores, keep)
     if exact(case):

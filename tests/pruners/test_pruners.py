@@ -13,7 +13,11 @@ from tests.pruners.views import QUERIES, view_of
 
 TABLE: dict[str, list[dict[str, Any]]] = {
     "divprune": [{}],
-    "fastv": [{}, *({"queries": queries} for queries in ("response", "all", "last"))],
+    "fastv": [
+        {},
+        *({"queries": queries} for queries in ("response", "all", "last")),
+        {"queries": "all", "head_mean": "logits"},
+    ],
     "random": [{}, {"seed": 5}],
 }
 """Options to build every registered pruner with."""

@@ -1,0 +1,54 @@
+"""What users give, checked where it is given and made plain: numpy's numbers become Python's."""
+
+import math
+import operator
+from numbers import Real
+from typing import SupportsIndex, cast
+
+
+def whole(name: str, value: object, least: int | None = 0, most: int | None = None) -> int:
+    """A whole number from `least` to `most` (None: without end), as an int.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, what was given and what is allowed.
+    """
+    try:  # a bool is an index too, but hardly meant as one
+        number = None if isinstance(value, bool) else operator.index(cast(SupportsIndex, value))
+    except TypeError:
+        number = None
+    low = number is not None and least is not None and number < least
+    high = number is not None and most is not None and number > most
+    if number is None or low or high:
+        end = "or more" if most is None else f"to {most}"
+        allowed = "" if least is None else f", {least} {end}"
+        raise ValueError(f"{name}={value!r}: must be a whole number{allowed}")
+    return number
+
+
+def real(name: str, value: object, allowed: str, most: float = math.inf) -> float:
+    """A finite number from 0 to `most`, as a float; it "must `allowed`", says the message.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, what was given and what is allowed.
+    """
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not (math.isfinite(number) and 0 <= number <= most):
+        raise ValueError(f"{name}={value!r}: must {allowed}")
+    return number
+
+
+def switch(name: str, value: object) -> bool:
+    """True or False, as they are.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument and what was given.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r}: must be True or False")
+    return value
