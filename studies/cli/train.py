@@ -1,6 +1,6 @@
 """``saccade train``: train an embedded model, or one of your own size."""
 
-import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,9 @@ from saccade.studies.cli.progress import Steps
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from saccade.backbones.network import Network
     from saccade.studies.training.config import TrainConfig
+    from saccade.studies.training.trainer import Trainer
 
 
 def train(
@@ -47,21 +49,33 @@ def train(
 
     from saccade.studies.training.config import load_train_config
     from saccade.studies.training.export import export as write_checkpoint
+    from saccade.studies.training.folder import RECIPE, claimed, training_recipe
     from saccade.studies.training.trainer import Trainer
 
     settings = load_train_config(find_config(config, "train"))
     check_device(device)
     _check_workers(settings, workers)
+    target = folder / "checkpoint" if export is None else export
+    _check_target(target)
     if threads is not None:
         torch.set_num_threads(threads)
-    _claim(folder, settings)
-    tokenizer = _tokenizer(folder)
-    trainer = Trainer(settings, tokenizer, folder, device, workers=workers)
+    with claimed(folder, training_recipe(settings, device, workers)) as changed:
+        if changed:
+            note(f"different from before: {', '.join(changed)} (kept in {folder / RECIPE})")
+        tokenizer = _tokenizer(folder)
+        trainer = Trainer(settings, tokenizer, folder, device, workers=workers)
+        network = _run(trainer)
+        write_checkpoint(network, tokenizer, target)
+    out().out(f"checkpoint  {target}", highlight=False)
+    out().out(f"log         {folder / 'log.jsonl'}", highlight=False)
+
+
+def _run(trainer: "Trainer") -> "Network":
     if trainer.state_path.exists():
-        note(f"{folder} holds an earlier run: going on where it stopped")
+        note(f"{trainer.folder} holds an earlier run: going on where it stopped")
     try:
         with Steps(err()) as bar, first_interrupt(trainer.stop):
-            network = trainer.run(
+            return trainer.run(
                 lambda stage, step, total, figures: bar.update(
                     step, total, f"loss {_loss(figures):.4f}", f"stage {stage}"
                 )
@@ -69,10 +83,6 @@ def train(
     except KeyboardInterrupt:
         note("interrupted; to go on from what was saved, run the same command again")
         raise typer.Exit(130) from None
-    target = folder / "checkpoint" if export is None else export
-    write_checkpoint(network, tokenizer, target)
-    out().out(f"checkpoint  {target}", highlight=False)
-    out().out(f"log         {folder / 'log.jsonl'}", highlight=False)
 
 
 @contextmanager
@@ -98,15 +108,14 @@ def _check_workers(settings: "TrainConfig", workers: int) -> None:
         raise ValueError(f"--workers {workers} cannot share {uneven[0]} pages of a step evenly")
 
 
-def _claim(folder: Path, settings: "TrainConfig") -> None:
-    """Keep the configuration beside the run, and refuse a folder that holds a run of another."""
-    from saccade.controller.errors import StudyError
-
-    recipe, path = settings.model_dump(mode="json"), folder / "training.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != recipe:
-        raise StudyError(f"{folder} holds a run of another configuration; give another --out")
-    path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+def _check_target(target: Path) -> None:
+    """Refuse, before hours of training, a folder that could not be written after them."""
+    found = next(p for p in (target.absolute(), *target.absolute().parents) if os.path.lexists(p))
+    advice = f"so no checkpoint can be written to {target}; give another --out or --export"
+    if not found.is_dir():
+        raise NotADirectoryError(f"{found} is no folder, {advice}")
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise PermissionError(f"{found} is not yours to write to, {advice}")
 
 
 def _tokenizer(folder: Path) -> "Tokenizer":

@@ -1,35 +1,69 @@
 """The configuration file of a training run."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from saccade.controller.errors import StudyError
+from saccade.studies.documents.tasks import KINDS
+from saccade.studies.yaml_files import read_yaml
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Natural = Annotated[int, Field(ge=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+MODEL_ONLY = ("per_page", "shared_prefix", "omitted", "ema", "tower_lr", "guide")
+"""Fields of a stage that its loss reads in "model" stages only."""
+
+
+def _check_width(width: int, unit: int, words: str) -> None:
+    if width % unit:
+        raise ValueError(f"hidden_size {width} must be a multiple of {words}, here {unit}")
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LanguageSize(_Strict):
     """Decoder geometry; the vocabulary comes from the tokenizer."""
 
-    hidden_size: int = 128
-    intermediate_size: int = 352
-    n_layers: int = 6
-    n_heads: int = 4
-    rope_theta: float = 10000.0
+    hidden_size: Count = 128
+    intermediate_size: Count = 352
+    n_layers: Count = 6
+    n_heads: Count = 4
+    rope_theta: Positive = 10000.0
+
+    @model_validator(mode="after")
+    def _heads_are_even(self) -> Self:
+        """Rotary positions turn the channels of a head in pairs."""
+        _check_width(self.hidden_size, 2 * self.n_heads, "2 n_heads")
+        return self
 
 
 class TowerSize(_Strict):
     """SigLIP geometry; `n_layers` counts the layers that run."""
 
-    hidden_size: int = 96
-    intermediate_size: int = 256
-    n_layers: int = 4
-    n_heads: int = 3
+    hidden_size: Count = 96
+    intermediate_size: Count = 256
+    n_layers: Count = 4
+    n_heads: Count = 3
+
+    @model_validator(mode="after")
+    def _heads_are_equal(self) -> Self:
+        _check_width(self.hidden_size, self.n_heads, "n_heads")
+        return self
 
 
 class Stage(_Strict):
@@ -38,41 +72,69 @@ class Stage(_Strict):
     Attributes
     ----------
     kind : "vision" or "model"
-        Reading patches with throw-away heads, or answering questions.
+        Reading patches with throw-away heads, or answering questions. Fields marked "model" are
+        refused in a "vision" stage, where they would do nothing.
     steps, pages : int
         Optimiser steps, and pages per step.
     per_page : dict
-        Questions of each task kind about every page ("model" stages).
+        Questions of each task kind about every page ("model"; at least one).
     shared_prefix : bool
-        Whether the questions of a page share its pass through the model (see ``shared_prefix``).
+        Whether the questions of a page share its pass through the model (see ``shared_prefix``;
+        "model").
     omitted : float
-        Share of the glyphs left out of the pages ("model" stages).
-    lr, final_lr, warmup, weight_decay, clip, ema
-        Peak rate, its final share, warm-up steps, AdamW's decay, gradient norm limit, and the decay
-        of the averaged weights that the run returns.
+        Share of the glyphs left out of the pages, in [0, 1) ("model").
+    lr, final_lr, warmup, weight_decay, clip
+        Peak rate, its final share in [0, 1], warm-up steps, AdamW's decay and gradient norm limit.
+    ema : float
+        Decay of the averaged weights that the run returns, in [0, 1) ("model").
     tower_lr : float
-        The tower's rate relative to `lr`.
+        The tower's rate relative to `lr` ("model").
     guide, guide_steps, guide_layer
         Weight of the guided attention loss at the first step, the step at which it has faded out,
-        and the layer it acts on (see ``grounding``; stages with a shared prefix only).
+        and the layer it acts on (see ``grounding``; "model", with a shared prefix only).
     """
 
     kind: Literal["vision", "model"]
-    steps: int = Field(gt=0)
-    pages: int = Field(gt=0)
-    per_page: dict[str, int] = {}
+    steps: Count
+    pages: Count
+    per_page: dict[str, Count] = {}
     shared_prefix: bool = False
     omitted: float = Field(default=0.0, ge=0, lt=1)
-    lr: float = Field(gt=0)
-    final_lr: float = 0.02
-    warmup: int = 100
-    weight_decay: float = 0.05
-    clip: float = 1.0
-    ema: float = 0.998
-    tower_lr: float = 1.0
-    guide: float = 0.0
-    guide_steps: int = 0
-    guide_layer: int = 0
+    lr: Positive
+    final_lr: float = Field(default=0.02, ge=0, le=1)
+    warmup: Natural = 100
+    weight_decay: NotNegative = 0.05
+    clip: Positive = 1.0
+    ema: float = Field(default=0.998, ge=0, lt=1)
+    tower_lr: NotNegative = 1.0
+    guide: NotNegative = 0.0
+    guide_steps: Natural = 0
+    guide_layer: Natural = 0
+
+    @field_validator("per_page")
+    @classmethod
+    def _kinds_are_known(cls, value: dict[str, int]) -> dict[str, int]:
+        unknown = [kind for kind in value if kind not in KINDS]
+        if unknown:
+            raise ValueError(f"unknown task {unknown[0]!r}; known: {', '.join(KINDS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _fields_have_an_effect(self) -> Self:
+        fields = type(self).model_fields
+        idle = [name for name in MODEL_ONLY if getattr(self, name) != fields[name].default]
+        if self.kind == "vision" and idle:
+            raise ValueError(f"{idle[0]} does nothing in a vision stage; leave it out")
+        if self.kind == "model" and not self.per_page:
+            raise ValueError(
+                "a model stage needs per_page, the number of questions of each kind about a page; "
+                f"kinds: {', '.join(KINDS)}"
+            )
+        if self.guide and not self.shared_prefix:
+            raise ValueError("guide acts only where shared_prefix is true")
+        if self.guide and not self.guide_steps:
+            raise ValueError("guide needs guide_steps, the step at which it has faded out")
+        return self
 
     def guide_weight(self, step: int) -> float:
         """Weight of the guided attention loss: `guide`, fading linearly to 0 at `guide_steps`."""
@@ -80,24 +142,68 @@ class Stage(_Strict):
 
 
 class TrainConfig(_Strict):
-    """A training run: sizes, seed, and its stages in order."""
+    """A training run: sizes, seed, and its stages in order (at least one)."""
 
-    name: str
-    seed: int = 0
+    name: str = Field(min_length=1)
+    seed: Seed = 0
     language: LanguageSize = LanguageSize()
     tower: TowerSize = TowerSize()
-    stages: tuple[Stage, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...]
+
+    @field_validator("stages")
+    @classmethod
+    def _stages_are_some(cls, value: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        """Not by `min_length`: it counts only valid stages, so a wrong one would be said twice."""
+        if not value:
+            raise ValueError("give one stage or more")
+        return value
+
+    @model_validator(mode="after")
+    def _guided_layers_exist(self) -> Self:
+        last = self.language.n_layers - 1
+        for number, stage in enumerate(self.stages):
+            if stage.guide_layer > last:
+                raise ValueError(
+                    f"stages.{number}.guide_layer is {stage.guide_layer}; layers are 0 to {last}"
+                )
+        return self
+
+
+_PARTS: Mapping[str, type[_Strict]] = {
+    "language": LanguageSize,
+    "tower": TowerSize,
+    "stages": Stage,
+}
 
 
 def load_train_config(path: str | Path) -> TrainConfig:
-    """Read a YAML file; unknown keys and wrong values raise `StudyError` naming them."""
-    try:
-        values: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"no training configuration at {path}") from None
-    except yaml.YAMLError as error:
-        raise StudyError(f"{path} is not valid YAML: {error}") from error
+    """Read a training configuration from a YAML file and check all of it.
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be read, or an entry is unknown or wrong: what was given and what is
+        allowed.
+    """
+    values = read_yaml(path, "training configuration")
     try:
         return TrainConfig.model_validate(values)
-    except ValueError as error:
-        raise StudyError(f"{path}: {error}") from error
+    except ValidationError as error:
+        raise StudyError(f"{path}: {'; '.join(map(_explain, error.errors()))}") from None
+
+
+def _explain(problem: Any) -> str:
+    """One validation error in words."""
+    place = problem["loc"]
+    where = ".".join(map(str, place))
+    match problem["type"]:
+        case "extra_forbidden":
+            part = _PARTS[place[0]] if len(place) > 1 else TrainConfig
+            return f"unknown key {place[-1]!r} ({where}); allowed: {', '.join(part.model_fields)}"
+        case "value_error":  # ours: it says what was given
+            message = str(problem["ctx"]["error"])
+        case "missing":
+            message = "missing"
+        case _:
+            message = f"{problem['msg']} (given: {problem['input']!r})"
+    return f"{where}: {message}" if where else message

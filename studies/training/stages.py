@@ -74,11 +74,20 @@ def full_hidden(network: Network, page: Tensor, questions: list[Tensor]) -> list
 
 def _group_loss(
     logits: Tensor, group: Questions, masked: Tensor, rates: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Figures]:
+    """Loss of the questions of one kind, and its figures.
+
+    Where chance masked no token, there is no share of right ones.
+    """
+    some = bool(masked.any())
     answers = group.answers.flatten(0, 1).to(logits.device)
     masked, rates = masked.to(logits.device), rates.to(logits.device)
     loss = diffusion_loss(logits, answers, masked, rates)
-    return loss, (logits.argmax(-1) == answers)[masked].float().mean()
+    figures = {f"loss/{group.kind}": loss.item()}
+    if some:
+        right = (logits.argmax(-1) == answers)[masked].float().mean()
+        figures[f"right/{group.kind}"] = right.item()
+    return loss, figures
 
 
 def model_loss(
@@ -114,9 +123,9 @@ def model_loss(
     figures: Figures = {}
     for group, hidden, (_, masked, rates) in zip(batch.groups, hiddens, noises, strict=True):
         rows = hidden[:, :, -group.answers.shape[2] :].flatten(0, 1)
-        loss, right = _group_loss(network.logits(rows), group, masked, rates)
+        loss, seen = _group_loss(network.logits(rows), group, masked, rates)
         losses.append(loss)
-        figures |= {f"loss/{group.kind}": loss.item(), f"right/{group.kind}": right.item()}
+        figures |= seen
     total = torch.stack(losses).mean()
     if attention:
         guided = _guide(batch, attention)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from saccade.backbones.checkpoint import TOKENIZER
 from saccade.backbones.prompt import SYSTEM, render_chat
 from saccade.studies.documents import KINDS, make_sample
+from saccade.studies.files import replacing
 
 SPECIAL = (
     "<|startoftext|>",
@@ -57,4 +59,5 @@ def build_tokenizer() -> Tokenizer:
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write ``tokenizer.json`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    with replacing(folder / TOKENIZER) as partial:
+        tokenizer.save(str(partial))

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from saccade.backbones.tower import init_weights
 from saccade.studies.documents.page import PAGE_SIZE
 from saccade.studies.training.config import Stage, TrainConfig
 from saccade.studies.training.progress import (
+    LOG,
+    STATE,
     Averages,
-    append_line,
+    append_figures,
     read_checkpoint,
     write_atomically,
 )
@@ -85,6 +87,13 @@ def make_optimizer(modules: dict[str, nn.Module], stage: Stage) -> torch.optim.A
     )
 
 
+def mean_figures(shares: Sequence[Figures]) -> Figures:
+    """Mean of every figure over the workers that have it."""
+    names = dict.fromkeys(name for figures in shares for name in figures)
+    found = {name: [f[name] for f in shares if name in f] for name in names}
+    return {name: sum(values) / len(values) for name, values in found.items()}
+
+
 class Trainer:
     """One training run in a folder: ``state.pt``, ``log.jsonl``.
 
@@ -122,7 +131,7 @@ class Trainer:
 
     @property
     def state_path(self) -> Path:
-        return self.folder / "state.pt"
+        return self.folder / STATE
 
     def run(self, report: Report | None = None) -> Network:
         """Train to the end (or resume), and return the network with averaged weights.
@@ -131,12 +140,14 @@ class Trainer:
         ------
         KeyboardInterrupt
             After `stop`; everything up to then is saved.
+        StudyError
+            If the state to resume is damaged.
         """
         state = read_checkpoint(self.state_path) or {}
         if state:
             self.network.load_state_dict(state["network"])
             self.heads.load_state_dict(state["heads"])
-            self.averages.values = state["averages"]
+            self.averages.restore(state["averages"], self.network.model.image_newline.device)
         for number in range(state.get("stage", 0), len(self.config.stages)):
             resumed = state if state.get("stage") == number else {}
             self._run_stage(number, resumed, report)
@@ -160,7 +171,7 @@ class Trainer:
         for step in range(state.get("step", 0), stage.steps):
             figures = self._step(number, step, optimizer, list(modules.values()))
             if step % 20 == 0 or step + 1 == stage.steps:
-                self._log(number, step, figures)
+                append_figures(self.folder / LOG, number + 1, step, figures)
             if report is not None:
                 report(f"{number + 1}/{len(self.config.stages)}", step + 1, stage.steps, figures)
             if self._stopping or time.monotonic() - saved > self.save_every:
@@ -199,8 +210,7 @@ class Trainer:
         for parameter, *gradients in zip(parameters, *(g for g, _ in shares), strict=True):
             found = [gradient for gradient in gradients if gradient is not None]
             parameter.grad = torch.stack(found).sum(0) if found else None
-        names = shares[0][1]
-        return {name: sum(f[name] for _, f in shares) / self.workers for name in names}
+        return mean_figures([figures for _, figures in shares])
 
     def _one_thread(self) -> None:
         if self.workers > 1:
@@ -213,10 +223,6 @@ class Trainer:
             return vision_loss(self.network, self.heads, draw, pages, seed)
         guide = stage.guide_weight(step)
         return model_loss(self.network, self.tokenizer, stage, draw, pages, seed, guide)
-
-    def _log(self, number: int, step: int, figures: Figures) -> None:
-        rounded = {key: round(value, 4) for key, value in figures.items()}
-        append_line(self.folder / "log.jsonl", {"stage": number + 1, "step": step, **rounded})
 
     def _save(self, number: int, step: int, optimizer: torch.optim.AdamW | None) -> None:
         content = {

@@ -52,6 +52,10 @@ def test_a_training_is_interrupted_resumed_and_exported(
     tokenizer = (folder / "tokenizer.json").read_bytes()
 
     result = invoke(config, "--out", folder, "--workers", 2)
+    assert result.exit_code == 2
+    assert "Different: workers (1 there, 2 now)" in result.stderr
+
+    result = invoke(config, "--out", folder)
     assert result.exit_code == 0, result.output
     assert "going on where it stopped" in result.stderr
     assert "stage 1/2" not in result.stderr and "stage 2/2 loss" in result.stderr
@@ -67,7 +71,34 @@ def test_a_training_is_interrupted_resumed_and_exported(
     config.write_text(TINY.replace("1.0e-3", "2.0e-3"), encoding="utf-8")
     other = invoke(config, "--out", folder)
     assert other.exit_code == 2
-    assert "holds a run of another configuration" in other.stderr
+    assert "Different: config.stages.0.lr (0.001 there, 0.002 now)" in other.stderr
+
+
+def test_workers_train_together(config: Path, tmp_path: Path) -> None:
+    result = invoke(config, "--out", tmp_path / "run", "--workers", 2)
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "run" / "training.json").read_text())["workers"] == 2
+
+
+def test_an_unwritable_export_is_refused_before_training(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
+    result = invoke(config, "--out", tmp_path / "run", "--export", tmp_path / "away" / "model")
+    assert result.exit_code == 1
+    assert f"{tmp_path} is not yours to write to" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_change_since_the_last_time_is_noted(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    assert "different from before" not in invoke(config, "--out", folder).stderr
+    monkeypatch.setattr("saccade.studies.training.folder.versions", lambda: {"torch": "0"})
+    result = invoke(config, "--out", folder)
+    assert result.exit_code == 0
+    assert "different from before: versions." in result.stderr
 
 
 def test_the_first_interrupt_saves_and_the_next_acts_as_ever() -> None:
@@ -86,8 +117,10 @@ def test_the_first_interrupt_saves_and_the_next_acts_as_ever() -> None:
         (("none",), "or one of: llada-v"),
         (("{config}", "--workers", "3"), "--workers 3 cannot share 2 pages"),
         (("{config}", "--device", "abacus"), "no device 'abacus' here"),
-        (("{typo}",), "stages.0.pace: unknown key"),
+        (("{typo}",), "unknown key 'pace' (stages.0.pace); allowed: kind, steps"),
         (("{broken}",), "is not valid YAML"),
+        (("{config}", "--export", "{broken}"), "broken.yaml is no folder, so no checkpoint"),
+        (("{config}", "--export", "{broken}/x"), "broken.yaml is no folder, so no checkpoint"),
     ],
 )
 def test_wrong_trainings(

@@ -1,5 +1,6 @@
 """Training: tokenizer, targets, losses, the shared prefix, and resuming."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,23 @@ from saccade.backbones.prompt import SYSTEM
 from saccade.backbones.rows import Rows
 from saccade.controller.errors import StudyError
 from saccade.studies.documents import KINDS, make_sample
+from saccade.studies.training import stages
 from saccade.studies.training.batch import encode_answer, encode_prompt, make_batch, token_id
-from saccade.studies.training.config import Stage, TrainConfig, load_train_config
+from saccade.studies.training.config import Stage, TrainConfig
 from saccade.studies.training.export import export
 from saccade.studies.training.grounding import ELSEWHERE, guided_loss, page_places
 from saccade.studies.training.objective import diffusion_loss, mask_rates, mask_response
 from saccade.studies.training.pages import patch_labels
 from saccade.studies.training.progress import read_checkpoint
 from saccade.studies.training.shared_prefix import shared_prefix_hidden
-from saccade.studies.training.stages import full_hidden
+from saccade.studies.training.stages import full_hidden, model_loss
 from saccade.studies.training.tokenizer import build_tokenizer
-from saccade.studies.training.trainer import Trainer, build_network, learning_rate
+from saccade.studies.training.trainer import (
+    Trainer,
+    build_network,
+    learning_rate,
+    mean_figures,
+)
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "n_layers": 2, "n_heads": 2}
 TOWER = {"hidden_size": 24, "intermediate_size": 32, "n_layers": 1, "n_heads": 2}
@@ -48,7 +55,7 @@ def small_config(n_layers: int = 2) -> TrainConfig:
                     "shared_prefix": True,
                     "guide": 1.0,
                     "guide_steps": 2,
-                    "guide_layer": 1,
+                    "guide_layer": n_layers - 1,
                     **common,
                 },
                 {"kind": "model", "per_page": {"digit": 1}, **common},
@@ -214,6 +221,48 @@ def test_a_stopped_training_has_saved_its_last_step(tmp_path: Path, tokenizer: T
     assert state is not None and (state["stage"], state["step"]) == (0, 1)
 
 
+def test_a_resumed_training_has_its_averages_on_its_device(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_training(tmp_path, tokenizer, None)
+    monkeypatch.setattr(Trainer, "_run_stage", lambda *rest: None)
+    elsewhere = Trainer(small_config(), tokenizer, tmp_path, device="meta")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch: weights copied to "meta" are lost
+        network = elsewhere.run()
+        elsewhere.averages.update(network, step=0, decay=0.5)
+    assert {value.device.type for value in elsewhere.averages.values.values()} == {"meta"}
+
+
+@pytest.mark.parametrize("size", [0, 100, -100])
+def test_a_damaged_state_is_named_with_advice(
+    tmp_path: Path, tokenizer: Tokenizer, size: int
+) -> None:
+    trainer = Trainer(small_config(), tokenizer, tmp_path)
+    trainer._save(0, 1, None)
+    content = trainer.state_path.read_bytes()
+    trainer.state_path.write_bytes(content[:size])
+    with pytest.raises(StudyError, match=r"state\.pt cannot be read .*; delete it to train from"):
+        trainer.run()
+
+
+def test_nothing_masked_gives_no_share_of_right_tokens(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        stages,
+        "mask_response",
+        lambda answers, *_: (answers, torch.zeros_like(answers).bool(), torch.ones(len(answers))),
+    )
+    network = build_network(small_config(), tokenizer.get_vocab_size())
+    loss, figures = model_loss(network, tokenizer, small_config().stages[2], 0, 1, seed=0)
+    assert float(loss.detach()) == 0 and figures == {"loss/digit": 0}
+
+
+def test_figures_are_averaged_over_the_workers_that_have_them() -> None:
+    assert mean_figures([{"loss": 1.0}, {"loss": 2.0, "right": 0.5}]) == {"loss": 1.5, "right": 0.5}
+
+
 def test_workers_share_a_step(tmp_path: Path, tokenizer: Tokenizer) -> None:
     trainer = Trainer(small_config(), tokenizer, tmp_path, workers=2)
     parameters = list(trainer.network.parameters())
@@ -238,20 +287,3 @@ def test_an_exported_checkpoint_loads_and_answers(tmp_path: Path, tokenizer: Tok
         sample.question, [sample.page.image], gen_length=2, block_length=2, steps=2
     )
     assert out.trace.n_visual == 144 and out.text is not None
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("name: x\nstages: []", "stages"),
-        ("name: x\nstagez: []", "stagez"),
-        ("name: [", "not valid YAML"),
-    ],
-)
-def test_wrong_configurations_are_named(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text(text)
-    with pytest.raises(StudyError, match=message):
-        load_train_config(path)
-    with pytest.raises(StudyError, match="no training configuration"):
-        load_train_config(tmp_path / "missing.yaml")
