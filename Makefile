@@ -14,7 +14,6 @@ help:  ## show this list
 
 demo: $(STAMP)  ## run the demonstration study and show its results (runs/demo)
 	$(BIN)/saccade study run studies/configs/demo.yaml --out runs/demo
-	$(BIN)/saccade study show runs/demo
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest -q

@@ -1,21 +1,18 @@
 """The configuration of a study: its cases, and the tasks that they all run on."""
 
-import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-import saccade.pruners  # noqa: F401  registers the pruners
 from saccade.backbones.settings import GenerateSettings
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
-from saccade.controller.registry import Registry, policies, pruners
+from saccade.controller.registry import policies, pruners
 from saccade.studies.documents.tasks import KINDS
-
-T = TypeVar("T")
+from saccade.studies.plugins import build
+from saccade.studies.yaml_files import read_yaml
 
 
 class Plugin(BaseModel):
@@ -133,14 +130,7 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file cannot be read, or an entry is unknown or wrong: what was given and what is
         allowed.
     """
-    try:
-        values: Any = yaml.load(Path(path).read_text(encoding="utf-8"), _UniqueKeys)
-    except FileNotFoundError:
-        raise StudyError(f"no study at {path}; give the path of a YAML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise StudyError(f"{path} is not valid YAML: {error}") from error
+    values = read_yaml(path, "study")
     try:
         config = StudyConfig.model_validate(values)
         check_study(config)
@@ -182,8 +172,9 @@ def controller_of(case: Case) -> Controller | None:
             if case.pruner is not None:
                 raise StudyError(f"the pruner {case.pruner.name!r} has no policy that would ask it")
             return None
-        policy = _make(policies, case.policy)
-        pruner = None if case.pruner is None else _make(pruners, case.pruner)
+        policy = build(policies, case.policy.name, case.policy.options)
+        chosen = case.pruner
+        pruner = None if chosen is None else build(pruners, chosen.name, chosen.options)
         return Controller(policy, pruner, probe="needed")
     except (SaccadeError, TypeError, ValueError) as error:
         raise StudyError(f"case {case.name!r}: {error}") from error
@@ -220,39 +211,13 @@ def _check_names(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> N
         raise StudyError(f"the {what} {twice[0]!r} is given twice; names must be unique")
 
 
-def _make(registry: Registry[T], plugin: Plugin) -> T:
-    parameters = inspect.signature(registry.factory(plugin.name)).parameters.values()
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        known = [p.name for p in parameters if not p.name.startswith("_")]
-        unknown = sorted(set(plugin.options) - set(known))
-        if unknown:
-            allowed = ", ".join(known) or "none"
-            raise StudyError(
-                f"{registry.what} {plugin.name!r} has no option {unknown[0]!r}; options: {allowed}"
-            )
-    return registry.make(plugin.name, **plugin.options)
-
-
 def _explain(error: Any) -> str:
     """One validation error in words."""
     place = error["loc"]
     where = ".".join(map(str, place)) or "the file"
+    if error["type"] in ("tuple_type", "too_short"):
+        return f"{where}: give a list of one or more (given: {error['input']!r})"
     if error["type"] == "extra_forbidden":
         model = Case if len(place) > 1 else StudyConfig
         return f"unknown key {place[-1]!r} ({where}); allowed: {', '.join(model.model_fields)}"
     return f"{where}: {error['msg']} (given: {error['input']!r})"
-
-
-class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
-    """Refuses a key that is given twice; plain YAML would silently take the last."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: list[Any] = []
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark
-                )
-            seen.append(key)
-        return super().construct_mapping(node, deep)

@@ -44,7 +44,8 @@ def case_styles(cases: Sequence[str], baseline: str) -> dict[str, Style]:
     others = [case for case in cases if case != baseline]
     styles = {baseline: Style(BASELINE, *MARKS[0])}
     for i, case in enumerate(others):
-        styles[case] = Style(COLOURS[i % len(COLOURS)], *MARKS[(i + 1) % len(MARKS)])
+        again = i // len(COLOURS)  # another mark for a colour that comes back
+        styles[case] = Style(COLOURS[i % len(COLOURS)], *MARKS[(i + 1 + again) % len(MARKS)])
     return styles
 
 

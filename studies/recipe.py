@@ -20,7 +20,7 @@ from saccade.backbones.model import DiffusionModel
 from saccade.backbones.settings import GenerateSettings
 from saccade.studies.cases import Case, StudyConfig, controller_of, settings_of
 
-PACKAGES = ("torch", "transformers", "numpy", "pillow", "scikit-learn")
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
 SOURCES = ("saccade", "controller", "pruners", "backbones", "tuning", "studies")
 ROOT = Path(__file__).parent.parent
 
@@ -114,8 +114,9 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """The processor's name, cores, the threads torch uses, and the GPU's name or None."""
+    """System, processor, cores, the threads torch uses, and the GPU's name or None."""
     return {
+        "system": f"{platform.system()} {platform.machine()}",
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

@@ -3,15 +3,17 @@
 import errno
 import json
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
+
+from pydantic import ConfigDict, TypeAdapter
 
 from saccade.controller.errors import StudyError
 from saccade.studies.cases import StudyConfig, Unit, plan_units
+from saccade.studies.files import lock_folder, replacing
 from saccade.studies.recipe import Recipe, differences
 
 RECORDS, RECIPE = "records.jsonl", "recipe.json"
@@ -55,6 +57,8 @@ class Record:
         Visual tokens of every layer, per run of equal steps: how many steps, tokens per layer.
     """
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
     case: str
     task: str
     sample: int
@@ -84,6 +88,10 @@ class Record:
         return json.dumps(asdict(self), allow_nan=False).encode() + b"\n"
 
 
+_RECORD = TypeAdapter(Record)
+"""Reads a record, types and all."""
+
+
 def complete_records(data: bytes, config: StudyConfig) -> tuple[list[Record], int]:
     """Records of the complete units in a records file, and the length of these from its start.
 
@@ -102,12 +110,13 @@ def complete_records(data: bytes, config: StudyConfig) -> tuple[list[Record], in
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
         position += len(line) + 1
         try:
-            pending.append(Record(**json.loads(line)))
+            pending.append(_RECORD.validate_json(line))
             full = _is_full(pending, units, cases)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             if position == len(data):
                 break
-            raise StudyError(f"line {number} of {RECORDS} is damaged: {error}") from error
+            reason = str(error).splitlines()[0]  # pydantic's go on for a screen
+            raise StudyError(f"line {number} of {RECORDS} is damaged: {reason}") from error
         if full:
             units.pop((pending[0].task, pending[0].unit))
             records, pending, end = records + pending, [], position
@@ -139,7 +148,7 @@ def read_run(folder: str | Path) -> tuple[Recipe, StudyConfig, list[Record]]:
         If the folder holds no run, or a damaged one.
     """
     folder = Path(folder)
-    recipe = _read_recipe(folder)
+    recipe = read_recipe(folder / RECIPE)
     if recipe is None:
         raise StudyError(f"no run in {folder}: it has no {RECIPE}; give the --out of a study")
     try:
@@ -150,13 +159,24 @@ def read_run(folder: str | Path) -> tuple[Recipe, StudyConfig, list[Record]]:
         raise StudyError(f"the run in {folder} cannot be read: {error}") from error
 
 
-def _read_recipe(folder: Path) -> Recipe | None:
+def read_recipe(path: Path) -> Recipe | None:
+    """Read a recipe; None if there is no such file.
+
+    Raises
+    ------
+    StudyError
+        If the file is damaged.
+    """
     try:
-        recipe: Recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+        recipe: Recipe = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise StudyError(f"{folder / RECIPE} cannot be read: {error}") from error
+        raise StudyError(
+            f"{path} cannot be read: {error}; mend it, or give another --out"
+        ) from error
+    if not isinstance(recipe, dict):
+        raise StudyError(f"{path} holds no recipe; mend it, or give another --out")
     return recipe
 
 
@@ -196,7 +216,7 @@ class RecordStore:
         except OSError as error:
             raise StudyError(f"{self.folder} cannot be written: {_reason(error)}") from error
         try:
-            self._lock()
+            lock_folder(self._file, self.folder)
             self.records, self._end = self._open(recipe, config)
         except BaseException:
             self.close()
@@ -240,30 +260,19 @@ class RecordStore:
         self.records.extend(records)
         self.done.add((unit.task, unit.number))
 
-    def _lock(self) -> None:
-        """Take the folder for this process; the system lets go of it however the process ends."""
-        if sys.platform == "win32":  # no flock: two writers are not told apart there
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StudyError(
-                f"another process is writing to {self.folder}; wait for it, or give another --out"
-            ) from error
-
     def _open(self, recipe: Recipe, config: StudyConfig) -> tuple[list[Record], int]:
         data = self.path.read_bytes()
-        before = _read_recipe(self.folder)
+        # A run that failed before its first record binds nobody.
+        before = read_recipe(self.folder / RECIPE) if data else None
         if before is None and data:
             raise StudyError(f"{self.folder} holds records but no {RECIPE}; give another --out")
-        _check_recipe(self.folder, recipe if before is None else before, recipe)
+        check_recipe(self.folder, recipe if before is None else before, recipe)
         try:
             records, end = complete_records(data, config)
             os.ftruncate(self._file, end)
             if before is None:
-                _write_recipe(self.folder / RECIPE, recipe)
+                with replacing(self.folder / RECIPE) as partial:
+                    partial.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise StudyError(f"{self.folder} cannot be written: {_reason(error)}") from error
         except StudyError as error:
@@ -271,7 +280,8 @@ class RecordStore:
         return records, end
 
 
-def _check_recipe(folder: Path, before: Recipe, now: Recipe) -> None:
+def check_recipe(folder: Path, before: Recipe, now: Recipe) -> None:
+    """Refuse, naming the differences, to go on in a folder that holds a run of another recipe."""
     fields = differences(before, now)
     if fields:
         pairs = [f"{name} ({_short(a)} there, {_short(b)} now)" for name, (a, b) in fields.items()]
@@ -279,16 +289,6 @@ def _check_recipe(folder: Path, before: Recipe, now: Recipe) -> None:
             f"{folder} holds a run of another recipe. Different: {', '.join(pairs)}. Give another "
             "--out, or run what that folder began"
         )
-
-
-def _write_recipe(path: Path, recipe: Recipe) -> None:
-    """Write the recipe so that the file is always complete or absent."""
-    partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(recipe, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def _reason(error: OSError) -> str:

@@ -15,6 +15,7 @@ from saccade.studies.charts import (
     scatter,
     switch_script,
 )
+from saccade.studies.files import replacing
 from saccade.studies.summary import Row, Summary
 from saccade.studies.table import committed_note, interval, number, percent
 
@@ -24,15 +25,18 @@ COLUMNS = {
     "Relative": "score relative to the baseline's, on the same samples.",
     "Time": "milliseconds per sample of a batch: preparing its inputs and generating its answer.",
     "Speed-up": "time of the baseline over that of the case, paired by batch, geometric mean; more "
-    "than 1 is faster. In brackets its 95 % interval, by bootstrap over batches.",
+    "than 1 is faster. In brackets its 95 % interval, by Student's t over the batches.",
     "Ideal": "the same ratio of exact multiply-accumulates, vision tower and projector included: "
     "what could be gained if time followed arithmetic.",
     "Ideal, paper": "the same by the published formula (decoder layers alone, an MLP of two "
     "matrices); only for comparing with published figures.",
     "Projected": "the same when this run's own pattern of visual tokens is priced at the published "
-    "size of LLaDA-V: 32 layers of width 4,096, 3,645 visual tokens. Counted, not measured.",
+    "size of LLaDA-V: 32 layers of width 4,096, 3,645 visual tokens, without its vision tower. "
+    "Counted, not measured.",
     "Visual tokens": "share of the visual tokens that was computed, over all layers and steps.",
-    "GMAC": "billions of multiply-accumulates per sample, in the decoder and its output head.",
+    "GMAC": "billions of multiply-accumulates per sample, in the decoder and its output head, "
+    "exact.",
+    "GMAC, paper": "the same by the published formula.",
 }
 """Columns of the table after the case's name, and what they mean."""
 
@@ -47,7 +51,8 @@ def write_report(summary: Summary, path: str | Path) -> None:
     """
     page = report_html(summary)
     try:
-        Path(path).write_text(page, encoding="utf-8")
+        with replacing(path) as partial:
+            partial.write_text(page, encoding="utf-8")
     except OSError as error:
         raise StudyError(f"the report cannot be written to {path}: {error}") from error
 
@@ -119,8 +124,8 @@ def _task_rows(task: str, rows: Sequence[Row], styles: dict[str, Style], summary
     """The table's section of one task: a heading, and a row per case."""
     settings = summary.recipe["settings"][task]
     facts = (
-        f"{rows[0]['n']} samples, {settings['gen_length']} tokens in {settings['steps']} steps. "
-        f"{committed_note(rows)}"
+        f"{rows[0]['n']} samples in {rows[0]['n_units']} batches, {settings['gen_length']} tokens "
+        f"in {settings['steps']} steps. {committed_note(rows)}"
     )
     heading = f'<th colspan="{len(COLUMNS) + 1}" scope="rowgroup">{escape(task)}'
     lines = [f'<tr class="task">{heading}<span>{escape(facts)}</span></th></tr>']
@@ -150,6 +155,7 @@ def _cells(row: Row) -> list[str]:
         number(row["speedup_projected"], 2),
         bar,
         number(row["macs"] / 1e9, 2),
+        number(row["macs_paper"] / 1e9, 2),
     )
     return [f"<td>{cell}</td>" for cell in cells]
 

@@ -76,8 +76,7 @@ def run_study(
             except KeyboardInterrupt:
                 total = len(plan_units(config))
                 raise KeyboardInterrupt(
-                    f"interrupted: {len(store.done)} of {total} units are kept in {out}; run the "
-                    "same study again with the same --out to go on"
+                    f"interrupted: {len(store.done)} of {total} units are kept in {out}"
                 ) from None
     return out
 

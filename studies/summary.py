@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from saccade.controller.errors import StudyError
 from saccade.studies.cases import StudyConfig, plan_units
+from saccade.studies.files import replacing
 from saccade.studies.projection import projected
 from saccade.studies.recipe import Recipe
 from saccade.studies.records import Record, read_run
@@ -23,6 +25,7 @@ COLUMNS = (
     "origin",
     "task",
     "n",
+    "n_units",
     "score",
     "score_se",
     "score_relative",
@@ -40,8 +43,6 @@ COLUMNS = (
 )
 COMMITTED = ("score_committed_same", "score_committed")
 RESULTS = Path(__file__).parent / "results"
-DRAWS = 2000
-"""Bootstrap samples of an interval."""
 Row = dict[str, Any]
 
 
@@ -77,12 +78,18 @@ class Summary:
         return [{key: _plain(value) for key, value in record.items()} for record in records]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for machines, in a stable form: ``{"cases": [...], "recipe": {...}}``.
+        """Plain values for machines, in a stable form: ``cases``, how far the run is, ``recipe``.
 
         A case is given once per task, with the fields `COLUMNS`; None (null in JSON): not defined.
         """
         cases = [{name: row[name] for name in COLUMNS} for row in self.rows()]
-        return {"cases": cases, "recipe": self.recipe}
+        return {
+            "cases": cases,
+            "finished": self.finished,
+            "units_done": self.done,
+            "units": self.total,
+            "recipe": self.recipe,
+        }
 
     def write(self, folder: str | Path) -> None:
         """Write ``summary.parquet`` and ``summary.csv``.
@@ -93,8 +100,10 @@ class Summary:
             If the folder cannot be written.
         """
         try:
-            self.frame.to_parquet(Path(folder) / "summary.parquet", index=False)
-            self.frame.to_csv(Path(folder) / "summary.csv", index=False)
+            with replacing(Path(folder) / "summary.parquet") as partial:
+                self.frame.to_parquet(partial, index=False)
+            with replacing(Path(folder) / "summary.csv") as partial:
+                self.frame.to_csv(partial, index=False)
         except OSError as error:
             raise StudyError(f"the summary cannot be written to {folder}: {error}") from error
 
@@ -109,7 +118,7 @@ def summarise(folder: str | Path) -> Summary:
 
     speedup, speedup_low, speedup_high
         Measured: geometric mean over units of the ratio of their times, preparation included, and
-        its 95 % interval (percentile bootstrap over units; NaN for a single one).
+        its 95 % interval (Student's t over the `n_units` units; NaN for a single one).
     speedup_ideal
         Ratio of exact multiply-accumulates, vision tower and projector included.
     speedup_ideal_paper
@@ -147,13 +156,14 @@ def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> R
     scores = [record.score for record in own]
     score, score_baseline = float(np.mean(scores)), float(np.mean([b.score for b in baseline]))
     se = float(np.std(scores, ddof=1)) / math.sqrt(len(own)) if len(own) > 1 else math.nan
-    speedup, low, high = paired_speedup(_unit_seconds(baseline), _unit_seconds(own), recipe["seed"])
+    speedup, low, high = paired_speedup(_unit_seconds(baseline), _unit_seconds(own))
     return {
         "case": own[0].case,
         "backbone": recipe["backbone"]["name"],
         "origin": recipe["backbone"]["origin"],
         "task": own[0].task,
         "n": len(own),
+        "n_units": len(_unit_seconds(own)),
         "score": score,
         "score_se": se,
         "score_relative": score / score_baseline if score_baseline else math.nan,
@@ -184,16 +194,17 @@ def _unit_seconds(records: Sequence[Record]) -> dict[int, float]:
 
 
 def paired_speedup(
-    baseline: Mapping[int, float], case: Mapping[int, float], seed: int
+    baseline: Mapping[int, float], case: Mapping[int, float]
 ) -> tuple[float, float, float]:
-    """Geometric mean over units of baseline over case seconds, and its 95 % bootstrap interval.
+    """Geometric mean over units of baseline over case seconds, and its 95 % interval.
+
+    The interval is Student's, on the logarithms: with the few units of a study a bootstrap would
+    be far too narrow.
 
     Parameters
     ----------
     baseline, case : mapping of int to float
         Seconds of the same units.
-    seed : int
-        Of the bootstrap.
 
     Returns
     -------
@@ -201,12 +212,11 @@ def paired_speedup(
         `low` and `high` are NaN for a single unit: it says nothing about the spread.
     """
     logs = np.log([baseline[unit] / case[unit] for unit in sorted(case)])
-    speedup = float(np.exp(logs.mean()))
-    if len(logs) < 2:
-        return speedup, math.nan, math.nan
-    draws = np.random.default_rng(seed).integers(len(logs), size=(DRAWS, len(logs)))
-    low, high = np.exp(np.percentile(logs[draws].mean(1), [2.5, 97.5]))
-    return speedup, float(low), float(high)
+    mean, n = float(logs.mean()), len(logs)
+    if n < 2:
+        return math.exp(mean), math.nan, math.nan
+    half = float(student.ppf(0.975, n - 1) * logs.std(ddof=1)) / math.sqrt(n)
+    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
 
 
 def committed_scores(model: str, seed: int) -> dict[tuple[str, int], float]:

@@ -9,7 +9,7 @@ from rich.table import Table
 from typer import Option
 
 from saccade.studies.cli.consoles import emit, out, scaled
-from saccade.studies.cli.specs import options_of, pruner_registry
+from saccade.studies.plugins import options_of
 
 if TYPE_CHECKING:
     from saccade.controller.registry import Registry
@@ -49,7 +49,8 @@ def list_pruners(as_json: AsJson = False) -> None:
     The site is where one acts: inside the vision tower, before the stack (entry), or before a later
     layer. Those of installed third parties appear too.
     """
-    pruners = pruner_registry()
+    from saccade.controller.registry import pruners
+
     found = [_pruner(pruners, name) for name in pruners]
     if as_json:
         return emit(found)

@@ -5,7 +5,6 @@ from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from saccade import __version__
 from saccade.studies.cli.catalogue import list_models, list_policies, list_pruners
@@ -13,6 +12,7 @@ from saccade.studies.cli.consoles import out
 from saccade.studies.cli.doctor import doctor
 from saccade.studies.cli.errors import explain
 from saccade.studies.cli.generate import generate
+from saccade.studies.cli.groups import ListingGroup
 from saccade.studies.cli.page import page
 from saccade.studies.cli.study import study
 from saccade.studies.cli.train import train
@@ -23,7 +23,7 @@ EPILOG = (
 )
 
 
-class Commands(TyperGroup):
+class Commands(ListingGroup):
     """A group whose commands end in one clear line on stderr instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -78,7 +78,11 @@ def root(
 
 
 for _name, _command, _example in (
-    ("generate", generate, "page.png 'What is in row 2?' -p after-share:share=0.5,keep=0.25"),
+    (
+        "generate",
+        generate,
+        "page.png 'Which code is in row 2?' --gen-length 16 -p after-share:share=0.5,keep=0.25",
+    ),
     ("page", page, "page.png --kind transcribe --index 3"),
     ("models", list_models, "--json"),
     ("policies", list_policies, ""),

@@ -33,8 +33,10 @@ def note(text: str) -> None:
 
 def emit(content: Any) -> None:
     """Write one JSON value to stdout; NaN and infinities become null."""
-    text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
-    out().out(text, highlight=False)
+    console = out()
+    narrow = not console.encoding.lower().startswith("utf")
+    text = json.dumps(_finite(content), indent=2, ensure_ascii=narrow, allow_nan=False)
+    console.out(text, highlight=False)
 
 
 def _finite(value: Any) -> Any:

@@ -26,6 +26,7 @@ NEEDED = {
     "pyarrow": "pyarrow",
     "plotly": "plotly",
     "scikit-learn": "sklearn",
+    "scipy": "scipy",
 }
 """Modules of the distributions that Saccade depends on."""
 OPTIONAL = ("wandb", "lmms_eval", "flash_attn", "optuna", "ray")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from saccade.studies.cli.answer import Answer
-from saccade.studies.cli.consoles import emit, note, out
+from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.inputs import check_device, check_output, load_model, open_picture
-from saccade.studies.cli.specs import make, pruner_registry
+from saccade.studies.cli.progress import Steps
+from saccade.studies.cli.specs import make
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -80,6 +81,9 @@ def generate(
     The answer is denoised in several steps. A policy says how many visual tokens each step keeps,
     a pruner says which; by default all are kept. The answer is printed first, then the time, the
     exact work done and the visual tokens that every step really read.
+
+    The embedded models answer the questions of `saccade page --kind ...` about its pages, each
+    with the lengths and steps that it prints.
     """
     if not question.strip():
         raise ValueError("the question is empty; ask something")
@@ -113,12 +117,12 @@ def generate(
 
 def _controller(policy_spec: str, pruner_spec: str | None, probe: bool) -> "Controller":
     from saccade.controller import Controller, Keep
-    from saccade.controller.registry import policies
+    from saccade.controller.registry import policies, pruners
 
     policy = make(policies, policy_spec)
     drops = not isinstance(policy, Keep)
     wanted = DEFAULT_PRUNER if pruner_spec is None and drops else pruner_spec
-    pruner = None if wanted is None else make(pruner_registry(), wanted)
+    pruner = None if wanted is None else make(pruners, wanted)
     if pruner_spec is None and drops:
         note(f"no --pruner given: {DEFAULT_PRUNER} chooses which visual tokens stay")
     elif pruner_spec is not None and not drops:
@@ -143,6 +147,12 @@ def _answer(
     controller.check(model.spec)
     loaded = time.perf_counter()
     inputs = model.prepare(question, pictures, think_mode=think_mode)
-    generation = model.generate(inputs=inputs, controller=controller, **settings)
+    with Steps(err(), transient=True) as bar:
+        generation = model.generate(
+            inputs=inputs,
+            controller=controller,
+            callback=lambda view: bar.update(view.step + 1, settings["steps"], "denoising"),
+            **settings,
+        )
     seconds = time.perf_counter() - loaded
     return Answer(model, controller, generation, settings, loaded - started, seconds)

@@ -1,8 +1,11 @@
 """What commands read and write: pictures, models, devices and files, checked before any work."""
 
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from saccade.studies.cli.consoles import note
 
 if TYPE_CHECKING:
     import torch
@@ -10,9 +13,15 @@ if TYPE_CHECKING:
 
     from saccade.backbones import DiffusionModel
 
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a camera was held."""
+
 
 def open_picture(path: Path) -> "Image.Image":
-    """Read and decode a picture.
+    """Read a picture as a viewer would show it.
+
+    It is turned as its camera says, what is transparent shows white, and more than 8 bits a channel
+    are scaled down; a note says so, as published evaluations do none of this.
 
     Raises
     ------
@@ -37,7 +46,33 @@ def open_picture(path: Path) -> "Image.Image":
         raise
     except Exception as error:  # Pillow's decoders raise what they like on damaged files
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
-    return picture
+    shown, changes = as_shown(picture)
+    if changes:
+        note(f"{path}: {', '.join(changes)}")
+    return shown
+
+
+def as_shown(picture: "Image.Image") -> "tuple[Image.Image, list[str]]":
+    """A picture in 8 bits, upright and opaque, and what had to be done for that."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    changes = []
+    upright = ImageOps.exif_transpose(picture)
+    if upright.size != picture.size or picture.getexif().get(ORIENTATION, 1) != 1:
+        changes.append("turned upright")
+    if upright.mode.startswith(("I", "F")):
+        values = np.asarray(upright, dtype=np.float64)
+        top = 65535.0 if upright.mode.startswith("I") else max(1.0, float(np.nanmax(values)))
+        upright = Image.fromarray(np.clip(values / top * 255, 0, 255).round().astype(np.uint8))
+        changes.append("scaled to 8 bits")
+    if upright.has_transparency_data:
+        layer = upright.convert("RGBA")
+        if np.asarray(layer)[..., 3].min() < 255:
+            white = Image.new("RGBA", layer.size, "white")
+            upright = Image.alpha_composite(white, layer).convert("RGB")
+            changes.append("laid on white where transparent")
+    return upright, changes
 
 
 def check_output(path: Path) -> None:
@@ -45,12 +80,15 @@ def check_output(path: Path) -> None:
 
     Raises
     ------
-    IsADirectoryError, FileNotFoundError
+    IsADirectoryError, FileNotFoundError, PermissionError
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give a file to write")
-    if not path.absolute().parent.is_dir():
+    folder = path.absolute().parent
+    if not folder.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} into")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise PermissionError(f"{path} may not be written")
 
 
 def check_device(name: str | None) -> "torch.device | None":

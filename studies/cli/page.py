@@ -25,15 +25,13 @@ def page(
     Pages are handwritten codes over a faint photograph; the same kind, index and split give the
     same page.
     """
-    from PIL import Image
-
     from saccade.studies.documents import KINDS, make_sample
 
     check_output(path)
     if split not in ("heldout", "train"):
         raise ValueError(f"unknown split {split!r}; known splits: heldout, train")
-    if path.suffix.lower() not in Image.registered_extensions():
-        raise ValueError(f"{path}: end the name in .png, so that the kind of picture is known")
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"{path}: end the name in .png, which keeps every pixel")
     sample = make_sample(kind, index, split="train" if split == "train" else "heldout")
     sample.page.image.save(path)
     lengths = KINDS[kind]

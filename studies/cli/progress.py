@@ -25,10 +25,12 @@ class Steps:
     console : Console
     every : float
         Seconds between plain lines where the console is no terminal.
+    transient : bool
+        Whether the bar goes away in the end, and a console that is no terminal is left alone.
     """
 
-    def __init__(self, console: Console, every: float = 30.0) -> None:
-        self.console, self.every = console, every
+    def __init__(self, console: Console, every: float = 30.0, transient: bool = False) -> None:
+        self.console, self.every, self.transient = console, every, transient
         self.done, self.total = 0, 0
         self._section: str | None = None
         self._task = TaskID(0)
@@ -42,6 +44,7 @@ class Steps:
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
+            transient=transient,
         )
 
     def __enter__(self) -> Self:
@@ -63,7 +66,7 @@ class Steps:
         self.done, self.total = done, total
         text = escape(f"{section} {label}".strip())
         self._bar.update(self._task, completed=done, total=total, description=text)
-        if not self.console.is_terminal:
+        if not (self.console.is_terminal or self.transient):
             self._say(f"{section} {label}".strip())
 
     def _begin(self, done: int, total: int, section: str) -> None:

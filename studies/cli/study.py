@@ -1,5 +1,6 @@
 """``saccade study``: run a set of cases on tasks, and show what came out."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +10,12 @@ from typer import Argument, Option
 
 from saccade.studies.cli.configs import find_config
 from saccade.studies.cli.consoles import emit, err, note, out
+from saccade.studies.cli.groups import ListingGroup
 from saccade.studies.cli.inputs import check_output
 from saccade.studies.cli.progress import Steps
 
 study = typer.Typer(
+    cls=ListingGroup,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     help="Run studies and show their results.\n\nA study is a YAML file: a model, tasks, and the "
@@ -29,6 +32,9 @@ def run(
     folder: Annotated[
         Path | None, Option("--out", help="Folder of the results. Default: runs/NAME.")
     ] = None,
+    threads: Annotated[
+        int | None, Option(help="Threads of torch. Default: torch's own choice.", min=1)
+    ] = None,
 ) -> None:
     """Run a study, then show its table and write its report.
 
@@ -40,11 +46,15 @@ def run(
     from saccade.studies.runner import run_study
 
     loaded = load_study(path)
-    folder = Path("runs") / loaded.name if folder is None else folder
+    if folder is None:
+        folder = Path("runs") / (re.sub(r"[^\w .+-]+", "-", loaded.name).strip(" .-") or "study")
     try:
         with Steps(err()) as bar:
             results = run_study(
-                loaded, folder, lambda done, total, label: bar.update(done, total, label)
+                loaded,
+                folder,
+                lambda done, total, label: bar.update(done, total, label),
+                threads=threads,
             )
     except KeyboardInterrupt as interruption:
         note(str(interruption) or "interrupted")
@@ -78,7 +88,7 @@ def show(
     if as_json:
         emit(summary.to_json())
     else:
-        render(summary, out())
+        render(summary, out(), work=True)
     if report is not None:
         write_report(summary, report)
         note(f"report written to {report}")

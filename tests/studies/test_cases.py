@@ -27,7 +27,7 @@ def load_text(folder: Path, text: str) -> StudyConfig:
 
 def test_the_demonstration_is_valid() -> None:
     config = load_study(DEMO)
-    assert (config.name, config.samples, config.batch) == ("demo", 48, 16)
+    assert (config.name, config.samples, config.batch) == ("demo", 48, 8)
     assert config.tasks == tuple(KINDS)
     assert len(config.cases) == 5
     assert all(len(case.name) <= 24 for case in config.cases)
@@ -91,8 +91,8 @@ WRONG = {
     CASES
     + "{name: a, policy: {name: after-share, shre: 1, keep: 1}}]": "'after-share' has no option "
     "'shre'; options: share, keep, layer, hold$",
-    CASES + "{name: a, policy: {name: after-share, share: 1}}]": "missing .*'keep'",
-    CASES + "{name: a, policy: {name: after-share, share: 2, keep: 1}}]": r"share=2: must lie in",
+    CASES + "{name: a, policy: {name: after-share, share: 1}}]": "'after-share' needs keep",
+    CASES + "{name: a, policy: {name: after-share, share: 2, keep: 1}}]": r"share=2.0: must lie in",
     CASES + "{name: a, policy: {name: after-share, share: x, keep: 1}}]": "case 'a': ",
     CASES + "{name: a, policy: {keep: 1}}]": r"cases\.1\.policy\.name: Field required",
     CASES + "{name: a, pruner: random}]": "the pruner 'random' has no policy that would ask it",

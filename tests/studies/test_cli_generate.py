@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -13,8 +14,10 @@ from saccade.backbones import loading
 from saccade.controller.registry import policies
 from saccade.studies.cli import app
 from saccade.studies.cli.answer import BARS, WIDTH, bars, runs
-from saccade.studies.cli.specs import make, options_of, parse
+from saccade.studies.cli.inputs import as_shown
+from saccade.studies.cli.specs import make, parse
 from saccade.studies.documents import make_sample
+from saccade.studies.plugins import options_of
 
 SAMPLE = make_sample("code", 0)
 SHORT = ("--gen-length", "4")
@@ -177,7 +180,7 @@ def test_wrong_options(page: Path, words: tuple[str, ...], message: str) -> None
 
 def test_wrong_questions(page: Path) -> None:
     assert "the question is empty" in fails(2, page, " \n")
-    assert "placeholders" in fails(2, page, "<image> or <image>?")
+    assert "placeholders" in fails(2, page, "<image>, <image> or <image>?")
 
 
 def test_a_damaged_checkpoint_is_a_failure(page: Path, tmp_path: Path) -> None:
@@ -246,3 +249,23 @@ def test_bars_are_relative_and_bounded() -> None:
     assert bars([144.0, 72.0, 0.0], 144.0) == BARS[7] + BARS[4] + BARS[0]
     assert len(bars([1.0] * 1000, 1.0)) == WIDTH
     assert bars([0.0], 0.0) == BARS[0] and bars([], 1.0) == ""
+
+
+def test_pictures_are_read_as_a_viewer_shows_them(page: Path, tmp_path: Path) -> None:
+    plain = Image.open(page).convert("L")
+    wide = tmp_path / "wide.png"
+    Image.fromarray(np.asarray(plain).astype(np.uint16) * 257).save(wide)
+    clear, ink = tmp_path / "clear.png", Image.new("RGBA", plain.size, (0, 0, 0, 0))
+    ink.putalpha(plain.point([255 - value for value in range(256)]))
+    ink.save(clear)
+    turned, exif = tmp_path / "turned.png", Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    plain.rotate(90, expand=True).save(turned, exif=exif)
+    for path, what in ((wide, "8 bits"), (clear, "on white"), (turned, "upright")):
+        result = invoke(path, SAMPLE.question, *SHORT)
+        assert result.exit_code == 0 and what in result.stderr
+        picture, changes = as_shown(Image.open(path))
+        assert len(changes) == 1
+        difference = np.asarray(picture.convert("L")).astype(int) - np.asarray(plain)
+        assert abs(difference).max() <= 1
+    assert as_shown(plain) == (plain, [])

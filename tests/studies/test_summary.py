@@ -101,20 +101,29 @@ def test_the_interval_holds_the_mean_and_is_repeatable() -> None:
     draw = random.Random(4)
     baseline = {unit: draw.uniform(1.8, 2.2) for unit in range(12)}
     case = {unit: draw.uniform(0.9, 1.1) for unit in range(12)}
-    speedup, low, high = paired_speedup(baseline, case, seed=0)
+    speedup, low, high = paired_speedup(baseline, case)
     assert low < speedup < high
-    assert (speedup, low, high) == paired_speedup(baseline, case, seed=0)
+    assert (speedup, low, high) == paired_speedup(baseline, case)
     logs = [math.log(baseline[u] / case[u]) for u in range(12)]
-    # For a mean of this many the bootstrap agrees with the normal interval.
-    half = 1.96 * statistics.pstdev(logs) / math.sqrt(12)
-    assert math.log(low) == pytest.approx(math.log(speedup) - half, abs=0.012)
-    assert math.log(high) == pytest.approx(math.log(speedup) + half, abs=0.012)
+    half = 2.200985 * statistics.stdev(logs) / math.sqrt(12)  # Student's t, 11 degrees of freedom
+    assert math.log(low) == pytest.approx(math.log(speedup) - half)
+    assert math.log(high) == pytest.approx(math.log(speedup) + half)
+
+
+@pytest.mark.parametrize("units", [2, 3, 6])
+def test_the_interval_covers_the_truth_as_often_as_it_says(units: int) -> None:
+    draw, hits, runs = random.Random(units), 0, 1000
+    for _ in range(runs):
+        case = {unit: math.exp(draw.gauss(0, 0.1)) for unit in range(units)}
+        _, low, high = paired_speedup(dict.fromkeys(case, 1.0), case)
+        hits += low <= 1 <= high
+    assert 0.93 < hits / runs < 0.97
 
 
 def test_pairing_removes_what_both_share() -> None:
     baseline = {0: 1.0, 1: 10.0, 2: 100.0}
     case = {unit: seconds / 2 for unit, seconds in baseline.items()}
-    assert paired_speedup(baseline, case, seed=0) == pytest.approx((2, 2, 2))
+    assert paired_speedup(baseline, case) == pytest.approx((2, 2, 2))
 
 
 def test_what_is_not_defined_is_null(config: StudyConfig, made_run: MakeRun) -> None:
@@ -129,7 +138,8 @@ def test_what_is_not_defined_is_null(config: StudyConfig, made_run: MakeRun) -> 
 def test_the_form_for_machines(config: StudyConfig, made_run: MakeRun) -> None:
     folder = made_run(config, noisy)
     content = summarise(folder).to_json()
-    assert list(content) == ["cases", "recipe"]
+    assert list(content) == ["cases", "finished", "units_done", "units", "recipe"]
+    assert (content["finished"], content["units_done"], content["units"]) == (True, 6, 6)
     assert [tuple(row) for row in content["cases"]] == [COLUMNS] * 4
     assert content["cases"][1]["case"] == "half"
     assert content["cases"][1]["backbone"] == "embedded/llada-v"

@@ -74,3 +74,29 @@ def test_quotes_the_stored_evaluation(
     monkeypatch.setattr(module, "RESULTS", tmp_path)
     text = "Stored evaluation of none: - on these samples, 0.500 on all of its own."
     assert rendered(made_run(config)).count(text) == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "gone"), [(95, {"projected"}), (80, {"projected"}), (60, {"projected", "ideal"})]
+)
+def test_narrow_terminals_get_fewer_columns_and_whole_names(
+    config: StudyConfig, made_run: MakeRun, width: int, gone: set[str]
+) -> None:
+    lines = rendered(made_run(config, slower), width)
+    head = next(line for line in lines if "case" in line)
+    shown = {"score", "speed-up", "ideal", "projected", "visual"} - gone
+    assert shown <= set(head.split()) and not gone & set(head.split())
+    assert max(map(len, lines)) <= width and not any("…" in line for line in lines)
+    assert sum(line.lstrip().startswith("half ") for line in lines) == 2
+    assert any("[" in line for line in lines) == (width > 68)
+
+
+def test_the_work_of_every_case_can_be_shown(config: StudyConfig, made_run: MakeRun) -> None:
+    run = made_run(config, slower)
+    console = Console(file=io.StringIO(), width=100)
+    render(summarise(run), console, work=True)
+    assert isinstance(console.file, io.StringIO)
+    row = summarise(run).rows()[1]
+    wanted = f"yesno, half {row['seconds_per_sample']:.3f} {row['visual_tokens']:,.0f} "
+    wanted += f"{row['macs'] / 1e9:.2f} {row['macs_paper'] / 1e9:.2f}"
+    assert wanted in [" ".join(line.split()) for line in console.file.getvalue().splitlines()]

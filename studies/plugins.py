@@ -1,0 +1,120 @@
+"""Policies and pruners by name and options: what they take, checked before they are built."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Literal, TypeVar, Union, get_args, get_origin
+
+if TYPE_CHECKING:
+    from saccade.controller.registry import Registry
+
+T = TypeVar("T")
+EMPTY = inspect.Parameter.empty
+FACTS = {"reads", "needs", "site", "source"}
+"""Attributes that a policy or pruner states about itself, and nobody sets."""
+WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a word",
+    NoneType: "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a policy or pruner.
+
+    Attributes
+    ----------
+    name : str
+    kinds : tuple of type
+        Plain types its value may have; empty if unknown.
+    default : object
+        `inspect.Parameter.empty` if it must be given.
+    """
+
+    name: str
+    kinds: tuple[type, ...]
+    default: object
+
+    @property
+    def required(self) -> bool:
+        return self.default is EMPTY
+
+    def __str__(self) -> str:
+        return self.name if self.required else f"{self.name}={self.default}"
+
+    def check(self, value: object) -> object:
+        """The value as the option wants it: a whole number may stand for any number.
+
+        Raises
+        ------
+        ValueError
+            If it is of no kind that the option takes.
+        """
+        if type(value) is int and float in self.kinds and int not in self.kinds:
+            return float(value)
+        if not self.kinds or type(value) in self.kinds:
+            return value
+        allowed = " or ".join(WORDS[kind] for kind in self.kinds)
+        raise ValueError(f"{self.name}={value}: give {allowed}")
+
+
+def options_of(factory: Callable[..., object]) -> list[Option]:
+    """The options a factory takes, read from its signature."""
+    return [
+        Option(p.name, _kinds(p.annotation), p.default)
+        for p in _parameters(factory)
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        and not p.name.startswith("_")
+        and p.name not in FACTS
+    ]
+
+
+def build(registry: "Registry[T]", name: str, values: Mapping[str, object]) -> T:
+    """Build a registered member.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown name, listing the known.
+    ValueError
+        For options that are unknown, missing or of the wrong type.
+    """
+    factory = registry.factory(name)
+    known = {option.name: option for option in options_of(factory)}
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in _parameters(factory))
+    unknown = [key for key in values if key not in known]
+    if unknown and not open_ended:
+        allowed = f"options: {', '.join(known)}" if known else "it takes none"
+        raise ValueError(f"{registry.what} {name!r} has no option {unknown[0]!r}; {allowed}")
+    missing = [option.name for option in known.values() if option.required]
+    missing = [option for option in missing if option not in values]
+    if missing:
+        raise ValueError(f"{registry.what} {name!r} needs {', '.join(missing)}")
+    try:
+        checked = {k: known[k].check(v) if k in known else v for k, v in values.items()}
+    except ValueError as error:
+        raise ValueError(f"{registry.what} {name!r}: {error}") from error
+    return registry.make(name, **checked)
+
+
+def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(factory, eval_str=True).parameters.values())
+    except NameError:  # annotations that only a type checker sees
+        return list(inspect.signature(factory).parameters.values())
+
+
+def _kinds(annotation: object) -> tuple[type, ...]:
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        return tuple(kind for part in get_args(annotation) for kind in _kinds(part))
+    if origin is Literal:
+        return tuple({type(value) for value in get_args(annotation)})
+    if annotation is None:
+        return (NoneType,)
+    plain = (bool, int, float, str, NoneType)
+    return (annotation,) if isinstance(annotation, type) and annotation in plain else ()
