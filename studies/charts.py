@@ -162,8 +162,10 @@ _WHISKERS = {"thickness": 1.2, "width": 3}
 _SWITCH = """
 const axes = AXES;
 const charts = document.querySelectorAll(".plotly-graph-div");
-// Each was drawn before those after it took their share of the row.
-addEventListener("load", () => charts.forEach(chart => Plotly.Plots.resize(chart)));
+// Each was drawn before those after it, and perhaps a scrollbar, took their share of the row.
+const fit = new ResizeObserver(boxes => boxes.forEach(box =>
+  Plotly.Plots.resize(box.target.querySelector(".plotly-graph-div"))));
+document.querySelectorAll(".chart").forEach(box => fit.observe(box));
 const buttons = document.querySelectorAll("[data-axis]");
 buttons.forEach(button => button.addEventListener("click", () => {
   const chosen = Number(button.dataset.axis);

@@ -220,7 +220,8 @@ section { margin-top: 44px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 12px 0 14px; padding: 0;
   list-style: none; font-size: 14px; }
 .mark { display: inline-block; width: 1.4em; }
-.charts { display: grid; gap: 18px; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); }
+.charts { display: grid; gap: 18px;
+  grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 1fr)); }
 figure { min-width: 0; margin: 0; padding: 14px 14px 4px; border: 1px solid var(--line);
   border-radius: 10px; background: white; }
 figcaption { font-size: 15px; font-weight: 600; }
@@ -234,7 +235,7 @@ th:first-child { padding-left: 16px; text-align: left; }
 td:last-child, thead th:last-child { padding-right: 16px; }
 thead th { border-bottom: 1px solid var(--line); color: var(--soft); font-size: 13px;
   font-weight: 600; }
-tbody th[scope=row] { min-width: 190px; max-width: 280px; font-weight: 400; white-space: normal;
+tbody th[scope=row] { min-width: 216px; max-width: 280px; font-weight: 400; white-space: normal;
   overflow-wrap: break-word; }
 tr.task th { padding-top: 18px; border-bottom: 1px solid var(--line); font-size: 15px;
   white-space: normal; }

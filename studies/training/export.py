@@ -38,6 +38,7 @@ def checkpoint_config(network: Network, tokenizer: Tokenizer) -> dict[str, Any]:
         "mm_hidden_size": tower.hidden_size,
         "mm_projector_type": "mlp2x_gelu",
         "mm_patch_merge_type": "flat",
+        "mm_newline_position": "grid",
         "image_aspect_ratio": "square",
         "use_mm_proj": True,
     }
