@@ -1,5 +1,6 @@
 """Geometry of a backbone, read from a checkpoint's ``config.json``."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,8 +81,8 @@ TOWER: Mapping[str, tuple[object, ...]] = {
 """Values that fields may have where another would change what the model computes."""
 
 
-def sizes(config: Mapping[str, Any], *names: str) -> list[int]:
-    """Fetch sizes of a config.
+def sizes(config: Mapping[str, Any], *names: str, file: str = "config.json") -> list[int]:
+    """Fetch sizes of a config, read from `file`.
 
     Raises
     ------
@@ -90,13 +91,19 @@ def sizes(config: Mapping[str, Any], *names: str) -> list[int]:
     """
     missing = [name for name in names if config.get(name) is None]
     if missing:
-        raise CheckpointError(
-            f"config.json lacks {', '.join(missing)}: is this a dMLLM checkpoint?"
-        )
+        raise CheckpointError(f"{file} lacks {', '.join(missing)}: is this a dMLLM checkpoint?")
     for name in names:
         if type(config[name]) is not int or config[name] < 1:
             raise CheckpointError(f"{name}={config[name]!r}: must be a whole number, 1 or more")
     return [config[name] for name in names]
+
+
+def _positive(config: Mapping[str, Any], name: str, default: float) -> float:
+    """A number above 0, or `CheckpointError` naming it."""
+    value = config.get(name, default)
+    if type(value) not in (int, float) or not 0 < value < math.inf:
+        raise CheckpointError(f"{name}={value!r}: must be a number above 0")
+    return float(value)
 
 
 def check_supported(config: Mapping[str, Any], supported: Mapping[str, Sequence[object]]) -> None:
@@ -143,7 +150,7 @@ def language_config(config: Mapping[str, Any]) -> LanguageConfig:
         "vocab_size",
     )
     optional = {"num_key_value_heads": heads, "tokenizer_model_max_length": 16384}
-    given = {name: config.get(name) or default for name, default in optional.items()}
+    given = optional | {name: config[name] for name in optional if config.get(name) is not None}
     kv_heads, max_length = sizes(given, *optional)
     if hidden % (2 * heads) or heads % kv_heads:
         raise CheckpointError(
@@ -157,8 +164,8 @@ def language_config(config: Mapping[str, Any]) -> LanguageConfig:
         n_heads=heads,
         n_kv_heads=kv_heads,
         vocab_size=vocab,
-        rms_norm_eps=config.get("rms_norm_eps", 1e-5),
-        rope_theta=config.get("rope_theta", 500000.0),
+        rms_norm_eps=_positive(config, "rms_norm_eps", 1e-5),
+        rope_theta=_positive(config, "rope_theta", 500000.0),
         max_length=max_length,
     )
 
@@ -174,6 +181,7 @@ def tower_config(config: Mapping[str, Any]) -> TowerConfig:
         "num_attention_heads",
         "image_size",
         "patch_size",
+        file="vision_config.json",
     )
     if layers < 2 or hidden % heads or image < patch:
         raise CheckpointError(
@@ -181,5 +189,5 @@ def tower_config(config: Mapping[str, Any]) -> TowerConfig:
             f"num_attention_heads={heads}, image_size={image}, patch_size={patch}; need 2 layers "
             "or more, heads that share the hidden size evenly, and a whole patch in an image"
         )
-    eps = config.get("layer_norm_eps", 1e-6)
+    eps = _positive(config, "layer_norm_eps", 1e-6)
     return TowerConfig(hidden, mlp, layers - 1, heads, image, patch, eps)

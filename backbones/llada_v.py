@@ -28,8 +28,11 @@ CAPABILITIES = frozenset(
     {
         "attention",
         "attention:all",
+        "attention:all:logits",
         "attention:last",
+        "attention:last:logits",
         "attention:response",
+        "attention:response:logits",
         "centres",
         "confidence",
         "drop",

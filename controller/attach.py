@@ -26,7 +26,7 @@ def _no_part(given: object, what: str, members: str) -> str:
 
 
 def _check_names(part: object, attribute: str, names: object) -> None:
-    if not isinstance(names, Set) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, frozenset) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"{part!r}: {attribute}={names!r}; it must be a frozenset of names")
 
 
@@ -42,7 +42,7 @@ def check_fit(policy: Policy, pruner: Pruner | None, spec: BackboneSpec) -> None
     """
     _check_offered(policy, sorted(policy.reads), spec.can & SIGNALS, spec)
     if pruner is not None:
-        fields = {name for name in VIEW_FIELDS if name.removesuffix(":logits") in spec.can}
+        fields = spec.can & VIEW_FIELDS
         sites = {name for name in spec.can if name.startswith("site:")}
         wanted = [*sorted(pruner.needs), f"site:{pruner.site}"]
         _check_offered(pruner, wanted, fields | sites, spec)

@@ -19,7 +19,7 @@ class Policy(Protocol):
 
     Attributes
     ----------
-    reads : set or frozenset of str
+    reads : frozenset of str
         Signals it uses, e.g. ``{"attention", "confidence"}``; empty for fixed schedules.
     drops_ahead : collection of Drop, optional
         Drops for which it may ask the pruner to choose, if they are known beforehand: whether they
@@ -45,7 +45,7 @@ class Pruner(Protocol):
 
     Attributes
     ----------
-    needs : set or frozenset of str
+    needs : frozenset of str
         Fields of the view it uses, of `VIEW_FIELDS`: "features", "attention:response", ...
     site : Site
         Where its method acts: inside the vision tower, before the stack, or before a later layer.

@@ -266,7 +266,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VisualView:
-    """What a pruner may see of the N visual tokens of one sequence; copies, free to be changed.
+    """What a pruner may see of the N visual tokens of one sequence: copies, to be left as they are.
 
     Attributes
     ----------

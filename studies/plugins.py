@@ -43,9 +43,6 @@ class Option:
     def required(self) -> bool:
         return self.default is EMPTY
 
-    def __str__(self) -> str:
-        return self.name if self.required else f"{self.name}={self.default}"
-
     def check(self, value: object) -> object:
         """The value as the option wants it: a whole number may stand for any number.
 

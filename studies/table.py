@@ -14,6 +14,7 @@ WIDTH = 100
 
 
 INTERVALS = 68
+"""Columns of a console that leave room for the intervals of speed-ups."""
 _NARROWEST = {"projected": 96, "ideal": 76}
 """Columns of a console that leave the cases' names room beside these columns of the table."""
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from saccade.backbones import DiffusionModel
 
-ORIENTATION = 0x0112
-"""The EXIF tag that says how a camera was held."""
-
 
 def open_picture(path: Path) -> "Image.Image":
     """Read a picture as a viewer would show it.
@@ -55,11 +52,11 @@ def open_picture(path: Path) -> "Image.Image":
 def as_shown(picture: "Image.Image") -> "tuple[Image.Image, list[str]]":
     """A picture in 8 bits, upright and opaque, and what had to be done for that."""
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import ExifTags, Image, ImageOps
 
     changes = []
     upright = ImageOps.exif_transpose(picture)
-    if upright.size != picture.size or picture.getexif().get(ORIENTATION, 1) != 1:
+    if picture.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
         changes.append("turned upright")
     if upright.mode.startswith(("I", "F")):
         values = np.asarray(upright, dtype=np.float64)

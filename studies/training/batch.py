@@ -7,13 +7,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from saccade.backbones.prepare import IMAGE_ID
 from saccade.backbones.prompt import encode_with_images, render_chat, render_question
 from saccade.studies.documents import KINDS, Page, draw_page
 from saccade.studies.documents.digits import glyph_bank
 from saccade.studies.training.grounding import answer_places
 from saccade.studies.training.pages import patch_labels, pixel_views
 
-IMAGE_ID = -200
 VARIANTS = 24
 """Varied copies of each glyph that training pages draw from."""
 

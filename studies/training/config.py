@@ -23,7 +23,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
-MODEL_ONLY = ("per_page", "shared_prefix", "omitted", "ema", "tower_lr", "guide")
+GUIDE_ONLY = ("guide_steps", "guide_layer")
+MODEL_ONLY = ("per_page", "shared_prefix", "omitted", "ema", "tower_lr", "guide", *GUIDE_ONLY)
 """Fields of a stage that its loss reads in "model" stages only."""
 
 
@@ -122,9 +123,12 @@ class Stage(_Strict):
     @model_validator(mode="after")
     def _fields_have_an_effect(self) -> Self:
         fields = type(self).model_fields
-        idle = [name for name in MODEL_ONLY if getattr(self, name) != fields[name].default]
-        if self.kind == "vision" and idle:
-            raise ValueError(f"{idle[0]} does nothing in a vision stage; leave it out")
+        given = [name for name in MODEL_ONLY if getattr(self, name) != fields[name].default]
+        if self.kind == "vision" and given:
+            raise ValueError(f"{given[0]} does nothing in a vision stage; leave it out")
+        idle = [name for name in GUIDE_ONLY if name in given and not self.guide]
+        if idle:
+            raise ValueError(f"{idle[0]} does nothing without guide; leave it out, or give both")
         if self.kind == "model" and not self.per_page:
             raise ValueError(
                 "a model stage needs per_page, the number of questions of each kind about a page; "

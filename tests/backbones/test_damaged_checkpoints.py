@@ -101,7 +101,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "tower fields": (
         lambda f: edit_json(f / "vision_config.json", patch_size=...),
-        "lacks patch_size",
+        "vision_config.json lacks patch_size",
     ),
     "no pinpoints": (
         lambda f: edit_json(f / "config.json", image_grid_pinpoints=...),

@@ -128,8 +128,16 @@ SIZES = {
 
 
 @pytest.mark.parametrize(("file", "name"), [(f, n) for f, names in SIZES.items() for n in names])
-@pytest.mark.parametrize("value", ["64", 64.5, -4, True, [64]])
+@pytest.mark.parametrize("value", ["64", 64.5, -4, 0, True, [64]])
 def test_sizes_are_whole_numbers(file: str, name: str, value: Any, folder: Path) -> None:
     edit_json(folder / file, **{name: value})
     with pytest.raises(CheckpointError, match=re.escape(f"{name}={value!r}: must be a whole")):
+        load(folder, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["rms_norm_eps", "rope_theta"])
+@pytest.mark.parametrize("value", ["x", None, 0, -1.0, True])
+def test_numbers_are_above_zero(name: str, value: Any, folder: Path) -> None:
+    edit_json(folder / "config.json", **{name: value})
+    with pytest.raises(CheckpointError, match=re.escape(f"{name}={value!r}: must be a number")):
         load(folder, device="cpu")

@@ -218,7 +218,10 @@ def test_everything_offered_is_accepted() -> None:
     able = dataclasses.replace(SPEC, can=SPEC.can | {"attention", "attention:all", "site:layer"})
     policy = Scripted([], frozenset({"attention", "confidence"}))
     Controller(policy, FastV("all")).check(able)
-    Controller(policy, FastV("all", "logits")).check(able)
+    with pytest.raises(CapabilityError, match="FastV needs attention:all:logits"):
+        Controller(policy, FastV("all", "logits")).check(able)
+    logits = dataclasses.replace(able, can=able.can | {"attention:all:logits"})
+    Controller(policy, FastV("all", "logits")).check(logits)
     Controller(AfterShare(0.5, 0.5), DivPrune()).check(SPEC)
 
 

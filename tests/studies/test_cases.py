@@ -40,6 +40,23 @@ def test_defaults(tmp_path: Path) -> None:
     assert (config.tasks, config.baseline) == (tuple(KINDS), "none")
 
 
+def test_cases_may_share_by_merging(tmp_path: Path) -> None:
+    text = """
+    name: a
+    cases:
+      - {name: none}
+      - name: half
+        policy: &half {name: after-share, share: 0.5, keep: 0.5}
+        pruner: random
+      - name: quarter
+        policy: {<<: *half, keep: 0.25}
+        pruner: random
+    """
+    policy = load_text(tmp_path, text).cases[2].policy
+    assert policy is not None
+    assert policy.options == {"share": 0.5, "keep": 0.25}
+
+
 def test_a_case_becomes_a_controller() -> None:
     case = Case.model_validate(
         {

@@ -59,7 +59,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"guide": -1}, "guide: "),
     ({"guide_steps": -1}, "guide_steps: "),
     ({"guide_layer": -1}, "guide_layer: "),
-    ({"guide_layer": 6}, "guide_layer is 6; layers are 0 to 5$"),
+    ({"guide_layer": 5}, "guide_layer does nothing without guide"),
+    (
+        {"guide": 1.0, "guide_steps": 9, "shared_prefix": True, "guide_layer": 6},
+        "guide_layer is 6; layers are 0 to 5$",
+    ),
     ({"guide": 1.0, "guide_steps": 9}, "guide acts only where shared_prefix is true$"),
     ({"guide": 1.0, "shared_prefix": True}, "guide needs guide_steps"),
     ({"kind": "visoin"}, "kind: .*'vision' or 'model'"),
@@ -76,7 +80,7 @@ def test_a_wrong_stage_is_named_once(tmp_path: Path, change: dict[str, Any], mes
 IDLE = [{"per_page": {"digit": 1}}, {"shared_prefix": True}, {"omitted": 0.1}, {"ema": 0.9}]
 
 
-@pytest.mark.parametrize("change", [*IDLE, {"tower_lr": 0.5}, {"guide": 1.0}])
+@pytest.mark.parametrize("change", [*IDLE, {"tower_lr": 0.5}, {"guide": 1.0}, {"guide_steps": 5}])
 def test_what_a_vision_stage_would_ignore_is_refused(
     tmp_path: Path, change: dict[str, Any]
 ) -> None:
