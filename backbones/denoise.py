@@ -22,17 +22,11 @@ from saccade.backbones.sampling import (
 )
 from saccade.backbones.settings import GenerateSettings
 from saccade.controller.cost import forward_macs, paper_macs
+from saccade.controller.plan import Plan
 from saccade.controller.session import Session
 from saccade.controller.signals import confidence_and_entropy
 from saccade.controller.trace import StepRecord
-from saccade.controller.types import (
-    PROMPT,
-    RESPONSE,
-    VISUAL,
-    BackboneSpec,
-    Plan,
-    Signals,
-)
+from saccade.controller.types import PROMPT, RESPONSE, VISUAL, BackboneSpec, Signals
 
 
 @dataclass(frozen=True, slots=True, eq=False)

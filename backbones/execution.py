@@ -9,9 +9,10 @@ from torch import Tensor
 
 from saccade.backbones.prepare import Prepared
 from saccade.backbones.rows import Places, Rows, take_last
+from saccade.controller.plan import Plan
 from saccade.controller.session import Session
 from saccade.controller.signals import attention_masses, attention_received
-from saccade.controller.types import RESPONSE, VISUAL, Plan, VisualView, round_keep
+from saccade.controller.types import RESPONSE, VISUAL, VisualView, round_keep
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from saccade.controller.errors import (
     StudyError,
     UnknownNameError,
 )
+from saccade.controller.plan import CommitRule, Drop, Plan
 from saccade.controller.policies import AfterShare, Keep
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.registry import policies, pruners
@@ -16,10 +17,7 @@ from saccade.controller.session import Session
 from saccade.controller.trace import Generation, StepRecord, Trace
 from saccade.controller.types import (
     BackboneSpec,
-    CommitRule,
-    Drop,
     Geometry,
-    Plan,
     Segments,
     Selection,
     Signals,

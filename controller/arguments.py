@@ -41,6 +41,17 @@ def real(name: str, value: object, allowed: str, most: float = math.inf) -> floa
     return number
 
 
+def share(name: str, value: object) -> float:
+    """A number in [0, 1], as a float.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, what was given and what is allowed.
+    """
+    return real(name, value, "lie in [0, 1]", most=1.0)
+
+
 def switch(name: str, value: object) -> bool:
     """True or False, as they are.
 

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Set
 
 from saccade.controller.errors import CapabilityError, PlanError
+from saccade.controller.plan import Drop, Plan
 from saccade.controller.protocols import SIGNALS, VIEW_FIELDS, Policy, Pruner
-from saccade.controller.types import BackboneSpec, Drop, Plan
+from saccade.controller.types import BackboneSpec
 
 
 def check_parts(policy: object, pruner: object) -> None:

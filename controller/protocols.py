@@ -2,7 +2,8 @@
 
 from typing import Literal, Protocol, runtime_checkable
 
-from saccade.controller.types import Plan, Selection, Signals, StepState, VisualView
+from saccade.controller.plan import Plan
+from saccade.controller.types import Selection, Signals, StepState, VisualView
 
 Site = Literal["tower", "entry", "layer"]
 SIGNALS = frozenset({"attention", "confidence", "entropy"})

@@ -6,15 +6,9 @@ import torch
 
 from saccade.controller.attach import check_choice, check_plan
 from saccade.controller.errors import PlanError
+from saccade.controller.plan import Plan
 from saccade.controller.protocols import Policy, Pruner
-from saccade.controller.types import (
-    BackboneSpec,
-    Plan,
-    Selection,
-    Signals,
-    StepState,
-    VisualView,
-)
+from saccade.controller.types import BackboneSpec, Selection, Signals, StepState, VisualView
 
 
 class Session:

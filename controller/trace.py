@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from saccade.controller.types import Plan, Signals, StepState
+from saccade.controller.plan import Plan
+from saccade.controller.types import Signals, StepState
 
 if TYPE_CHECKING:
     import pandas as pd

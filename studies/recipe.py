@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -49,26 +48,6 @@ def make_recipe(config: StudyConfig, model: DiffusionModel) -> Recipe:
     }
     plain: Recipe = json.loads(json.dumps(recipe))
     return plain
-
-
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Fields in which two recipes differ, by dotted name, with both values (None where absent)."""
-    flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
-    names = [*flat_a, *(name for name in flat_b if name not in flat_a)]
-    pairs = {name: (flat_a.get(name), flat_b.get(name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
-    """Leaves of nested mappings and lists with their dotted names."""
-    if isinstance(value, Mapping):
-        items = list(value.items())
-    elif isinstance(value, list):
-        items = list(enumerate(value))
-    else:
-        return [(name, value)]
-    nested = [_flat(inner, f"{name}.{key}" if name else str(key)) for key, inner in items]
-    return [leaf for leaves in nested for leaf in leaves]
 
 
 def _controller(case: Case) -> dict[str, str]:

@@ -13,8 +13,9 @@ from pydantic import ConfigDict, TypeAdapter
 
 from saccade.controller.errors import StudyError
 from saccade.studies.cases import StudyConfig, Unit, plan_units
-from saccade.studies.files import lock_folder, replacing
-from saccade.studies.recipe import Recipe, differences
+from saccade.studies.files import lock_folder
+from saccade.studies.recipe import Recipe
+from saccade.studies.recipe_files import check_recipe, read_recipe, write_recipe
 
 RECORDS, RECIPE = "records.jsonl", "recipe.json"
 
@@ -159,27 +160,6 @@ def read_run(folder: str | Path) -> tuple[Recipe, StudyConfig, list[Record]]:
         raise StudyError(f"the run in {folder} cannot be read: {error}") from error
 
 
-def read_recipe(path: Path) -> Recipe | None:
-    """Read a recipe; None if there is no such file.
-
-    Raises
-    ------
-    StudyError
-        If the file is damaged.
-    """
-    try:
-        recipe: Recipe = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise StudyError(
-            f"{path} cannot be read: {error}; mend it, or give another --out"
-        ) from error
-    if not isinstance(recipe, dict):
-        raise StudyError(f"{path} holds no recipe; mend it, or give another --out")
-    return recipe
-
-
 class RecordStore:
     """The folder of one run, opened for writing by one process at a time.
 
@@ -266,13 +246,13 @@ class RecordStore:
         before = read_recipe(self.folder / RECIPE) if data else None
         if before is None and data:
             raise StudyError(f"{self.folder} holds records but no {RECIPE}; give another --out")
-        check_recipe(self.folder, recipe if before is None else before, recipe)
+        if before is not None:
+            check_recipe(self.folder, before, recipe)
         try:
             records, end = complete_records(data, config)
             os.ftruncate(self._file, end)
             if before is None:
-                with replacing(self.folder / RECIPE) as partial:
-                    partial.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+                write_recipe(self.folder / RECIPE, recipe)
         except OSError as error:
             raise StudyError(f"{self.folder} cannot be written: {_reason(error)}") from error
         except StudyError as error:
@@ -280,21 +260,5 @@ class RecordStore:
         return records, end
 
 
-def check_recipe(folder: Path, before: Recipe, now: Recipe) -> None:
-    """Refuse, naming the differences, to go on in a folder that holds a run of another recipe."""
-    fields = differences(before, now)
-    if fields:
-        pairs = [f"{name} ({_short(a)} there, {_short(b)} now)" for name, (a, b) in fields.items()]
-        raise StudyError(
-            f"{folder} holds a run of another recipe. Different: {', '.join(pairs)}. Give another "
-            "--out, or run what that folder began"
-        )
-
-
 def _reason(error: OSError) -> str:
     return error.strerror or str(error)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

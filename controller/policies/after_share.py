@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from saccade.controller.arguments import real, switch, whole
-from saccade.controller.types import SHARE, Drop, Plan, Signals, StepState
+from saccade.controller.arguments import share, switch, whole
+from saccade.controller.plan import Drop, Plan
+from saccade.controller.types import Signals, StepState
 
 
 @dataclass(slots=True)
@@ -43,8 +44,7 @@ class AfterShare:
     _dropped: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.share = real("share", self.share, SHARE, most=1.0)
-        self.keep = real("keep", self.keep, SHARE, most=1.0)
+        self.share, self.keep = share("share", self.share), share("keep", self.keep)
         self.layer, self.hold = whole("layer", self.layer), switch("hold", self.hold)
 
     @property

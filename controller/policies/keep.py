@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saccade.controller.types import Plan, Signals, StepState
+from saccade.controller.plan import Plan
+from saccade.controller.types import Signals, StepState
 
 
 @dataclass(frozen=True, slots=True)

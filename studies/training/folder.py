@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from saccade.controller.errors import StudyError
-from saccade.studies.files import lock_folder, replacing
-from saccade.studies.recipe import ROOT, Recipe, differences, git_state, hardware, versions
-from saccade.studies.records import check_recipe, read_recipe
+from saccade.studies.files import lock_folder
+from saccade.studies.recipe import ROOT, Recipe, git_state, hardware, versions
+from saccade.studies.recipe_files import check_recipe, differences, read_recipe, write_recipe
 from saccade.studies.training.config import TrainConfig
 from saccade.studies.training.progress import LOG, STATE
 
@@ -64,7 +64,7 @@ def claimed(folder: Path, recipe: Recipe) -> Iterator[tuple[str, ...]]:
         else:
             if (folder / RECIPE).exists():  # else the log is not of a training
                 os.ftruncate(file, 0)
-            _write(folder / RECIPE, recipe)
+            write_recipe(folder / RECIPE, recipe)
             yield ()
     finally:
         os.close(file)
@@ -82,10 +82,5 @@ def _go_on(folder: Path, recipe: Recipe) -> tuple[str, ...]:
     then, now = ({name: r.get(name) for name in FREE} for r in ([before, *resumed][-1], recipe))
     changed = differences(then, now)
     if changed:
-        _write(folder / RECIPE, before | {"resumed": [*resumed, now]})
+        write_recipe(folder / RECIPE, before | {"resumed": [*resumed, now]})
     return tuple(changed)
-
-
-def _write(path: Path, recipe: Recipe) -> None:
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")

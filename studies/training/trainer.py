@@ -15,11 +15,11 @@ from saccade.backbones.config import LanguageConfig, TowerConfig
 from saccade.backbones.network import Network
 from saccade.backbones.tower import init_weights
 from saccade.studies.documents.page import PAGE_SIZE
+from saccade.studies.training.averages import Averages
 from saccade.studies.training.config import Stage, TrainConfig
 from saccade.studies.training.progress import (
     LOG,
     STATE,
-    Averages,
     append_figures,
     read_checkpoint,
     write_atomically,

@@ -14,7 +14,13 @@ def model() -> DiffusionModel:
 
 
 @pytest.fixture(scope="module")
-def speaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def speaking() -> DiffusionModel:
+    """A model with a tokenizer."""
+    return tiny_model(tokenizer=True)
+
+
+@pytest.fixture(scope="module")
+def speaking_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with a tokenizer, and more rows in its embedding than that has tokens."""
     folder = tmp_path_factory.mktemp("speaking")
     tiny_model(tokenizer=True, vocab=300).save_pretrained(folder)

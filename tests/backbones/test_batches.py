@@ -75,11 +75,6 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def model() -> DiffusionModel:
-    return tiny_model()
-
-
-@pytest.fixture(scope="module")
 def requests(model: DiffusionModel) -> list[Prepared]:
     return mixed_requests(model)
 

@@ -131,8 +131,10 @@ def test_damage_is_named(name: str, folder: Path) -> None:
         load(folder, device="cpu")
 
 
-def test_a_missing_size_is_named_with_a_tokenizer_too(speaking: Path, tmp_path: Path) -> None:
-    shutil.copytree(speaking, tmp_path, dirs_exist_ok=True)
+def test_a_missing_size_is_named_with_a_tokenizer_too(
+    speaking_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(speaking_folder, tmp_path, dirs_exist_ok=True)
     edit_json(tmp_path / "config.json", vocab_size=...)
     with pytest.raises(CheckpointError, match="config.json lacks vocab_size"):
         load(tmp_path)

@@ -29,15 +29,10 @@ from saccade.controller import (
 from saccade.controller.types import round_keep
 from saccade.pruners import DivPrune, FastV, Random
 from tests.backbones.naive import Naive, naive_forward
-from tests.tiny import MASK, fake_request, tiny_model
+from tests.tiny import MASK, fake_request
 
 SHAPE: dict[str, Any] = {"gen_length": 8, "block_length": 8, "steps": 4}
 N_LAYERS = 4
-
-
-@pytest.fixture(scope="module")
-def model() -> DiffusionModel:
-    return tiny_model()
 
 
 @pytest.fixture(scope="module")

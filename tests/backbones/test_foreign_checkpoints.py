@@ -50,9 +50,9 @@ def test_no_other_key_is_passed_over(key: str, folder: Path) -> None:
         load(folder, device="cpu")
 
 
-def test_a_tied_head_is_the_embedding(speaking: Path, tmp_path: Path) -> None:
+def test_a_tied_head_is_the_embedding(speaking_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tied"
-    shutil.copytree(speaking, folder)
+    shutil.copytree(speaking_folder, folder)
     edit_weights(folder / SINGLE, lambda t: t.pop("lm_head.weight"))
     with pytest.raises(CheckpointError, match="missing keys 1: lm_head.weight"):
         load(folder, device="cpu")

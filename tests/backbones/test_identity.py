@@ -41,11 +41,6 @@ WATCHERS = {
 
 
 @pytest.fixture(scope="module")
-def model() -> DiffusionModel:
-    return tiny_model()
-
-
-@pytest.fixture(scope="module")
 def request_(model: DiffusionModel) -> Prepared:
     return fake_request(model)
 

@@ -1,7 +1,7 @@
-"""What goes into generate: settings and requests, and the message for each wrong one."""
+"""Requests: questions and pictures in every form, and the message for what is none."""
 
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,124 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.backbones import DiffusionModel, GenerateSettings
+from saccade.backbones import DiffusionModel
 from saccade.backbones.prepare import Picture, encode_image, splice
 from saccade.controller import CapabilityError
 from saccade.controller.types import PROMPT, VISUAL
 from tests.tiny import MASK, SIDE, fake_page, fake_request, tiny_model
 
 SHAPE: dict[str, Any] = {"gen_length": 4, "block_length": 4, "steps": 2}
-
-
-@pytest.fixture(scope="module")
-def model() -> DiffusionModel:
-    return tiny_model()
-
-
-@pytest.fixture(scope="module")
-def speaking() -> DiffusionModel:
-    return tiny_model(tokenizer=True)
-
-
-# --- settings ---------------------------------------------------------------------------------
-
-
-def test_the_published_defaults() -> None:
-    own = GenerateSettings()
-    assert (own.gen_length, own.block_length, own.steps, own.n_blocks) == (128, 128, 128, 1)
-    assert (own.temperature, own.cfg_scale, own.remasking) == (0.0, 0.0, "low_confidence")
-    assert not own.search_all_stops and own.commit_ineligible
-
-
-@pytest.mark.parametrize(
-    ("options", "given", "allowed"),
-    [
-        ({"steps": 0}, "steps=0", "1 or more"),
-        ({"gen_length": -3}, "gen_length=-3", "1 or more"),
-        ({"block_length": 2.0}, "block_length=2.0", "whole number"),
-        ({"steps": True}, "steps=True", "whole number"),
-        ({"gen_length": 10, "block_length": 4}, "gen_length=10", "block_length=10"),
-        ({"gen_length": 8, "block_length": 4, "steps": 3}, "steps=3", "2 blocks"),
-        ({"temperature": -0.1}, "temperature=-0.1", "0 (greedy) or more"),
-        ({"temperature": float("nan")}, "temperature=nan", "0 (greedy) or more"),
-        ({"cfg_scale": -1.0}, "cfg_scale=-1.0", "0 (off) or more"),
-        ({"remasking": "entropy"}, "remasking='entropy'", "low_confidence, random"),
-        ({"stopping_criteria": "\n"}, r"stopping_criteria='\n'", r"['\n']"),
-        ({"stopping_criteria": [3]}, "stopping_criteria=[3]", "lists of token ids"),
-    ],
-    ids=str,
-)
-def test_a_wrong_setting_is_named_with_what_is_allowed(
-    options: dict[str, Any], given: str, allowed: str, model: DiffusionModel
-) -> None:
-    with pytest.raises(ValueError) as caught:
-        GenerateSettings(**options)
-    assert given in str(caught.value) and allowed in str(caught.value)
-    with pytest.raises(ValueError):
-        model.generate(inputs=fake_request(model), **options)
-
-
-def test_unknown_options_list_the_known(model: DiffusionModel) -> None:
-    with pytest.raises(TypeError, match="refix_lm") as caught:
-        model.generate(inputs=fake_request(model), refix_lm=True)
-    assert all(field.name in str(caught.value) for field in fields(GenerateSettings))
-
-
-@pytest.mark.parametrize("mask_id", [-1, 64, 126336])
-def test_a_mask_outside_the_vocabulary(mask_id: int, model: DiffusionModel) -> None:
-    with pytest.raises(ValueError, match=f"mask_id={mask_id} .* vocabulary of 64"):
-        model.generate(inputs=fake_request(model), mask_id=mask_id, **SHAPE)
-
-
-def test_forbidden_ids_are_never_predicted(model: DiffusionModel) -> None:
-    request = fake_request(model)
-    free = model.generate(inputs=request, forbidden_ids=(), **SHAPE).tokens
-    out = model.generate(inputs=request, forbidden_ids=sorted(set(free)), **SHAPE).tokens
-    assert not set(free) & set(out)
-    assert not set(model.generate(inputs=request, **SHAPE).tokens) & set(model.spec.forbidden_ids)
-
-
-def test_a_suffix_is_seen_and_returned(model: DiffusionModel) -> None:
-    request = fake_request(model)
-    logits: list[torch.Tensor] = []
-    out = model.generate(
-        inputs=request,
-        generation_suffix=[5, 6],
-        callback=lambda view: logits.append(view.logits),
-        **SHAPE,
-    )
-    assert out.tokens[-2:] == (5, 6) and len(out.tokens) == 6
-    assert out.trace.steps[0].rows_per_layer[0] == len(request) + 6
-    model.generate(inputs=request, callback=lambda view: logits.append(view.logits), **SHAPE)
-    assert not torch.allclose(logits[0][:4], logits[2][:4])
-
-
-def test_stops_as_text(speaking: DiffusionModel) -> None:
-    request, (x,) = speaking.prepare("What?", [fake_page()]), speaking.processor.encode("x")
-    others = [i for i in range(speaking.spec.geometry.vocab) if i != x]
-    options = {**SHAPE, "inputs": request, "forbidden_ids": others}
-    assert speaking.generate(**options).text == "xxxx"
-    assert speaking.generate(stopping_criteria=["y", "xxxxx"], **options).text == "xxxx"
-    for stop in ("x", "xx", [x, x, x]):
-        out = speaking.generate(stopping_criteria=[stop], **options)
-        assert out.tokens == () and out.text == ""
-
-
-def test_the_end_of_turn_stops_unless_told_otherwise(speaking: DiffusionModel) -> None:
-    (x,), (end,) = speaking.processor.encode("x"), speaking.processor.encode("<|eot_id|>")
-    others = [i for i in range(speaking.spec.geometry.vocab) if i != end]
-    request = speaking.prepare("What?")
-    for options, tokens in (
-        ({}, ()),
-        ({"stopping_criteria": ["x"]}, ()),
-        ({"append_eot": False}, (end,) * 4),
-        ({"append_eot": False, "stopping_criteria": [[x]]}, (end,) * 4),
-    ):
-        out = speaking.generate(inputs=request, forbidden_ids=others, **options, **SHAPE)
-        assert out.tokens == tokens
-
-
-# --- requests ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("question", ["", "  \n", None, 3])
@@ -325,3 +214,63 @@ def test_a_video(speaking: DiffusionModel) -> None:
 def test_masks_in_the_prompt_are_read_not_filled(model: DiffusionModel) -> None:
     out = model.generate(inputs=model.prepare_ids([1, MASK, 2]), **SHAPE)
     assert out.trace.forwards == SHAPE["steps"] and len(out.tokens) == SHAPE["gen_length"]
+
+
+def test_no_images_may_be_none(speaking: DiffusionModel) -> None:
+    wanted = speaking.generate("What?", **SHAPE).tokens
+    assert speaking.generate("What?", None, **SHAPE).tokens == wanted  # type: ignore[call-overload]
+    (batched,) = speaking.generate(["What?"], None, **SHAPE)  # type: ignore[call-overload]
+    inputs = speaking.prepare("What?")
+    given = speaking.generate(inputs=inputs, images=None, **SHAPE)  # type: ignore[call-overload]
+    assert batched.tokens == given.tokens == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (("What?", np.zeros((8, 8, 3), np.uint8)), {}, r"write \[image\], not ndarray"),
+        (("What?", torch.zeros(3, 8, 8)), {}, r"write \[image\], not Tensor"),
+        ((["What?"], fake_page()), {}, r"write \[image\], not Image"),
+        (("What?", 3), {}, "not int"),
+        ((3,), {}, "prompt must be a text or a list of texts, not 3"),
+        ((b"What?",), {}, "prompt must be a text or a list of texts, not b'What"),
+        ((["What?", None],), {}, "prompt must be a text or a list of texts"),
+        (({"a": "What?"},), {}, "prompt must be a text or a list of texts"),
+        ((), {"inputs": 3}, "inputs must be what prepare.. makes, or a list of it, not 3"),
+        ((), {"inputs": "What?"}, "inputs must be what prepare.. makes"),
+        ((), {"inputs": [None]}, "inputs must be what prepare.. makes, or a list of it, not None"),
+    ],
+    ids=str,
+)
+def test_requests_of_another_kind(
+    arguments: Any, options: dict[str, Any], message: str, speaking: DiffusionModel
+) -> None:
+    generate: Any = speaking.generate
+    with pytest.raises(TypeError, match=message):
+        generate(*arguments, **options, **SHAPE)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"think_mode": "think"}, {"drop_after_image": False}, {"multi_image_pad": False}],
+    ids=str,
+)
+def test_inputs_are_prepared_already(how: dict[str, Any], speaking: DiffusionModel) -> None:
+    generate: Any = speaking.generate
+    with pytest.raises(ValueError, match=r"give think_mode, .* to prepare\(\): inputs are made"):
+        generate(inputs=speaking.prepare("What?"), **how, **SHAPE)
+    with pytest.raises(ValueError, match="not both"):
+        generate(inputs=speaking.prepare("What?"), images=fake_page(), **SHAPE)
+
+
+def test_generate_prepares_as_it_is_told(speaking: DiffusionModel) -> None:
+    pages = [fake_page(), fake_page(60, 20)]
+    for how in ({"multi_image_pad": False}, {"drop_after_image": False}, {"think_mode": "think"}):
+        options: dict[str, Any] = how
+        inputs = speaking.prepare("What?", pages, **options)
+        plain = speaking.prepare("What?", pages)
+        out = speaking.generate("What?", pages, **options, **SHAPE)
+        wanted = speaking.generate(inputs=inputs, **SHAPE)
+        rows = [each.trace.steps[0].rows_per_layer for each in (out, wanted)]
+        assert out.tokens == wanted.tokens and rows[0] == rows[1]
+        assert len(inputs) != len(plain)

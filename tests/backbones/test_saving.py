@@ -82,8 +82,8 @@ def test_names_are_the_published(folder: Path) -> None:
     assert json.loads((folder / "vision_config.json").read_text())["num_hidden_layers"] == 3
 
 
-def test_the_vocabulary_is_cut_to_the_tokenizer(speaking: Path) -> None:
-    whole, cut = tiny_model(tokenizer=True, vocab=300), load(speaking, device="cpu")
+def test_the_vocabulary_is_cut_to_the_tokenizer(speaking_folder: Path) -> None:
+    whole, cut = tiny_model(tokenizer=True, vocab=300), load(speaking_folder, device="cpu")
     assert cut.tokenizer is not None
     n = cut.tokenizer.get_vocab_size()
     assert cut.spec.geometry.vocab == cut.config["vocab_size"] == n < 300
@@ -95,24 +95,24 @@ def test_the_vocabulary_is_cut_to_the_tokenizer(speaking: Path) -> None:
     assert isinstance(out.text, str)
 
 
-def test_a_cut_model_is_saved_as_it_is(speaking: Path, tmp_path: Path) -> None:
-    cut = load(speaking, device="cpu")
+def test_a_cut_model_is_saved_as_it_is(speaking_folder: Path, tmp_path: Path) -> None:
+    cut = load(speaking_folder, device="cpu")
     cut.save_pretrained(tmp_path)
     again = load(tmp_path, device="cpu")
     assert_same(cut, again)
     assert again.prepare("What?").embeds.equal(cut.prepare("What?").embeds)
 
 
-def test_a_larger_tokenizer_cuts_nothing(speaking: Path, tmp_path: Path) -> None:
+def test_a_larger_tokenizer_cuts_nothing(speaking_folder: Path, tmp_path: Path) -> None:
     small = tiny_model(vocab=64)
     small.save_pretrained(tmp_path)
-    shutil.copy(speaking / "tokenizer.json", tmp_path)
+    shutil.copy(speaking_folder / "tokenizer.json", tmp_path)
     assert_same(load(tmp_path, device="cpu"), small)
 
 
-def test_cutting_and_filling_stored_with_a_tokenizer(speaking: Path, tmp_path: Path) -> None:
-    shutil.copytree(speaking, tmp_path, dirs_exist_ok=True)
-    plain = load(speaking, device="cpu")
+def test_cutting_and_filling_stored_with_a_tokenizer(speaking_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(speaking_folder, tmp_path, dirs_exist_ok=True)
+    plain = load(speaking_folder, device="cpu")
     assert plain.tokenizer is not None
     words = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     words.enable_truncation(8)

@@ -1,0 +1,131 @@
+"""Plans: what one step will do, as frozen values."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from saccade.controller.arguments import real, share, switch, whole
+from saccade.controller.errors import PlanError
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Before `layer`, reduce the visual tokens to `keep` of their ORIGINAL count.
+
+    Attributes
+    ----------
+    layer : int
+        0 is before the stack.
+    keep : float
+        Share that stays, in [0, 1].
+
+    Raises
+    ------
+    PlanError
+        If `layer` is no whole number from 0, or `keep` is no number in [0, 1].
+    """
+
+    layer: int
+    keep: float
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "layer", whole("layer", self.layer))
+            object.__setattr__(self, "keep", share("keep", self.keep))
+        except ValueError as error:
+            raise PlanError(f"Drop: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRule:
+    """How many masked positions a step commits, instead of the schedule.
+
+    Attributes
+    ----------
+    kind : "threshold" or "factor"
+        All at or above a confidence, or Fast-dLLM's factor rule.
+    value : float
+        The confidence, in [0, 1], or the factor, 0 or more.
+
+    Raises
+    ------
+    PlanError
+        For another kind, or a value out of range.
+    """
+
+    kind: Literal["threshold", "factor"]
+    value: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("threshold", "factor"):
+            raise PlanError(f"CommitRule: kind={self.kind!r}; allowed: 'threshold', 'factor'")
+        try:
+            if self.kind == "threshold":
+                value = share("value", self.value)
+            else:
+                value = real("value", self.value, "be 0 or more")
+            object.__setattr__(self, "value", value)
+        except ValueError as error:
+            raise PlanError(f"CommitRule: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one step will do. ``Plan()`` does nothing.
+
+    Attributes
+    ----------
+    drops : tuple of Drop
+        Ascending by layer, keep not rising. Any iterable can be given.
+    bypass : frozenset of int
+        Layers the visual tokens skip. Any iterable can be given.
+    refresh : bool
+        Recompute cached prompt keys and values.
+    commit : CommitRule or None
+        None: the model's own schedule.
+    reselect : bool
+        Ask the pruner again instead of keeping the selection made before.
+
+    Raises
+    ------
+    PlanError
+        If layers do not ascend, `keep` rises, or a value of `bypass`, `refresh` or `reselect` is
+        none that is allowed.
+    TypeError
+        If `drops` is no collection of drops, `bypass` none at all, or `commit` no rule.
+    """
+
+    drops: tuple[Drop, ...] = ()
+    bypass: frozenset[int] = frozenset()
+    refresh: bool = False
+    commit: CommitRule | None = None
+    reselect: bool = False
+
+    def __post_init__(self) -> None:
+        self._make_plain()
+        for before, after in zip(self.drops, self.drops[1:], strict=False):
+            if after.layer <= before.layer or after.keep > before.keep:
+                raise PlanError(
+                    f"drops {before} then {after}: layers must ascend and keep must not rise"
+                )
+
+    def _make_plain(self) -> None:
+        """Make the collections what they are declared as, so that nobody can change them later."""
+        drops, bypass = _entries("drops", self.drops), _entries("bypass", self.bypass)
+        if not all(isinstance(drop, Drop) for drop in drops):
+            raise TypeError(f"Plan: drops={self.drops!r}; give a collection of Drop(layer, keep)")
+        if not isinstance(self.commit, CommitRule | None):
+            raise TypeError(f"Plan: commit={self.commit!r}; give a CommitRule or None")
+        try:
+            layers = frozenset(whole("a layer to bypass", layer) for layer in bypass)
+            switch("refresh", self.refresh), switch("reselect", self.reselect)
+        except ValueError as error:
+            raise PlanError(f"Plan: {error}") from None
+        object.__setattr__(self, "drops", drops)
+        object.__setattr__(self, "bypass", layers)
+
+
+def _entries(name: str, given: object) -> tuple[Any, ...]:
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise TypeError(f"Plan: {name}={given!r} is no collection")
+    return tuple(given)
