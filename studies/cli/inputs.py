@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from saccade.backbones import DiffusionModel
 
+SMALLEST = 8
+"""Pixels that a side of a picture must have at least."""
+
 
 def open_picture(path: Path) -> "Image.Image":
     """Read a picture as a viewer would show it.
@@ -24,7 +27,8 @@ def open_picture(path: Path) -> "Image.Image":
     ------
     FileNotFoundError, IsADirectoryError
     ValueError
-        If the file is no picture, is damaged, or is so large that it may be a trap.
+        If the file is no picture, is damaged, is smaller than any patch of a vision tower, or so
+        large that it may be a trap.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -43,6 +47,12 @@ def open_picture(path: Path) -> "Image.Image":
         raise
     except Exception as error:  # Pillow's decoders raise what they like on damaged files
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+    if max(picture.size) < SMALLEST:
+        size = "{} x {}".format(*picture.size)
+        raise ValueError(
+            f"{path} is a picture of {size} pixels, too small to show anything; "
+            f"give one with a side of {SMALLEST} or more"
+        )
     shown, changes = as_shown(picture)
     if changes:
         note(f"{path}: {', '.join(changes)}")

@@ -122,11 +122,6 @@ def test_a_pruner_that_is_never_asked_is_noted(page: Path) -> None:
     assert "never asked" in result.stderr
 
 
-def test_a_picture_of_one_pixel_works(tmp_path: Path) -> None:
-    Image.new("L", (1, 1)).save(tmp_path / "dot.png")
-    assert answer(tmp_path / "dot.png", "What?", *SHORT)["forwards"] >= 1
-
-
 def fails(code: int, *words: object) -> str:
     """The one line on stderr of a call that must fail with a code and print nothing else."""
     result = invoke(*words)
@@ -176,6 +171,13 @@ def test_wrong_pictures(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 )
 def test_wrong_options(page: Path, words: tuple[str, ...], message: str) -> None:
     assert message in fails(2, page, "What?", *words)
+
+
+def test_a_picture_that_shows_nothing(tmp_path: Path) -> None:
+    Image.new("L", (1, 1)).save(tmp_path / "dot.png")
+    assert "a picture of 1 x 1 pixels, too small" in fails(2, tmp_path / "dot.png", "What?", *SHORT)
+    Image.new("L", (1, 90)).save(tmp_path / "line.png")
+    assert answer(tmp_path / "line.png", "What?", *SHORT)["forwards"] >= 1
 
 
 def test_wrong_questions(page: Path) -> None:
