@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from saccade.backbones.settings import GenerateSettings
 from saccade.controller.controller import Controller
@@ -12,7 +12,7 @@ from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.registry import policies, pruners
 from saccade.studies.documents.tasks import KINDS
 from saccade.studies.plugins import build
-from saccade.studies.yaml_files import read_yaml
+from saccade.studies.yaml_files import read_config
 
 
 class Plugin(BaseModel):
@@ -130,12 +130,9 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file cannot be read, or an entry is unknown or wrong: what was given and what is
         allowed.
     """
-    values = read_yaml(path, "study")
+    config = read_config(path, "study", StudyConfig, {"cases": Case})
     try:
-        config = StudyConfig.model_validate(values)
         check_study(config)
-    except ValidationError as error:
-        raise StudyError(f"{path}: {'; '.join(map(_explain, error.errors()))}") from None
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
     return config
@@ -209,15 +206,3 @@ def _check_names(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> N
     twice = [name for name in given if given.count(name) > 1]
     if twice:
         raise StudyError(f"the {what} {twice[0]!r} is given twice; names must be unique")
-
-
-def _explain(error: Any) -> str:
-    """One validation error in words."""
-    place = error["loc"]
-    where = ".".join(map(str, place)) or "the file"
-    if error["type"] in ("tuple_type", "too_short"):
-        return f"{where}: give a list of one or more (given: {error['input']!r})"
-    if error["type"] == "extra_forbidden":
-        model = Case if len(place) > 1 else StudyConfig
-        return f"unknown key {place[-1]!r} ({where}); allowed: {', '.join(model.model_fields)}"
-    return f"{where}: {error['msg']} (given: {error['input']!r})"

@@ -1,11 +1,64 @@
 """YAML files as people write them: what is wrong with one is said with its path."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from saccade.controller.errors import StudyError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_config(
+    path: str | Path, what: str, model: type[M], parts: Mapping[str, type[BaseModel]]
+) -> M:
+    """Read a YAML file into a model.
+
+    Parameters
+    ----------
+    path, what
+        As in `read_yaml`.
+    model : type
+        Of the whole file.
+    parts : mapping of str to type
+        Models of what stands below the file's keys, for the keys allowed there.
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be read, or an entry is unknown or wrong: where it is, what was given
+        and what is allowed.
+    """
+    values = read_yaml(path, what)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        words = [_explain(problem, model, parts) for problem in error.errors()]
+        raise StudyError(f"{path}: {'; '.join(words)}") from None
+
+
+def _explain(problem: Any, model: type[BaseModel], parts: Mapping[str, type[BaseModel]]) -> str:
+    """One validation error in words."""
+    place = problem["loc"]
+    where = ".".join(map(str, place))
+    match problem["type"]:
+        case "extra_forbidden":
+            allowed = parts[place[0]] if len(place) > 1 else model
+            keys = ", ".join(allowed.model_fields)
+            return f"unknown key {place[-1]!r} ({where}); allowed: {keys}"
+        case "value_error":  # ours: it says what was given
+            message = str(problem["ctx"]["error"])
+            return f"{where}: {message}" if where else message
+        case "missing":
+            message = "missing"
+        case "tuple_type" | "too_short":
+            message = f"give a list of one or more (given: {problem['input']!r})"
+        case _:
+            message = f"{problem['msg']} (given: {problem['input']!r})"
+    return f"{where or 'the file'}: {message}"
 
 
 def read_yaml(path: str | Path, what: str) -> Any:

@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from saccade.controller.errors import StudyError
 from saccade.studies.documents.tasks import KINDS
-from saccade.studies.yaml_files import read_yaml
+from saccade.studies.yaml_files import read_config
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
@@ -189,25 +187,4 @@ def load_train_config(path: str | Path) -> TrainConfig:
         If the file cannot be read, or an entry is unknown or wrong: what was given and what is
         allowed.
     """
-    values = read_yaml(path, "training configuration")
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as error:
-        raise StudyError(f"{path}: {'; '.join(map(_explain, error.errors()))}") from None
-
-
-def _explain(problem: Any) -> str:
-    """One validation error in words."""
-    place = problem["loc"]
-    where = ".".join(map(str, place))
-    match problem["type"]:
-        case "extra_forbidden":
-            part = _PARTS[place[0]] if len(place) > 1 else TrainConfig
-            return f"unknown key {place[-1]!r} ({where}); allowed: {', '.join(part.model_fields)}"
-        case "value_error":  # ours: it says what was given
-            message = str(problem["ctx"]["error"])
-        case "missing":
-            message = "missing"
-        case _:
-            message = f"{problem['msg']} (given: {problem['input']!r})"
-    return f"{where}: {message}" if where else message
+    return read_config(path, "training configuration", TrainConfig, _PARTS)

@@ -111,7 +111,7 @@ WRONG = {
     CASES + "{name: a, policy: {name: after-share, share: 1}}]": "'after-share' needs keep",
     CASES + "{name: a, policy: {name: after-share, share: 2, keep: 1}}]": r"share=2.0: must lie in",
     CASES + "{name: a, policy: {name: after-share, share: x, keep: 1}}]": "case 'a': ",
-    CASES + "{name: a, policy: {keep: 1}}]": r"cases\.1\.policy\.name: Field required",
+    CASES + "{name: a, policy: {keep: 1}}]": r"cases\.1\.policy\.name: missing",
     CASES + "{name: a, pruner: random}]": "the pruner 'random' has no policy that would ask it",
     CASES + "{name: none}]": "the case 'none' is given twice",
     "cases: [{name: a}]": "unknown baseline 'none'; known: a",
