@@ -23,7 +23,8 @@ from saccade.backbones.config import (
 from saccade.backbones.hub import fetch
 from saccade.backbones.model import DiffusionModel
 from saccade.backbones.network import Network
-from saccade.backbones.tiling import ImagePreprocessor, parse_pinpoints
+from saccade.backbones.pinpoints import parse_pinpoints
+from saccade.backbones.tiling import ImagePreprocessor
 from saccade.controller.errors import CheckpointError, UnknownNameError
 
 EMBEDDED = Path(__file__).parent / "embedded"

@@ -62,7 +62,8 @@ def run_study(
     StudyError
         If the study or the folder cannot be used as asked, or a case cannot run on the model.
     KeyboardInterrupt
-        When interrupted: complete units are kept, and the message says how to go on.
+        When interrupted: complete units are kept, and running the study again with the same `out`
+        goes on from them. The message says how many there are.
     """
     check_study(config)
     out = Path(out)

@@ -13,8 +13,9 @@ from saccade.backbones import DiffusionModel, Prepared
 from saccade.backbones.config import LanguageConfig, TowerConfig
 from saccade.backbones.llada_v import MODEL_TYPE, PUBLISHED_IDS, make_spec
 from saccade.backbones.network import Network
+from saccade.backbones.pinpoints import parse_pinpoints
 from saccade.backbones.prompt import SYSTEM
-from saccade.backbones.tiling import ImagePreprocessor, parse_pinpoints
+from saccade.backbones.tiling import ImagePreprocessor
 
 TOWER = TowerConfig(16, 24, n_layers=2, n_heads=2, image_size=16, patch_size=4)
 SIDE = TOWER.side

@@ -1,35 +1,26 @@
-"""Drops do what the plan says: counts, positions and logits against a naive forward."""
+"""Drops do what the plan says: counts, restores, positions, and what a pruner is shown."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from saccade.backbones import DiffusionModel, Prepared, StepView
+from saccade.backbones import DiffusionModel, Prepared
 from saccade.backbones.decoder import rotary_angles
 from saccade.controller import (
     AfterShare,
     Controller,
-    Drop,
-    Generation,
     Plan,
     PlanError,
-    Pruner,
     Segments,
-    Selection,
-    Signals,
-    StepState,
-    Trace,
-    VisualView,
 )
 from saccade.controller.types import round_keep
 from saccade.pruners import DivPrune, FastV, Random
-from tests.backbones.naive import Naive, naive_forward
-from tests.tiny import MASK, fake_request
+from tests.backbones.planned import Planned, Spy, plan_of, survivors, visual_counts
+from tests.tiny import fake_request
 
 SHAPE: dict[str, Any] = {"gen_length": 8, "block_length": 8, "steps": 4}
 N_LAYERS = 4
@@ -38,47 +29,6 @@ N_LAYERS = 4
 @pytest.fixture(scope="module")
 def request_(model: DiffusionModel) -> Prepared:
     return fake_request(model, [(40, 30)])
-
-
-@dataclass
-class Planned:
-    """One plan per step."""
-
-    plans: Sequence[Plan]
-    reads: frozenset[str] = frozenset()
-
-    def plan(self, state: StepState, signals: Signals | None) -> Plan:
-        return self.plans[state.step]
-
-    def reset(self) -> None: ...
-
-
-@dataclass
-class Spy:
-    """A pruner that remembers what it was shown."""
-
-    inner: Pruner
-    views: list[VisualView] = field(default_factory=list)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inner.needs
-
-    @property
-    def site(self) -> Any:
-        return self.inner.site
-
-    def select(self, view: VisualView, n: int) -> Selection:
-        self.views.append(view)
-        return self.inner.select(view, n)
-
-
-def visual_counts(trace: Trace) -> list[tuple[int, ...]]:
-    return [step.visual_per_layer for step in trace]
-
-
-def plan_of(*drops: tuple[int, float], reselect: bool = False) -> Plan:
-    return Plan(tuple(Drop(*drop) for drop in drops), reselect=reselect)
 
 
 # --- achieved counts --------------------------------------------------------------------------
@@ -145,188 +95,6 @@ def test_text_only_requests_have_nothing_to_lose(model: DiffusionModel) -> None:
     out = model.generate(inputs=text, controller=Controller(AfterShare(0.0, 0.0)), **SHAPE)
     assert out.tokens == bare.tokens and out.trace.macs == bare.trace.macs
     assert out.trace.n_visual == 0 and out.trace.visual_tokens_ratio == 1.0
-
-
-# --- logits against the naive forward ---------------------------------------------------------
-
-
-def embedded(model: DiffusionModel, request: Prepared, ids: Sequence[int]) -> Tensor:
-    with torch.inference_mode():
-        response = model.network.model.embed_tokens(torch.tensor(ids))
-        return torch.cat([request.embeds, response])
-
-
-def survivors(request: Prepared, kept: Sequence[int], response: int) -> list[int]:
-    visual = request.visual_positions
-    lost = set(visual.tolist()) - set(visual[list(kept)].tolist())
-    return [i for i in range(len(request) + response) if i not in lost]
-
-
-def compare_with_naive(
-    model: DiffusionModel,
-    request: Prepared,
-    out: Generation,
-    seen: Sequence[StepView],
-    alive: Callable[[int], dict[int, list[int]]],
-    embed: Callable[[Sequence[int]], Tensor] | None = None,
-) -> list[Naive]:
-    """Compare every step's logits with those of a physically shortened sequence."""
-    ids, runs = [MASK] * SHAPE["gen_length"], []
-    for view in seen:
-        x = embedded(model, request, ids) if embed is None else embed(ids)
-        runs.append(naive_forward(model.network, x, alive(view.step)))
-        wanted, free = runs[-1].logits[-len(ids) :], view.logits.isfinite()
-        assert not free[torch.tensor(ids) == MASK][:, list(model.spec.forbidden_ids)].any()
-        torch.testing.assert_close(view.logits[free], wanted[free], atol=1e-4, rtol=1e-4)
-        ids = list(view.record.tokens)
-    assert list(out.tokens) == ids
-    return runs
-
-
-@pytest.mark.parametrize("keep", [0.0, 0.3, 0.8])
-@pytest.mark.parametrize("pruner", [DivPrune(), Random(1)], ids=repr)
-def test_entry_drops(
-    pruner: Pruner, keep: float, model: DiffusionModel, request_: Prepared
-) -> None:
-    seen: list[StepView] = []
-    controller = Controller(AfterShare(0.5, keep), pruner)
-    out = model.generate(inputs=request_, controller=controller, callback=seen.append, **SHAPE)
-
-    def alive(step: int) -> dict[int, list[int]]:
-        return {0: survivors(request_, out.trace.steps[step].kept, SHAPE["gen_length"])}
-
-    compare_with_naive(model, request_, out, seen, alive)
-
-
-@pytest.mark.parametrize("hold", [True, False])
-@pytest.mark.parametrize("queries", ["response", "all", "last"])
-def test_fastv_before_layer_two(
-    queries: Any, hold: bool, model: DiffusionModel, request_: Prepared
-) -> None:
-    seen: list[StepView] = []
-    spy = Spy(FastV(queries))
-    controller = Controller(AfterShare(0.25, 0.4, 2, hold), spy)
-    out = model.generate(inputs=request_, controller=controller, callback=seen.append, **SHAPE)
-    kept = out.trace.steps[1].kept
-
-    def alive(step: int) -> dict[int, list[int]]:
-        layer = 2 if step == 1 or not hold else 0
-        return {layer: survivors(request_, kept, SHAPE["gen_length"])} if step else {}
-
-    runs = compare_with_naive(model, request_, out, seen, alive)
-    rows = {
-        "response": slice(-SHAPE["gen_length"], None),
-        "all": slice(None),
-        "last": slice(-1, None),
-    }
-    attention = runs[1].attention[1].mean(0)[rows[queries]].mean(0)
-    received = attention[torch.from_numpy(request_.visual_positions)]
-    torch.testing.assert_close(spy.views[0].attention[queries], received, atol=1e-5, rtol=1e-4)
-    assert sorted(received.topk(len(kept)).indices.tolist()) == list(kept)
-    assert [(view.step, view.layer) for view in spy.views] == [(1, 2)]
-
-
-def test_a_later_drop_chooses_by_the_layer_before_it(
-    model: DiffusionModel, request_: Prepared
-) -> None:
-    """Also where a selection made earlier has lost tokens since, and must be made again."""
-    plans = [plan_of((3, 0.2)), plan_of((1, 0.5), (3, 0.2)), Plan(), Plan()]
-    spy, seen = Spy(FastV("all")), list[StepView]()
-    controller = Controller(Planned(plans), spy)
-    out = model.generate(inputs=request_, controller=controller, callback=seen.append, **SHAPE)
-    n = len(request_.visual_positions)
-    half, fifth = round_keep(0.5, n), round_keep(0.2, n)
-    assert visual_counts(out.trace)[1] == (n, half, half, fifth)
-    asked = [(view.step, view.layer, len(view)) for view in spy.views]
-    assert asked == [(0, 3, n), (1, 1, n), (1, 3, half)], "choose other shares: nothing was lost"
-
-    first = sorted(spy.views[1].attention["all"].topk(half).indices.tolist())
-    last = out.trace.steps[1].kept
-    assert set(last) < set(first)
-    x = embedded(model, request_, out.trace.steps[0].tokens)
-    response = SHAPE["gen_length"]
-    stays = {1: survivors(request_, first, response), 3: survivors(request_, last, response)}
-    run = naive_forward(model.network, x, stays)
-    places = [stays[1].index(int(at)) for at in request_.visual_positions[first]]
-    received = run.attention[2].mean((0, 1))[places]
-    torch.testing.assert_close(spy.views[2].attention["all"], received, atol=1e-5, rtol=1e-4)
-    wanted, free = run.logits[-response:], seen[1].logits.isfinite()
-    torch.testing.assert_close(seen[1].logits[free], wanted[free], atol=1e-4, rtol=1e-4)
-
-
-def naive_masses(run: Naive, request: Prepared, alive: dict[int, list[int]], n: int) -> Tensor:
-    """Attention (n_layers, 3) of the last `n` rows on prompt, visual and response tokens."""
-    kinds = torch.from_numpy(request.kinds_with_response(n))
-    here, out = torch.arange(len(kinds)), []
-    for layer, weights in enumerate(run.attention):
-        here = torch.tensor(alive[layer]) if layer in alive else here
-        per_key = weights.mean(0)[-n:].mean(0)
-        out.append([float(per_key[kinds[here] == kind].sum()) for kind in range(3)])
-    return torch.tensor(out)
-
-
-@pytest.mark.parametrize("head_mean", ["weights", "logits"])
-@pytest.mark.parametrize(
-    "options", [{}, {"cfg_scale": 0.7}, {"generation_suffix": (5, 6)}], ids=str
-)
-def test_what_is_measured_is_what_the_naive_forward_attends_to(
-    options: dict[str, Any], head_mean: Any, model: DiffusionModel
-) -> None:
-    """In a padded batch, before and after drops; with guidance in the guided copy alone."""
-    sizes: list[list[tuple[int, int]]] = [[(40, 30)], [], [(20, 50)], [(90, 20)]]
-    requests = [fake_request(model, each, seed) for seed, each in enumerate(sizes)]
-    assert len({len(request) for request in requests}) == len(requests)
-    plans = [Plan(), plan_of((2, 0.4)), plan_of((0, 0.4)), plan_of((1, 0.4), reselect=True)]
-    layers, spy, seen = [None, 2, 0, 1], Spy(FastV("all", head_mean)), list[StepView]()
-    controller = Controller(Planned(plans), spy)
-    model.generate(inputs=requests, controller=controller, callback=seen.append, **options, **SHAPE)
-    start = [MASK] * SHAPE["gen_length"] + list(options.get("generation_suffix", ()))
-    ids = [start] * len(requests)
-    views = iter(spy.views)
-    for view in seen:
-        request, layer = requests[view.sequence], layers[view.step]
-        stays = survivors(request, view.record.kept, len(start))
-        alive = {} if layer is None else {layer: stays}
-        run = naive_forward(model.network, embedded(model, request, ids[view.sequence]), alive)
-        wanted, signals = naive_masses(run, request, alive, len(start)), view.record.signals
-        for kind, name in enumerate(("attention_prompt", "attention_visual", "attention_response")):
-            torch.testing.assert_close(getattr(signals, name), wanted[:, kind])
-        if layer and len(request.visual_positions):
-            (shown,), kept = next(views).attention.values(), list(view.record.kept)
-            weights = run.attention[layer - 1]
-            if head_mean == "logits":  # a softmax leaves its row's logits but for a constant
-                weights = weights.log().mean(0, keepdim=True).softmax(-1)
-            received = weights.mean((0, 1))[request.visual_positions]
-            torch.testing.assert_close(shown, received, atol=1e-5, rtol=1e-4)
-            assert sorted(received.topk(len(kept)).indices.tolist()) == kept
-        ids[view.sequence] = list(view.record.tokens)
-    assert next(views, None) is None
-
-
-@pytest.mark.parametrize("keep", [0.0, 0.3])
-def test_guidance_reduces_both_copies(
-    keep: float, model: DiffusionModel, request_: Prepared
-) -> None:
-    scale, seen = 0.7, list[StepView]()
-    controller = Controller(AfterShare(0.25, keep), DivPrune())
-    out = model.generate(
-        inputs=request_, controller=controller, callback=seen.append, cfg_scale=scale, **SHAPE
-    )
-    ids = [MASK] * SHAPE["gen_length"]
-    blind = embedded(model, request_, [MASK] * len(request_))[len(request_) :]
-    for view in seen:
-        stays = {0: survivors(request_, view.record.kept, len(ids))}
-        x = embedded(model, request_, ids)
-        given = naive_forward(model.network, x, stays).logits[-len(ids) :]
-        x = torch.cat([blind, x[len(request_) :]])
-        free = naive_forward(model.network, x, stays).logits[-len(ids) :]
-        wanted, finite = free + (scale + 1) * (given - free), view.logits.isfinite()
-        torch.testing.assert_close(view.logits[finite], wanted[finite], atol=1e-4, rtol=1e-4)
-        ids = list(view.record.tokens)
-    n = round_keep(keep, len(request_.visual_positions))
-    assert visual_counts(out.trace)[1:] == [(n,) * N_LAYERS] * 3
-    single = model.generate(inputs=request_, controller=controller, **SHAPE)
-    assert out.trace.steps[-1].macs == 2 * single.trace.steps[-1].macs
 
 
 # --- positions --------------------------------------------------------------------------------

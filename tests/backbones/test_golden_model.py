@@ -14,9 +14,9 @@ from torch import Tensor
 
 from saccade.backbones import DiffusionModel, StepView, load
 from saccade.backbones.packing import pack_anyres, pack_plain, pack_video
+from saccade.backbones.pinpoints import best_resolution
 from saccade.backbones.prepare import Picture, Prepared, splice
 from saccade.backbones.rows import Rows
-from saccade.backbones.tiling import best_resolution
 from saccade.controller.signals import row_attention
 from tests.golden_sets import (
     FILES,

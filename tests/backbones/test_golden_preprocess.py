@@ -19,8 +19,9 @@ from saccade.backbones.packing import (
     token_grid_anyres,
     token_grid_video,
 )
+from saccade.backbones.pinpoints import best_resolution, parse_pinpoints
 from saccade.backbones.prompt import IMAGE, encode_with_images, render_chat, render_question
-from saccade.backbones.tiling import ImagePreprocessor, best_resolution, parse_pinpoints
+from saccade.backbones.tiling import ImagePreprocessor
 from tests.golden_sets import assert_near, golden_arrays, golden_json, golden_params
 
 pytestmark = pytest.mark.golden

@@ -19,7 +19,8 @@ from saccade.backbones.packing import (
     token_grid_video,
     unpad_bounds,
 )
-from saccade.backbones.tiling import ImagePreprocessor, best_resolution, parse_pinpoints
+from saccade.backbones.pinpoints import best_resolution, parse_pinpoints
+from saccade.backbones.tiling import ImagePreprocessor
 
 SIDE, TILE = 27, 384
 PINPOINTS = parse_pinpoints("(1x1),...,(6x6)", TILE)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 
 from saccade.backbones import DiffusionModel, checkpoint, load
-from tests.backbones.checkpoints import INDEX, SHAPE, SINGLE, assert_same, edit_json, weights
-from tests.tiny import TOWER, fake_page, fake_request, tiny_model
+from tests.backbones.checkpoints import INDEX, SHAPE, SINGLE, assert_same, weights
+from tests.tiny import TOWER, fake_request, tiny_model
 
 
 @pytest.mark.parametrize("limit", [10_000, 50_000, 2**30])
@@ -82,45 +80,12 @@ def test_names_are_the_published(folder: Path) -> None:
     assert json.loads((folder / "vision_config.json").read_text())["num_hidden_layers"] == 3
 
 
-def test_the_vocabulary_is_cut_to_the_tokenizer(speaking_folder: Path) -> None:
-    whole, cut = tiny_model(tokenizer=True, vocab=300), load(speaking_folder, device="cpu")
-    assert cut.tokenizer is not None
-    n = cut.tokenizer.get_vocab_size()
-    assert cut.spec.geometry.vocab == cut.config["vocab_size"] == n < 300
-    for name in ("model.embed_tokens.weight", "lm_head.weight"):
-        assert torch.equal(weights(cut)[name], weights(whole)[name][:n])
-    assert cut.spec.mask_id == cut.tokenizer.token_to_id("<|mdm_mask|>")
-    assert cut.spec.forbidden_ids == whole.spec.forbidden_ids
-    out = cut.generate("What?", [fake_page()], **SHAPE)
-    assert isinstance(out.text, str)
-
-
 def test_a_cut_model_is_saved_as_it_is(speaking_folder: Path, tmp_path: Path) -> None:
     cut = load(speaking_folder, device="cpu")
     cut.save_pretrained(tmp_path)
     again = load(tmp_path, device="cpu")
     assert_same(cut, again)
     assert again.prepare("What?").embeds.equal(cut.prepare("What?").embeds)
-
-
-def test_a_larger_tokenizer_cuts_nothing(speaking_folder: Path, tmp_path: Path) -> None:
-    small = tiny_model(vocab=64)
-    small.save_pretrained(tmp_path)
-    shutil.copy(speaking_folder / "tokenizer.json", tmp_path)
-    assert_same(load(tmp_path, device="cpu"), small)
-
-
-def test_cutting_and_filling_stored_with_a_tokenizer(speaking_folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(speaking_folder, tmp_path, dirs_exist_ok=True)
-    plain = load(speaking_folder, device="cpu")
-    assert plain.tokenizer is not None
-    words = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    words.enable_truncation(8)
-    words.enable_padding(length=16, pad_id=5, pad_token="x")
-    words.save(str(tmp_path / "tokenizer.json"))
-    own, question = load(tmp_path, device="cpu"), "What is the code in the middle of the page?"
-    assert torch.equal(own.prepare(question).embeds, plain.prepare(question).embeds)
-    assert own.processor.encode("yes") == plain.processor.encode("yes")
 
 
 ONE, MANY = 2**30, 10_000
@@ -192,36 +157,3 @@ def test_an_interrupted_save_leaves_a_whole_checkpoint(
         assert any(same) and not list(folder.glob(".saving-*"))
         kept.append(same.index(True))
     assert kept == sorted(kept) and 0 in kept and n < 99
-
-
-@pytest.mark.parametrize("dtype", ["banana", "int8", torch.int64, "Tensor", ""])
-def test_a_wrong_dtype(dtype: Any, folder: Path) -> None:
-    with pytest.raises(ValueError, match="float32, bfloat16 or float16"):
-        load(folder, dtype=dtype)
-
-
-@pytest.mark.parametrize("dtype", ["float16", torch.bfloat16])
-def test_generate_in_half_precision(dtype: Any, folder: Path) -> None:
-    half = load(folder, dtype=dtype, device="cpu")
-    out = half.generate(inputs=fake_request(half), mask_id=63, **SHAPE)
-    assert half.device == torch.device("cpu") and len(out.tokens) == 4
-
-
-@pytest.mark.parametrize(
-    ("stored", "wanted"),
-    [
-        ({"torch_dtype": "float16"}, torch.float16),
-        ({"torch_dtype": None, "dtype": "float16"}, torch.float16),
-        ({"torch_dtype": "auto"}, torch.bfloat16),
-        ({"dtype": "auto"}, torch.bfloat16),
-        ({"torch_dtype": None}, torch.bfloat16),
-        ({}, torch.bfloat16),
-    ],
-)
-def test_the_checkpoints_own_dtype(
-    stored: dict[str, Any], wanted: torch.dtype, folder: Path
-) -> None:
-    """Off the CPU; the meta device stands for any other."""
-    edit_json(folder / "config.json", **{"torch_dtype": ..., **stored})
-    assert {v.dtype for v in weights(load(folder, device="meta")).values()} == {wanted}
-    assert {v.dtype for v in weights(load(folder, device="cpu")).values()} == {torch.float32}

@@ -3,14 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.backbones.tiling import (
-    ImagePreprocessor,
-    best_resolution,
-    fit_on_canvas,
-    parse_pinpoints,
-    sample_frames,
-    split_tiles,
-)
+from saccade.backbones.pinpoints import best_resolution, parse_pinpoints
+from saccade.backbones.tiling import ImagePreprocessor, fit_on_canvas, sample_frames, split_tiles
 
 SIX_BY_SIX = parse_pinpoints("(1x1),...,(6x6)", 384)
 SMALL = parse_pinpoints("(1x1),...,(6x6)", 8)
