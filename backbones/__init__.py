@@ -2,12 +2,12 @@
 
 from saccade.backbones.denoise import StepView
 from saccade.backbones.loading import embedded_models, load
-from saccade.backbones.model import DiffusionModel
+from saccade.backbones.model import Model
 from saccade.backbones.prepare import Prepared
 from saccade.backbones.settings import GenerateSettings
 
 __all__ = [
-    "DiffusionModel",
+    "Model",
     "GenerateSettings",
     "Prepared",
     "StepView",

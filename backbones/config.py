@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from saccade.controller.errors import CheckpointError
 
 
@@ -22,6 +24,12 @@ class LanguageConfig:
     rms_norm_eps, rope_theta : float
     max_length : int
         Longest prompt in tokens; longer ones are cut from the right.
+    qkv_bias : bool
+        Whether queries, keys and values have biases.
+    causal : bool
+        Whether a row attends to earlier rows only.
+    rotary : torch.dtype
+        The rotary frequencies are rounded to it before they are used in float32.
     """
 
     hidden_size: int
@@ -33,10 +41,24 @@ class LanguageConfig:
     rms_norm_eps: float = 1e-5
     rope_theta: float = 500000.0
     max_length: int = 16384
+    qkv_bias: bool = False
+    causal: bool = False
+    rotary: torch.dtype = torch.float32
 
     @property
     def head_dim(self) -> int:
         return self.hidden_size // self.n_heads
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderTraits:
+    """What a family's configs leave to its code; see `LanguageConfig`."""
+
+    qkv_bias: bool = False
+    causal: bool = False
+    rms_norm_eps: float = 1e-5
+    rope_theta: float = 500000.0
+    max_length: int = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +87,7 @@ DECODER: Mapping[str, tuple[object, ...]] = {
     "hidden_act": ("silu",),
     "rope_scaling": (None,),
     "attention_bias": (False, None),
+    "use_sliding_window": (False, None),
 }
 MULTIMODAL: Mapping[str, tuple[object, ...]] = {
     "mm_projector_type": ("mlp2x_gelu",),
@@ -138,7 +161,7 @@ def check_packing(config: Mapping[str, Any]) -> None:
     check_supported(merge, {"mm_patch_merge_type": allowed})
 
 
-def language_config(config: Mapping[str, Any]) -> LanguageConfig:
+def language_config(config: Mapping[str, Any], traits: DecoderTraits) -> LanguageConfig:
     """Read the decoder's geometry; unsupported settings raise `CheckpointError` naming them."""
     check_supported(config, DECODER)
     hidden, mlp, layers, heads, vocab = sizes(
@@ -149,7 +172,10 @@ def language_config(config: Mapping[str, Any]) -> LanguageConfig:
         "num_attention_heads",
         "vocab_size",
     )
-    optional = {"num_key_value_heads": heads, "tokenizer_model_max_length": 16384}
+    optional = {
+        "num_key_value_heads": heads,
+        "tokenizer_model_max_length": traits.max_length,
+    }
     given = optional | {name: config[name] for name in optional if config.get(name) is not None}
     kv_heads, max_length = sizes(given, *optional)
     if hidden % (2 * heads) or heads % kv_heads:
@@ -164,9 +190,11 @@ def language_config(config: Mapping[str, Any]) -> LanguageConfig:
         n_heads=heads,
         n_kv_heads=kv_heads,
         vocab_size=vocab,
-        rms_norm_eps=_positive(config, "rms_norm_eps", 1e-5),
-        rope_theta=_positive(config, "rope_theta", 500000.0),
+        rms_norm_eps=_positive(config, "rms_norm_eps", traits.rms_norm_eps),
+        rope_theta=_positive(config, "rope_theta", traits.rope_theta),
         max_length=max_length,
+        qkv_bias=traits.qkv_bias,
+        causal=traits.causal,
     )
 
 

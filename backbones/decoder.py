@@ -59,9 +59,9 @@ class Attention(nn.Module):
         super().__init__()
         d, hd = config.hidden_size, config.head_dim
         self.head_dim = hd
-        self.q_proj = nn.Linear(d, config.n_heads * hd, bias=False)
-        self.k_proj = nn.Linear(d, config.n_kv_heads * hd, bias=False)
-        self.v_proj = nn.Linear(d, config.n_kv_heads * hd, bias=False)
+        self.q_proj = nn.Linear(d, config.n_heads * hd, bias=config.qkv_bias)
+        self.k_proj = nn.Linear(d, config.n_kv_heads * hd, bias=config.qkv_bias)
+        self.v_proj = nn.Linear(d, config.n_kv_heads * hd, bias=config.qkv_bias)
         self.o_proj = nn.Linear(config.n_heads * hd, d, bias=False)
 
     def _heads(self, x: Tensor) -> Tensor:

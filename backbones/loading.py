@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from saccade.backbones import llada_v
 from saccade.backbones.checkpoint import (
     load_weights,
     read_json,
@@ -20,8 +19,10 @@ from saccade.backbones.config import (
     check_packing,
     language_config,
 )
+from saccade.backbones.families import family_of
+from saccade.backbones.family import Family
 from saccade.backbones.hub import fetch
-from saccade.backbones.model import DiffusionModel
+from saccade.backbones.model import Model
 from saccade.backbones.network import Network
 from saccade.backbones.pinpoints import parse_pinpoints
 from saccade.backbones.tiling import ImagePreprocessor
@@ -63,12 +64,18 @@ def resolve(path_or_repo_id: str | Path, revision: str | None = None) -> Path:
     return fetch(name, revision)
 
 
+def read_family(path_or_repo_id: str | Path, revision: str | None = None) -> Family:
+    """The family of a checkpoint, from its ``config.json`` alone; errors are those of `load`."""
+    folder = resolve(path_or_repo_id, revision)
+    return family_of(read_json(folder / "config.json"), folder)
+
+
 def load(
     path_or_repo_id: str | Path,
     dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     revision: str | None = None,
-) -> DiffusionModel:
+) -> Model:
     """Load a model from the layout of the real checkpoints.
 
     Parameters
@@ -99,14 +106,10 @@ def load(
     """
     folder = resolve(path_or_repo_id, revision)
     config = read_json(folder / "config.json")
-    if config.get("model_type") != llada_v.MODEL_TYPE:
-        raise CheckpointError(
-            f"{folder}: model_type {config.get('model_type')!r} is not supported; supported: "
-            f"{llada_v.MODEL_TYPE!r}"
-        )
+    family = family_of(config, folder)
     check_packing(config)
     tokenizer = read_tokenizer(folder)
-    language, tower = language_config(config), read_tower_config(folder, config)
+    language, tower = language_config(config, family.decoder), read_tower_config(folder, config)
     if tokenizer is not None:
         known = tokenizer.get_vocab_size(with_added_tokens=True)
         language = replace(language, vocab_size=min(language.vocab_size, known))
@@ -119,9 +122,9 @@ def load(
     vocab = None if tokenizer is None else language.vocab_size
     load_weights(network, shard_files(folder), kind, vocab, tied)
     name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
-    spec = llada_v.make_spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
+    spec = family.spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
     preprocessor = _preprocessor(config, tower)
-    return DiffusionModel(network.to(where), spec, preprocessor, tokenizer, config)
+    return Model(network.to(where), family, spec, preprocessor, tokenizer, config)
 
 
 def _empty_network(language: LanguageConfig, tower: TowerConfig) -> Network:

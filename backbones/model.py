@@ -1,4 +1,4 @@
-"""A diffusion multimodal language model: prompts and pictures in, answers and traces out."""
+"""A multimodal language model: prompts and pictures in, answers and traces out."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from saccade.backbones.checkpoint import write_checkpoint
 from saccade.backbones.commit import Answer
 from saccade.backbones.denoise import Callback, Decoding, Denoiser
+from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import Prepared
 from saccade.backbones.processor import Processor
@@ -28,12 +29,14 @@ PREPARED = {"think_mode": None, "drop_after_image": True, "multi_image_pad": Tru
 """Arguments of `generate` that say how to prepare, where nothing is said."""
 
 
-class DiffusionModel:
-    """LLaDA-V, natively: same weights, same tokens as the published code.
+class Model:
+    """A backbone, natively: same weights, same tokens as the published code.
 
     Parameters
     ----------
     network : Network
+    family : Family
+        What its kind of checkpoint has in common.
     spec : BackboneSpec
     preprocessor : ImagePreprocessor
     tokenizer : Tokenizer or None
@@ -50,14 +53,16 @@ class DiffusionModel:
     def __init__(
         self,
         network: Network,
+        family: Family,
         spec: BackboneSpec,
         preprocessor: ImagePreprocessor,
         tokenizer: Tokenizer | None,
         config: dict[str, Any],
     ) -> None:
         self.network = network.eval()
+        self.family = family
         self._spec = spec
-        self.processor = Processor(self.network, preprocessor, tokenizer)
+        self.processor = Processor(self.network, family, preprocessor, tokenizer)
         self.config = config
         self.controller: Controller | None = None
 
@@ -83,7 +88,7 @@ class DiffusionModel:
     def __repr__(self) -> str:
         g = self.spec.geometry
         return (
-            f"DiffusionModel({self.spec.name!r}, {self.spec.origin}, "
+            f"Model({self.spec.name!r}, {self.spec.origin}, "
             f"{g.n_layers} layers x {g.hidden}, "
             f"{self.device}, {self.network.model.image_newline.dtype})"
         )

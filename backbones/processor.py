@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer
 
-from saccade.backbones import llada_v
+from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import (
     Picture,
@@ -31,23 +31,22 @@ class Processor:
     ----------
     network : Network
         Encodes pictures and embeds tokens.
+    family : Family
+        Says how questions are written.
     preprocessor : ImagePreprocessor
     tokenizer : Tokenizer or None
         None: only token ids can go in and out.
-    end_of_turn, pad : str
-        Tokens: the one that ends an answer, and the one that is taken out of questions.
     """
 
     def __init__(
         self,
         network: Network,
+        family: Family,
         preprocessor: ImagePreprocessor,
         tokenizer: Tokenizer | None,
-        end_of_turn: str = llada_v.END_OF_TURN,
-        pad: str = llada_v.PAD,
     ) -> None:
         self.network, self.preprocessor, self.tokenizer = network, preprocessor, tokenizer
-        self.end_of_turn, self.pad = end_of_turn, pad
+        self.family = family
 
     @torch.inference_mode()
     def prepare(
@@ -60,14 +59,20 @@ class Processor:
         drop_after_image: bool = True,
         multi_image_pad: bool = True,
     ) -> Prepared:
-        """Turn a question and its pictures into inputs; see `DiffusionModel.prepare`."""
+        """Turn a question and its pictures into inputs; see `Model.prepare`."""
         if not isinstance(prompt, str) or not prompt.strip():
             raise ValueError(f"the question is empty ({prompt!r}); ask something")
         pictures = self._pictures(images, video, multi_image_pad)
-        text = render_chat([("user", render_question(prompt, len(pictures), think_mode))])
-        ids = encode_with_images(text, self.encode, drop_after_image=drop_after_image)
+        template = self.family.template
+        if think_mode is not None and not self.family.think:
+            raise ValueError(f"think_mode={think_mode!r}: this model has no thinking switch")
+        question = render_question(prompt, len(pictures), think_mode)
+        text = render_chat([("user", question)], template=template)
+        ids = encode_with_images(
+            text, self.encode, drop_after_image=drop_after_image, bos=template.bos
+        )
         if pictures and self.tokenizer is not None:  # published: nothing is masked without pictures
-            pad_id = self.tokenizer.token_to_id(self.pad)
+            pad_id = self.tokenizer.token_to_id(self.family.pad)
             ids = [token for token in ids if token != pad_id]
         return splice(self.network, ids, pictures)
 
@@ -127,7 +132,7 @@ class Processor:
 
     def stops(self, settings: GenerateSettings) -> list[list[int]]:
         """Token ids of the stopping criteria, with the end of turn last if it is to be added."""
-        stops = list(settings.stopping_criteria)
-        if settings.append_eot and self.tokenizer is not None and self.end_of_turn not in stops:
-            stops.append(self.end_of_turn)
+        stops, last = list(settings.stopping_criteria), self.family.end_of_turn
+        if settings.append_eot and self.tokenizer is not None and last not in stops:
+            stops.append(last)
         return [self.ids(stop) for stop in stops]

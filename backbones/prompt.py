@@ -1,32 +1,72 @@
-"""Questions to the text and the token ids that LLaDA-V was trained to continue."""
+"""Questions to the text and the token ids that a model was trained to continue."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import cycle
+
+IMAGE = "<image>"
+ROLES = ("user", "assistant")
+_SUFFIX = {None: "", "think": " /think", "no_think": " /no_think"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTemplate:
+    """How a family writes a conversation.
+
+    Attributes
+    ----------
+    system : str
+        What the system turn says.
+    bos : str
+        Token at the very start; "" for none.
+    opening, closing : str
+        Around what somebody says; ``{role}`` stands for who.
+    strip : bool
+        Whether what is said loses surrounding blanks.
+    """
+
+    system: str
+    opening: str
+    closing: str
+    bos: str = ""
+    strip: bool = False
+
+    def turn(self, role: str, text: str) -> str:
+        """One complete turn."""
+        said = text.strip() if self.strip else text
+        return self.opening.format(role=role) + said + self.closing
+
 
 SYSTEM = (
     "You are a helpful language and vision assistant. You are able to understand the visual "
     "content that the user provides, and assist the user with a variety of tasks using natural "
     "language."
 )
-BOS = "<|startoftext|>"
-IMAGE = "<image>"
-ROLES = ("user", "assistant")
-_SUFFIX = {None: "", "think": " /think", "no_think": " /no_think"}
+LLADA_CHAT = ChatTemplate(
+    SYSTEM,
+    "<|start_header_id|>{role}<|end_header_id|>\n\n",
+    "<|eot_id|>",
+    bos="<|startoftext|>",
+    strip=True,
+)
+LAVIDA_CHAT = ChatTemplate(SYSTEM, "<|im_start|>{role}\n", "<|im_end|>\n")
+QWEN_CHAT = ChatTemplate("You are a helpful assistant.", LAVIDA_CHAT.opening, LAVIDA_CHAT.closing)
 
 
-def render_chat(messages: Sequence[tuple[str, str]], system: str = SYSTEM) -> str:
-    """Render a conversation in the chat template, ending where the assistant is to speak.
+def render_chat(
+    messages: Sequence[tuple[str, str]],
+    system: str | None = None,
+    template: ChatTemplate = LLADA_CHAT,
+) -> str:
+    """Render a conversation in a chat template, ending where the assistant is to speak.
 
     Parameters
     ----------
     messages : sequence of (role, text)
-        Roles alternate "user", "assistant", ..., "user". Text is stripped of surrounding blanks.
-    system : str
-        What the system turn says.
-
-    Returns
-    -------
-    str, with BOS written out at its start.
+        Roles alternate "user", "assistant", ..., "user".
+    system : str, optional
+        What the system turn says, instead of the template's own words.
+    template : ChatTemplate
 
     Raises
     ------
@@ -35,20 +75,17 @@ def render_chat(messages: Sequence[tuple[str, str]], system: str = SYSTEM) -> st
 
     Notes
     -----
-    Source: LLaDA-V, ML-GSAI, commit c810b4b (conversation template and tokenizer's chat template).
+    Sources: LLaDA-V, ML-GSAI, commit c810b4b, and LaViDa, jacklishufan, commit 284ef5c
+    (conversation templates and the tokenizers' chat templates).
     """
     for i, ((role, _), expected) in enumerate(zip(messages, cycle(ROLES), strict=False)):
         if role != expected:
             raise ValueError(f"message {i} has role {role!r}; need {expected!r}: turns alternate")
     if len(messages) % 2 == 0:
         raise ValueError(f"{len(messages)} messages; need an odd number: the user speaks last")
-    turns = [("system", system), *messages]
-    said = [_header(role) + text.strip() + "<|eot_id|>" for role, text in turns]
-    return BOS + "".join(said) + _header("assistant")
-
-
-def _header(role: str) -> str:
-    return f"<|start_header_id|>{role}<|end_header_id|>\n\n"
+    turns = [("system", template.system if system is None else system), *messages]
+    said = [template.turn(role, text) for role, text in turns]
+    return template.bos + "".join(said) + template.opening.format(role="assistant")
 
 
 def render_question(text: str, n_images: int, think_mode: str | None = None) -> str:
@@ -89,6 +126,7 @@ def encode_with_images(
     encode: Callable[[str], list[int]],
     image_id: int = -200,
     drop_after_image: bool = True,
+    bos: str = LLADA_CHAT.bos,
 ) -> list[int]:
     """Tokenise a rendered prompt chunk by chunk, with `image_id` for every ``<image>``.
 
@@ -101,10 +139,12 @@ def encode_with_images(
     image_id : int
         Placeholder id, never embedded.
     drop_after_image : bool
-        True: if the text begins with BOS, the first token of every chunk after an image is lost,
+        True: if the text begins with `bos`, the first token of every chunk after an image is lost,
         as published (that code takes it for a second BOS). So ``<image>\\nQuestion`` loses its
         newline, and two placeholders the blank between them; in training they were there.
         False: nothing is lost.
+    bos : str
+        The template's first token; without one, nothing is lost either.
 
     Returns
     -------
@@ -114,7 +154,7 @@ def encode_with_images(
     -----
     Source: LLaDA-V, ML-GSAI, commit c810b4b (``tokenizer_image_token`` of ``mm_utils.py``).
     """
-    lost = 1 if drop_after_image and text.startswith(BOS) else 0
+    lost = 1 if drop_after_image and bos and text.startswith(bos) else 0
     first, *later = text.split(IMAGE)
     ids = list(encode(first)) if first else []
     for chunk in later:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from saccade.controller.arguments import real, switch, whole
 
@@ -109,14 +109,51 @@ class GenerateSettings:
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
         """Build from keyword arguments; unknown ones raise `TypeError` listing the known."""
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(options) - set(known))
-        if unknown:
-            raise TypeError(
-                f"generate() got unknown option {', '.join(unknown)}; known options: "
-                f"{', '.join(known)}"
-            )
+        check_options(cls, options)
         return cls(**options)
+
+    @classmethod
+    def for_lengths(cls, gen_length: int, block_length: int, steps: int) -> dict[str, Any]:
+        """Options for an answer of these published lengths."""
+        return {"gen_length": gen_length, "block_length": block_length, "steps": steps}
+
+
+class Settings(Protocol):
+    """What the settings of every family share; each is a frozen dataclass."""
+
+    @property
+    def gen_length(self) -> int: ...
+
+    @property
+    def temperature(self) -> float: ...
+
+    @property
+    def stopping_criteria(self) -> Sequence[Stop]: ...
+
+    @property
+    def append_eot(self) -> bool: ...
+
+    @property
+    def mask_id(self) -> int | None: ...
+
+    @property
+    def seed(self) -> int | None: ...
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self: ...
+
+    @classmethod
+    def for_lengths(cls, gen_length: int, block_length: int, steps: int) -> dict[str, Any]: ...
+
+
+def check_options(settings: type[Any], options: Mapping[str, Any]) -> None:
+    """Raise `TypeError` for options that are no fields of a settings class, listing the fields."""
+    known = [field.name for field in fields(settings)]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(
+            f"generate() got unknown option {', '.join(unknown)}; known options: {', '.join(known)}"
+        )
 
 
 def _ids(name: str, given: object) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ import torch
 from saccade import __version__
 from saccade.backbones.checkpoint import CONFIG, TOKENIZER, TOWER_CONFIG, shard_files
 from saccade.backbones.loading import resolve
-from saccade.backbones.model import DiffusionModel
+from saccade.backbones.model import Model
 from saccade.backbones.settings import GenerateSettings
 from saccade.studies.cases import Case, StudyConfig, controller_of, settings_of
 
@@ -26,13 +26,13 @@ ROOT = Path(__file__).parent.parent
 Recipe = dict[str, Any]
 
 
-def make_recipe(config: StudyConfig, model: DiffusionModel) -> Recipe:
+def make_recipe(config: StudyConfig, model: Model) -> Recipe:
     """Describe a run that is about to start, in plain values that survive JSON unchanged.
 
     Parameters
     ----------
     config : StudyConfig
-    model : DiffusionModel
+    model : Model
         Loaded from ``config.model``; torch's number of threads is already set.
     """
     recipe = {
@@ -65,7 +65,7 @@ def _settings(tasks: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _backbone(model: DiffusionModel) -> dict[str, Any]:
+def _backbone(model: Model) -> dict[str, Any]:
     spec = model.spec
     return {
         "name": spec.name,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from saccade.backbones.loading import load
-from saccade.backbones.model import DiffusionModel
+from saccade.backbones.model import Model
 from saccade.backbones.prepare import Prepared
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.trace import Generation, Trace
@@ -94,7 +94,7 @@ def _threads(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _check_capabilities(case: Case, model: DiffusionModel) -> None:
+def _check_capabilities(case: Case, model: Model) -> None:
     controller = controller_of(case)
     if controller is not None:
         try:
@@ -120,7 +120,7 @@ class _Run:
     def __init__(
         self,
         config: StudyConfig,
-        model: DiffusionModel,
+        model: Model,
         store: RecordStore,
         progress: Progress | None,
     ) -> None:

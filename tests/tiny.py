@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from saccade.backbones import DiffusionModel, Prepared
+from saccade.backbones import Model, Prepared
 from saccade.backbones.config import LanguageConfig, TowerConfig
-from saccade.backbones.llada_v import MODEL_TYPE, PUBLISHED_IDS, make_spec
+from saccade.backbones.llada_v import FAMILY
 from saccade.backbones.network import Network
 from saccade.backbones.pinpoints import parse_pinpoints
 from saccade.backbones.prompt import SYSTEM
@@ -30,7 +30,7 @@ def tiny_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(t, special=True) for t in PUBLISHED_IDS])
+    tokenizer.add_special_tokens([AddedToken(t, special=True) for t in FAMILY.published_ids])
     tokenizer.add_tokens([AddedToken(SYSTEM, special=False, normalized=False)])
     return tokenizer
 
@@ -44,7 +44,7 @@ def tiny_model(
     n_kv_heads: int = 2,
     aspect: str = "anyres_max_2",
     max_length: int = 2048,
-) -> DiffusionModel:
+) -> Model:
     """A LLaDA-V with random weights; one page gives 16 visual tokens and those of its tiles.
 
     Parameters
@@ -67,12 +67,12 @@ def tiny_model(
     language = LanguageConfig(32, 48, n_layers, 4, n_kv_heads, rows, max_length=max_length)
     network = Network(language, TOWER)
     _fill(network, torch.Generator().manual_seed(seed))
-    spec = make_spec("tiny", language, None if words is None else words.token_to_id)
+    spec = FAMILY.spec("tiny", language, None if words is None else words.token_to_id)
     if words is None:
         spec = replace(spec, mask_id=MASK, forbidden_ids=FORBIDDEN)
     pinpoints = parse_pinpoints(PINPOINTS, TOWER.image_size)
     preprocessor = ImagePreprocessor(TOWER.image_size, pinpoints, aspect)
-    return DiffusionModel(network, spec, preprocessor, words, _config(language, aspect))
+    return Model(network, FAMILY, spec, preprocessor, words, _config(language, aspect))
 
 
 @torch.no_grad()
@@ -87,7 +87,7 @@ def _fill(network: Network, generator: torch.Generator) -> None:
 
 def _config(language: LanguageConfig, aspect: str) -> dict[str, Any]:
     return {
-        "model_type": MODEL_TYPE,
+        "model_type": FAMILY.model_types[0],
         "hidden_size": language.hidden_size,
         "intermediate_size": language.intermediate_size,
         "num_hidden_layers": language.n_layers,
@@ -115,7 +115,7 @@ def fake_page(width: int = 40, height: int = 30, seed: int = 0) -> Image.Image:
 
 
 def fake_request(
-    model: DiffusionModel, sizes: Sequence[tuple[int, int]] = ((40, 30),), seed: int = 0
+    model: Model, sizes: Sequence[tuple[int, int]] = ((40, 30),), seed: int = 0
 ) -> Prepared:
     """Random prompt ids around pages of the given (width, height); no sizes: text only."""
     rng = np.random.default_rng([seed, len(sizes)])
@@ -139,6 +139,6 @@ MIXED: tuple[list[tuple[int, int]], ...] = (
 """Pages of eight unlike requests: one or two, of any shape, or none."""
 
 
-def mixed_requests(model: DiffusionModel) -> list[Prepared]:
+def mixed_requests(model: Model) -> list[Prepared]:
     """The eight requests of `MIXED`."""
     return [fake_request(model, sizes, seed) for seed, sizes in enumerate(MIXED)]

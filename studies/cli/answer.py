@@ -13,7 +13,7 @@ from rich.table import Table
 from saccade.studies.cli.consoles import scaled
 
 if TYPE_CHECKING:
-    from saccade.backbones import DiffusionModel
+    from saccade.backbones import Model
     from saccade.controller import Controller, Generation
     from saccade.controller.trace import StepRecord, Trace
 
@@ -28,7 +28,7 @@ class Answer:
 
     Attributes
     ----------
-    model : DiffusionModel
+    model : Model
     controller : Controller
     generation : Generation
     settings : dict
@@ -37,7 +37,7 @@ class Answer:
         Wall time of loading the model, and of preparing the request and denoising the answer.
     """
 
-    model: "DiffusionModel"
+    model: "Model"
     controller: "Controller"
     generation: "Generation"
     settings: dict[str, Any]

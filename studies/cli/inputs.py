@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from saccade.backbones import DiffusionModel
+    from saccade.backbones import Model
 
 SMALLEST = 8
 """Pixels that a side of a picture must have at least."""
@@ -124,7 +124,7 @@ def load_model(
     dtype: str | None = None,
     device: "torch.device | None" = None,
     revision: str | None = None,
-) -> "DiffusionModel":
+) -> "Model":
     """Load a model, as `saccade.load` does.
 
     Raises

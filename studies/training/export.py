@@ -6,18 +6,19 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from saccade.backbones.llada_v import MODEL_TYPE, make_spec
-from saccade.backbones.model import DiffusionModel
+from saccade.backbones import llada_v
+from saccade.backbones.family import Family
+from saccade.backbones.model import Model
 from saccade.backbones.network import Network
 from saccade.backbones.tiling import ImagePreprocessor
 
 
-def checkpoint_config(network: Network, tokenizer: Tokenizer) -> dict[str, Any]:
-    """The ``config.json`` of an embedded model, in LLaDA-V's fields."""
+def checkpoint_config(network: Network, family: Family, tokenizer: Tokenizer) -> dict[str, Any]:
+    """The ``config.json`` of an embedded model, in the fields of its family."""
     language, tower = network.language, network.tower
     return {
-        "architectures": ["LlavaLLaDAModelLM"],
-        "model_type": MODEL_TYPE,
+        "architectures": [family.architecture],
+        "model_type": family.model_types[0],
         "hidden_size": language.hidden_size,
         "intermediate_size": language.intermediate_size,
         "num_hidden_layers": language.n_layers,
@@ -32,8 +33,8 @@ def checkpoint_config(network: Network, tokenizer: Tokenizer) -> dict[str, Any]:
         "tokenizer_model_max_length": 2048,
         "tie_word_embeddings": False,
         "attention_bias": False,
-        "bos_token_id": tokenizer.token_to_id("<|startoftext|>"),
-        "eos_token_id": tokenizer.token_to_id("<|endoftext|>"),
+        "bos_token_id": tokenizer.token_to_id(family.template.bos or family.pad),
+        "eos_token_id": tokenizer.token_to_id(family.pad),
         "mm_vision_tower": "saccade-siglip-patch8-96",
         "mm_hidden_size": tower.hidden_size,
         "mm_projector_type": "mlp2x_gelu",
@@ -45,11 +46,15 @@ def checkpoint_config(network: Network, tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def export(
-    network: Network, tokenizer: Tokenizer, folder: str | Path, dtype: torch.dtype = torch.float16
+    network: Network,
+    tokenizer: Tokenizer,
+    folder: str | Path,
+    family: Family = llada_v.FAMILY,
+    dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a checkpoint that `load` reads; weights are rounded to `dtype`."""
     preprocessor = ImagePreprocessor(network.tower.image_size, (), "square")
-    spec = make_spec("embedded", network.language, tokenizer.token_to_id)
-    config = checkpoint_config(network, tokenizer)
-    model = DiffusionModel(network.to(dtype), spec, preprocessor, tokenizer, config)
+    spec = family.spec("embedded", network.language, tokenizer.token_to_id)
+    config = checkpoint_config(network, family, tokenizer)
+    model = Model(network.to(dtype), family, spec, preprocessor, tokenizer, config)
     model.save_pretrained(folder)

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from saccade.backbones import DiffusionModel
+from saccade.backbones import Model
 
 SHAPE: dict[str, Any] = {"gen_length": 4, "block_length": 4, "steps": 2}
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
-def weights(model: DiffusionModel) -> dict[str, torch.Tensor]:
+def weights(model: Model) -> dict[str, torch.Tensor]:
     return model.network.state_dict()
 
 
-def assert_same(a: DiffusionModel, b: DiffusionModel) -> None:
+def assert_same(a: Model, b: Model) -> None:
     mine, theirs = weights(a), weights(b)
     assert mine.keys() == theirs.keys()
     for name in mine:

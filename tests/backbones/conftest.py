@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from saccade.backbones import DiffusionModel
+from saccade.backbones import Model
 from tests.tiny import tiny_model
 
 
 @pytest.fixture(scope="module")
-def model() -> DiffusionModel:
+def model() -> Model:
     return tiny_model()
 
 
 @pytest.fixture(scope="module")
-def speaking() -> DiffusionModel:
+def speaking() -> Model:
     """A model with a tokenizer."""
     return tiny_model(tokenizer=True)
 
@@ -28,14 +28,14 @@ def speaking_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(model: DiffusionModel, tmp_path: Path) -> Path:
+def folder(model: Model, tmp_path: Path) -> Path:
     """A checkpoint of one shard, to be damaged."""
     model.save_pretrained(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def sharded(model: DiffusionModel, tmp_path: Path) -> Path:
+def sharded(model: Model, tmp_path: Path) -> Path:
     """A checkpoint of many shards, to be damaged."""
     model.save_pretrained(tmp_path, max_shard_bytes=10_000)
     return tmp_path

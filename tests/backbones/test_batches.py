@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from saccade.backbones import DiffusionModel, Prepared, StepView
+from saccade.backbones import Model, Prepared, StepView
 from saccade.controller import (
     AfterShare,
     Controller,
@@ -75,12 +75,12 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def requests(model: DiffusionModel) -> list[Prepared]:
+def requests(model: Model) -> list[Prepared]:
     return mixed_requests(model)
 
 
 @pytest.fixture(scope="module")
-def stops(model: DiffusionModel, requests: list[Prepared]) -> list[list[int]]:
+def stops(model: Model, requests: list[Prepared]) -> list[list[int]]:
     """Tokens at which some answers end early, and others late or never."""
     answers = [out.tokens for out in model.generate(inputs=requests, **SHAPE)]
     return [[answers[0][2]], [answers[4][7]]]
@@ -110,7 +110,7 @@ def close(a: Signals, b: Signals) -> None:
 def test_a_batch_gives_what_singles_give(
     name: str,
     choice: str,
-    model: DiffusionModel,
+    model: Model,
     requests: list[Prepared],
     stops: list[list[int]],
 ) -> None:
@@ -132,7 +132,7 @@ def test_a_batch_gives_what_singles_give(
 
 
 def test_the_batch_is_a_hard_one(
-    model: DiffusionModel, requests: list[Prepared], stops: list[list[int]]
+    model: Model, requests: list[Prepared], stops: list[list[int]]
 ) -> None:
     """Lengths, ends and plans differ, or the test above would show little."""
     controller = Controller(BySignals(2), FastV())
@@ -146,7 +146,7 @@ def test_the_batch_is_a_hard_one(
     assert keeps == {0.5, 0.2}
 
 
-def test_the_same_seed_the_same_answer(model: DiffusionModel, requests: list[Prepared]) -> None:
+def test_the_same_seed_the_same_answer(model: Model, requests: list[Prepared]) -> None:
     options = {**SHAPE, "temperature": 1.0, "remasking": "random"}
     first, second, third = (
         [out.tokens for out in model.generate(inputs=requests, seed=seed, **options)]
@@ -155,9 +155,7 @@ def test_the_same_seed_the_same_answer(model: DiffusionModel, requests: list[Pre
     assert first == second != third
 
 
-def test_a_seed_leaves_the_global_generator_alone(
-    model: DiffusionModel, requests: list[Prepared]
-) -> None:
+def test_a_seed_leaves_the_global_generator_alone(model: Model, requests: list[Prepared]) -> None:
     before = torch.get_rng_state()
     controller = Controller(AfterShare(0.5, 0.5), Random())
     model.generate(inputs=requests, controller=controller, temperature=1.0, seed=1, **SHAPE)
@@ -165,7 +163,7 @@ def test_a_seed_leaves_the_global_generator_alone(
 
 
 def test_without_a_seed_the_global_generator_decides(
-    model: DiffusionModel, requests: list[Prepared]
+    model: Model, requests: list[Prepared]
 ) -> None:
     answers = []
     for seed in (1, 1, 2):
@@ -174,9 +172,7 @@ def test_without_a_seed_the_global_generator_decides(
     assert answers[0] == answers[1] != answers[2]
 
 
-def test_callbacks_see_every_sequence_and_step(
-    model: DiffusionModel, requests: list[Prepared]
-) -> None:
+def test_callbacks_see_every_sequence_and_step(model: Model, requests: list[Prepared]) -> None:
     seen: list[StepView] = []
     outs = model.generate(inputs=requests, callback=seen.append, **SHAPE)
     for number, out in enumerate(outs):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.backbones import DiffusionModel, Prepared
+from saccade.backbones import Model, Prepared
 from saccade.controller import (
     AfterShare,
     Controller,
@@ -21,12 +21,12 @@ SHAPE: dict[str, Any] = {"gen_length": 8, "block_length": 4, "steps": 8}
 
 
 @pytest.fixture(scope="module")
-def request_(model: DiffusionModel) -> Prepared:
+def request_(model: Model) -> Prepared:
     return fake_request(model)
 
 
 @contextmanager
-def counted_layers(model: DiffusionModel) -> Iterator[list[tuple[int, ...]]]:
+def counted_layers(model: Model) -> Iterator[list[tuple[int, ...]]]:
     """Shapes that the first and the last layer were given."""
     calls: list[tuple[int, ...]] = []
     layers = model.network.model.layers
@@ -50,7 +50,7 @@ def counted_layers(model: DiffusionModel) -> Iterator[list[tuple[int, ...]]]:
 def test_one_forward_a_step(
     controller: Controller | None,
     options: dict[str, Any],
-    model: DiffusionModel,
+    model: Model,
     request_: Prepared,
 ) -> None:
     with counted_layers(model) as calls:
@@ -62,7 +62,7 @@ def test_one_forward_a_step(
     assert [step.state.step for step in out.trace] == list(range(SHAPE["steps"]))
 
 
-def test_a_batch_shares_its_forwards(model: DiffusionModel) -> None:
+def test_a_batch_shares_its_forwards(model: Model) -> None:
     with counted_layers(model) as calls:
         outs = model.generate(inputs=mixed_requests(model), controller=Controller(), **SHAPE)
     longest = max(out.trace.forwards for out in outs)
@@ -89,7 +89,7 @@ TRANSFERS: dict[str, tuple[Controller | None, int]] = {
 )
 @pytest.mark.parametrize("name", TRANSFERS)
 def test_host_transfers_are_counted(
-    name: str, options: dict[str, Any], model: DiffusionModel, request_: Prepared
+    name: str, options: dict[str, Any], model: Model, request_: Prepared
 ) -> None:
     controller, selections = TRANSFERS[name]
     with looks_counted() as looks:
@@ -101,7 +101,7 @@ def test_host_transfers_are_counted(
 
 
 @pytest.mark.parametrize("name", TRANSFERS)
-def test_a_batch_shares_its_transfers(name: str, model: DiffusionModel) -> None:
+def test_a_batch_shares_its_transfers(name: str, model: Model) -> None:
     """All of a step come in one; each sequence counts it, as it would alone."""
     controller, selections = TRANSFERS[name]
     requests = [on_device(request) for request in mixed_requests(model)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.backbones import DiffusionModel, Prepared
+from saccade.backbones import Model, Prepared
 from saccade.backbones.decoder import rotary_angles
 from saccade.controller import (
     AfterShare,
@@ -27,7 +27,7 @@ N_LAYERS = 4
 
 
 @pytest.fixture(scope="module")
-def request_(model: DiffusionModel) -> Prepared:
+def request_(model: Model) -> Prepared:
     return fake_request(model, [(40, 30)])
 
 
@@ -39,7 +39,7 @@ def request_(model: DiffusionModel) -> Prepared:
 @pytest.mark.parametrize("hold", [True, False])
 @pytest.mark.parametrize("layer", [0, 2])
 def test_achieved_counts_are_the_planned(
-    layer: int, hold: bool, keep: float, share: float, model: DiffusionModel, request_: Prepared
+    layer: int, hold: bool, keep: float, share: float, model: Model, request_: Prepared
 ) -> None:
     pruner = DivPrune() if layer == 0 else FastV()
     policy = AfterShare(share, keep, layer, hold)
@@ -58,7 +58,7 @@ def test_achieved_counts_are_the_planned(
     assert len(kept) <= 1, "one selection serves the rest of the call"
 
 
-def test_several_drops_and_restores(model: DiffusionModel, request_: Prepared) -> None:
+def test_several_drops_and_restores(model: Model, request_: Prepared) -> None:
     plans = [plan_of((1, 0.5), (3, 0.25)), Plan(), plan_of((0, 0.5)), plan_of((2, 0.0))]
     controller = Controller(Planned(plans), DivPrune())
     trace = model.generate(inputs=request_, controller=controller, **SHAPE).trace
@@ -74,7 +74,7 @@ def test_several_drops_and_restores(model: DiffusionModel, request_: Prepared) -
     assert trace.steps[1].kept == tuple(range(n)) and trace.steps[3].kept == ()
 
 
-def test_reselect_asks_again(model: DiffusionModel, request_: Prepared) -> None:
+def test_reselect_asks_again(model: Model, request_: Prepared) -> None:
     plans = [plan_of((0, 0.5)), plan_of((0, 0.5)), plan_of((0, 0.5), reselect=True), Plan()]
     spy = Spy(Random())
     controller = Controller(Planned(plans), spy)
@@ -82,14 +82,14 @@ def test_reselect_asks_again(model: DiffusionModel, request_: Prepared) -> None:
     assert [view.step for view in spy.views] == [0, 2]
 
 
-def test_everything_can_go_without_a_pruner(model: DiffusionModel, request_: Prepared) -> None:
+def test_everything_can_go_without_a_pruner(model: Model, request_: Prepared) -> None:
     out = model.generate(inputs=request_, controller=Controller(AfterShare(0.5, 0.0)), **SHAPE)
     assert visual_counts(out.trace)[-1] == (0,) * N_LAYERS
     with pytest.raises(PlanError, match="no pruner"):
         model.generate(inputs=request_, controller=Controller(AfterShare(0.5, 0.1)), **SHAPE)
 
 
-def test_text_only_requests_have_nothing_to_lose(model: DiffusionModel) -> None:
+def test_text_only_requests_have_nothing_to_lose(model: Model) -> None:
     text = fake_request(model, [])
     bare = model.generate(inputs=text, **SHAPE)
     out = model.generate(inputs=text, controller=Controller(AfterShare(0.0, 0.0)), **SHAPE)
@@ -101,7 +101,7 @@ def test_text_only_requests_have_nothing_to_lose(model: DiffusionModel) -> None:
 
 
 @contextmanager
-def angles_entering(model: DiffusionModel) -> Iterator[list[Tensor]]:
+def angles_entering(model: Model) -> Iterator[list[Tensor]]:
     """Angles that each layer was given, in order."""
     seen: list[Tensor] = []
     handles = [
@@ -116,7 +116,7 @@ def angles_entering(model: DiffusionModel) -> Iterator[list[Tensor]]:
 
 
 @pytest.mark.parametrize("batched", [False, True])
-def test_survivors_keep_their_positions(batched: bool, model: DiffusionModel) -> None:
+def test_survivors_keep_their_positions(batched: bool, model: Model) -> None:
     requests = [fake_request(model, [(40, 30)]), fake_request(model, [(20, 50)], seed=2)]
     requests = requests if batched else requests[:1]
     controller = Controller(AfterShare(0.5, 0.3, layer=2), FastV())
@@ -136,7 +136,7 @@ def test_survivors_keep_their_positions(batched: bool, model: DiffusionModel) ->
             assert torch.equal(angles[:, i, :, : len(places)], wanted[:, 0])
 
 
-def test_the_pruner_sees_what_is_there(model: DiffusionModel) -> None:
+def test_the_pruner_sees_what_is_there(model: Model) -> None:
     request = fake_request(model, [(30, 30), (50, 20)], seed=3)
     plans = [plan_of((0, 0.5), (2, 0.2)), Plan(), Plan(), Plan()]
     spy = Spy(Random())
@@ -153,15 +153,13 @@ def test_the_pruner_sees_what_is_there(model: DiffusionModel) -> None:
     assert (second.step, second.layer) == (0, 2)
 
 
-def test_attention_is_not_there_before_the_first_layer(
-    model: DiffusionModel, request_: Prepared
-) -> None:
+def test_attention_is_not_there_before_the_first_layer(model: Model, request_: Prepared) -> None:
     controller = Controller(AfterShare(0.5, 0.3), FastV())
     with pytest.raises(PlanError, match=r"FastV.*before layer 0.*layer 1 or later"):
         model.generate(inputs=request_, controller=controller, **SHAPE)
 
 
-def test_a_layer_that_does_not_exist(model: DiffusionModel, request_: Prepared) -> None:
+def test_a_layer_that_does_not_exist(model: Model, request_: Prepared) -> None:
     controller = Controller(AfterShare(0.5, 0.3, layer=N_LAYERS), FastV())
     with pytest.raises(PlanError, match="tiny has 4 layers"):
         model.generate(inputs=request_, controller=controller, **SHAPE)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.backbones import DiffusionModel, Prepared, StepView
+from saccade.backbones import Model, Prepared, StepView
 from saccade.controller import (
     AfterShare,
     Controller,
@@ -29,11 +29,11 @@ SHAPE: dict[str, Any] = {"gen_length": 8, "block_length": 4, "steps": 8}
 
 
 @pytest.fixture(scope="module")
-def request_(model: DiffusionModel) -> Prepared:
+def request_(model: Model) -> Prepared:
     return fake_request(model)
 
 
-def logged(model: DiffusionModel, **options: Any) -> tuple[Any, list[Tensor]]:
+def logged(model: Model, **options: Any) -> tuple[Any, list[Tensor]]:
     """What generate returns, and the logits of every step."""
     seen: list[Tensor] = []
     out = model.generate(callback=lambda view: seen.append(view.logits.clone()), **options)
@@ -89,7 +89,7 @@ FAILURES: dict[str, tuple[Controller | None, Callable[[StepView], None] | None]]
 }
 
 
-def everything(model: DiffusionModel) -> dict[str, Any]:
+def everything(model: Model) -> dict[str, Any]:
     """What a call could leave behind: attributes and hooks of every module, and the weights."""
     out: dict[str, Any] = {"model": dict(vars(model))}
     for name, module in model.network.named_modules():
@@ -97,7 +97,7 @@ def everything(model: DiffusionModel) -> dict[str, Any]:
     return out
 
 
-def fresh(model: DiffusionModel, requests: list[Prepared]) -> tuple[list[Generation], list[Tensor]]:
+def fresh(model: Model, requests: list[Prepared]) -> tuple[list[Generation], list[Tensor]]:
     controller = Controller(AfterShare(0.5, 0.5, layer=2), FastV())
     return logged(model, inputs=requests, controller=controller, **SHAPE)
 
@@ -122,7 +122,7 @@ def test_a_failure_leaves_the_model_as_it_was(name: str, attached: bool) -> None
     assert all(torch.equal(a, b) for a, b in zip(seen, logits, strict=True))
 
 
-def test_two_calls_do_not_leak_into_each_other(model: DiffusionModel, request_: Prepared) -> None:
+def test_two_calls_do_not_leak_into_each_other(model: Model, request_: Prepared) -> None:
     controller = Controller(AfterShare(0.5, 0.5, layer=2), FastV())
     first, second = (
         logged(model, inputs=request_, controller=controller, **SHAPE) for _ in range(2)
@@ -133,7 +133,7 @@ def test_two_calls_do_not_leak_into_each_other(model: DiffusionModel, request_: 
     assert all(torch.equal(a, b) for a, b in zip(first[1], second[1], strict=True))
 
 
-def test_a_pruner_sees_copies(model: DiffusionModel, request_: Prepared) -> None:
+def test_a_pruner_sees_copies(model: Model, request_: Prepared) -> None:
     class Vandal(ScorePruner):
         needs = frozenset({"features", "centres", "attention:all"})
         site = "layer"
@@ -152,7 +152,7 @@ def test_a_pruner_sees_copies(model: DiffusionModel, request_: Prepared) -> None
     assert all(torch.equal(a, b) for a, b in zip(again, wanted, strict=True))
 
 
-def test_a_policy_gets_signals_of_its_own(model: DiffusionModel) -> None:
+def test_a_policy_gets_signals_of_its_own(model: Model) -> None:
     """What it does with them is seen neither by the trace nor by other sequences."""
 
     class Vandal(BrokenPolicy):

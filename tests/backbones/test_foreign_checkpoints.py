@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from saccade.backbones import DiffusionModel, load
+from saccade.backbones import Model, load
 from saccade.controller import CheckpointError
 from tests.backbones.checkpoints import SINGLE, assert_same, edit_json, edit_weights
 
@@ -27,9 +27,7 @@ SIGLIP = "model.vision_tower.vision_tower.vision_model."
         f"{SIGLIP}encoder.layers.2.self_attn.q_proj.weight",
     ],
 )
-def test_keys_that_no_model_uses_are_passed_over(
-    key: str, folder: Path, model: DiffusionModel
-) -> None:
+def test_keys_that_no_model_uses_are_passed_over(key: str, folder: Path, model: Model) -> None:
     edit_weights(folder / SINGLE, lambda t: t.update({key: torch.zeros(1, dtype=torch.int64)}))
     assert_same(load(folder, device="cpu"), model)
 
@@ -84,7 +82,7 @@ PUBLISHED: dict[str, Any] = {
 }
 
 
-def test_the_published_settings_are_supported(folder: Path, model: DiffusionModel) -> None:
+def test_the_published_settings_are_supported(folder: Path, model: Model) -> None:
     edit_json(folder / "config.json", **PUBLISHED)
     assert_same(load(folder, device="cpu"), model)
 

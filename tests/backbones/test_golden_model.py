@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from saccade.backbones import DiffusionModel, StepView, load
+from saccade.backbones import Model, StepView, load
 from saccade.backbones.packing import pack_anyres, pack_plain, pack_video
 from saccade.backbones.pinpoints import best_resolution
 from saccade.backbones.prepare import Picture, Prepared, splice
@@ -52,14 +52,14 @@ def arrays(file: str) -> dict[str, Tensor]:
 
 
 @lru_cache(maxsize=4)
-def model(vocab: int | None = None) -> DiffusionModel:
+def model(vocab: int | None = None) -> Model:
     folder = golden_set(SET)
     assert folder is not None
     loaded = load(folder / "checkpoint", dtype=torch.float32, device="cpu")
     return loaded if vocab is None else shrunk(loaded, vocab)
 
 
-def shrunk(loaded: DiffusionModel, vocab: int) -> DiffusionModel:
+def shrunk(loaded: Model, vocab: int) -> Model:
     """What the published loader does: embedding and head cut to the tokenizer's length."""
     network = copy.deepcopy(loaded.network)
     for module in (network.model.embed_tokens, network.lm_head):
@@ -67,7 +67,7 @@ def shrunk(loaded: DiffusionModel, vocab: int) -> DiffusionModel:
     network.model.embed_tokens.num_embeddings = vocab
     geometry = dataclasses.replace(loaded.spec.geometry, vocab=vocab)
     spec = dataclasses.replace(loaded.spec, geometry=geometry)
-    return DiffusionModel(network, spec, loaded.preprocessor, None, loaded.config)
+    return Model(network, loaded.family, spec, loaded.preprocessor, None, loaded.config)
 
 
 def cases() -> list[str]:
@@ -121,7 +121,7 @@ def grid_of(tiles: int, size: list[int], side: int) -> tuple[int, int]:
 
 
 @torch.inference_mode()
-def prepared(case: str, own: DiffusionModel) -> Prepared:
+def prepared(case: str, own: Model) -> Prepared:
     ids = multimodal()["prompts"][multimodal()["images"][case]["prompt"]]
     return splice(own.network, ids, pictures(case))
 
@@ -236,7 +236,7 @@ def stored_logits(name: str, run: dict[str, Any]) -> dict[int, Tensor]:
     return {int(key.removeprefix(prefix)): v for key, v in stored.items() if key.startswith(prefix)}
 
 
-def model_of(logits: dict[int, Tensor]) -> DiffusionModel:
+def model_of(logits: dict[int, Tensor]) -> Model:
     """The model of a run: logits of fewer ids show that its vocabulary had been cut."""
     whole = model().spec.geometry.vocab
     vocab = next((values.shape[-1] for values in logits.values()), whole)
@@ -277,7 +277,7 @@ def test_generate(name: str) -> None:
             )
 
 
-def raw_inputs(case: str, own: DiffusionModel) -> list[Prepared]:
+def raw_inputs(case: str, own: Model) -> list[Prepared]:
     """A case prepared from its pictures or frames: several ways, if several fit by their size."""
     fact, stored = multimodal()["images"][case], stored_views(case)
     ids, sizes = multimodal()["prompts"][fact["prompt"]], fact.get("image_sizes") or []

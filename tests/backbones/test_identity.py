@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.backbones import DiffusionModel, Prepared
+from saccade.backbones import Model, Prepared
 from saccade.backbones.rows import Rows
 from saccade.controller import (
     AfterShare,
@@ -32,11 +32,11 @@ WATCHERS = {
 
 
 @pytest.fixture(scope="module")
-def request_(model: DiffusionModel) -> Prepared:
+def request_(model: Model) -> Prepared:
     return fake_request(model)
 
 
-def logged(model: DiffusionModel, **options: Any) -> tuple[Any, list[Tensor]]:
+def logged(model: Model, **options: Any) -> tuple[Any, list[Tensor]]:
     """What generate returns, and the logits of every step."""
     seen: list[Tensor] = []
     out = model.generate(callback=lambda view: seen.append(view.logits.clone()), **options)
@@ -46,7 +46,7 @@ def logged(model: DiffusionModel, **options: Any) -> tuple[Any, list[Tensor]]:
 @pytest.mark.parametrize("name", WATCHERS)
 @pytest.mark.parametrize("options", [{}, {"cfg_scale": 1.0}], ids=["plain", "guided"])
 def test_identity_is_bitwise(
-    name: str, options: dict[str, Any], model: DiffusionModel, request_: Prepared
+    name: str, options: dict[str, Any], model: Model, request_: Prepared
 ) -> None:
     bare, logits = logged(model, inputs=request_, **SHAPE, **options)
     own, seen = logged(model, inputs=request_, controller=WATCHERS[name], **SHAPE, **options)
@@ -60,7 +60,7 @@ def test_identity_is_bitwise(
 
 
 @pytest.mark.parametrize("name", WATCHERS)
-def test_identity_is_bitwise_in_a_batch(name: str, model: DiffusionModel) -> None:
+def test_identity_is_bitwise_in_a_batch(name: str, model: Model) -> None:
     requests = mixed_requests(model)
     bare, logits = logged(model, inputs=requests, **SHAPE)
     own, seen = logged(model, inputs=requests, controller=WATCHERS[name], **SHAPE)
@@ -68,7 +68,7 @@ def test_identity_is_bitwise_in_a_batch(name: str, model: DiffusionModel) -> Non
     assert all(torch.equal(a, b) for a, b in zip(seen, logits, strict=True))
 
 
-def test_response_logits_are_rows_of_the_full_ones(model: DiffusionModel) -> None:
+def test_response_logits_are_rows_of_the_full_ones(model: Model) -> None:
     """In a padded batch, and with a suffix, only the response's rows reach the head."""
     requests, suffix = mixed_requests(model), [5, 6]
     _, seen = logged(model, inputs=requests, forbidden_ids=(), generation_suffix=suffix, **SHAPE)
@@ -81,7 +81,7 @@ def test_response_logits_are_rows_of_the_full_ones(model: DiffusionModel) -> Non
 
 
 @pytest.mark.parametrize("name", ["layer", "entry"])
-def test_the_ways_to_attach_agree(name: str, model: DiffusionModel) -> None:
+def test_the_ways_to_attach_agree(name: str, model: Model) -> None:
     requests, layer = mixed_requests(model)[:3], {"layer": 2, "entry": 0}[name]
     pruner = FastV() if layer else DivPrune()
     controller = Controller(AfterShare(0.25, 0.4, layer), pruner)
@@ -106,16 +106,14 @@ def test_the_ways_to_attach_agree(name: str, model: DiffusionModel) -> None:
 @pytest.mark.parametrize(
     "wrong", ["x", AfterShare(0.5, 0.5), DivPrune(), Controller, False], ids=repr
 )
-def test_only_a_controller_can_be_given(
-    wrong: Any, model: DiffusionModel, request_: Prepared
-) -> None:
+def test_only_a_controller_can_be_given(wrong: Any, model: Model, request_: Prepared) -> None:
     with pytest.raises(TypeError, match=r"controller=.*; give a Controller\(policy, pruner\)"):
         model.generate(inputs=request_, controller=wrong, **SHAPE)
     with pytest.raises(TypeError, match="callback=3; give a function"):
         model.generate(inputs=request_, callback=3, **SHAPE)  # type: ignore[call-overload]
 
 
-def test_a_real_drop_is_no_identity(model: DiffusionModel, request_: Prepared) -> None:
+def test_a_real_drop_is_no_identity(model: Model, request_: Prepared) -> None:
     _, logits = logged(model, inputs=request_, **SHAPE)
     controller = Controller(AfterShare(0.5, 0.5), DivPrune())
     _, seen = logged(model, inputs=request_, controller=controller, **SHAPE)
@@ -123,7 +121,7 @@ def test_a_real_drop_is_no_identity(model: DiffusionModel, request_: Prepared) -
     assert same[:4] == [True] * 4 and not any(same[4:])
 
 
-def test_signals_are_only_measured_where_asked(model: DiffusionModel, request_: Prepared) -> None:
+def test_signals_are_only_measured_where_asked(model: Model, request_: Prepared) -> None:
     def masses(probe: Any) -> Tensor | None:
         out = model.generate(inputs=request_, controller=Controller(probe=probe), **SHAPE)
         return out.trace.steps[0].signals.attention_visual

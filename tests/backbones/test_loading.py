@@ -10,7 +10,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from saccade.backbones import DiffusionModel, embedded_models, load
+from saccade.backbones import Model, embedded_models, load
 from saccade.controller import CheckpointError, SaccadeError, UnknownNameError
 from tests.backbones.checkpoints import INDEX, SHAPE, SINGLE, assert_same, edit_json, weights
 from tests.tiny import fake_page, fake_request, tiny_model
@@ -52,7 +52,7 @@ def test_a_hub_id_offline(offline: Path) -> None:
         load("not a name/x")
 
 
-def test_a_cached_hub_id_offline(offline: Path, model: DiffusionModel) -> None:
+def test_a_cached_hub_id_offline(offline: Path, model: Model) -> None:
     home, commit = offline / "models--some--model", "0123456789abcdef0123456789abcdef01234567"
     model.save_pretrained(home / "snapshots" / commit)
     (home / "refs").mkdir()

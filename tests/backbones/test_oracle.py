@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.backbones import DiffusionModel, Prepared, StepView
+from saccade.backbones import Model, Prepared, StepView
 from saccade.controller import (
     AfterShare,
     Controller,
@@ -26,18 +26,18 @@ N_LAYERS = 4
 
 
 @pytest.fixture(scope="module")
-def request_(model: DiffusionModel) -> Prepared:
+def request_(model: Model) -> Prepared:
     return fake_request(model, [(40, 30)])
 
 
-def embedded(model: DiffusionModel, request: Prepared, ids: Sequence[int]) -> Tensor:
+def embedded(model: Model, request: Prepared, ids: Sequence[int]) -> Tensor:
     with torch.inference_mode():
         response = model.network.model.embed_tokens(torch.tensor(ids))
         return torch.cat([request.embeds, response])
 
 
 def compare_with_naive(
-    model: DiffusionModel,
+    model: Model,
     request: Prepared,
     out: Generation,
     seen: Sequence[StepView],
@@ -59,9 +59,7 @@ def compare_with_naive(
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.8])
 @pytest.mark.parametrize("pruner", [DivPrune(), Random(1)], ids=repr)
-def test_entry_drops(
-    pruner: Pruner, keep: float, model: DiffusionModel, request_: Prepared
-) -> None:
+def test_entry_drops(pruner: Pruner, keep: float, model: Model, request_: Prepared) -> None:
     seen: list[StepView] = []
     controller = Controller(AfterShare(0.5, keep), pruner)
     out = model.generate(inputs=request_, controller=controller, callback=seen.append, **SHAPE)
@@ -74,9 +72,7 @@ def test_entry_drops(
 
 @pytest.mark.parametrize("hold", [True, False])
 @pytest.mark.parametrize("queries", ["response", "all", "last"])
-def test_fastv_before_layer_two(
-    queries: Any, hold: bool, model: DiffusionModel, request_: Prepared
-) -> None:
+def test_fastv_before_layer_two(queries: Any, hold: bool, model: Model, request_: Prepared) -> None:
     seen: list[StepView] = []
     spy = Spy(FastV(queries))
     controller = Controller(AfterShare(0.25, 0.4, 2, hold), spy)
@@ -100,9 +96,7 @@ def test_fastv_before_layer_two(
     assert [(view.step, view.layer) for view in spy.views] == [(1, 2)]
 
 
-def test_a_later_drop_chooses_by_the_layer_before_it(
-    model: DiffusionModel, request_: Prepared
-) -> None:
+def test_a_later_drop_chooses_by_the_layer_before_it(model: Model, request_: Prepared) -> None:
     """Also where a selection made earlier has lost tokens since, and must be made again."""
     plans = [plan_of((3, 0.2)), plan_of((1, 0.5), (3, 0.2)), Plan(), Plan()]
     spy, seen = Spy(FastV("all")), list[StepView]()
@@ -144,7 +138,7 @@ def naive_masses(run: Naive, request: Prepared, alive: dict[int, list[int]], n: 
     "options", [{}, {"cfg_scale": 0.7}, {"generation_suffix": (5, 6)}], ids=str
 )
 def test_what_is_measured_is_what_the_naive_forward_attends_to(
-    options: dict[str, Any], head_mean: Any, model: DiffusionModel
+    options: dict[str, Any], head_mean: Any, model: Model
 ) -> None:
     """In a padded batch, before and after drops; with guidance in the guided copy alone."""
     sizes: list[list[tuple[int, int]]] = [[(40, 30)], [], [(20, 50)], [(90, 20)]]
@@ -178,9 +172,7 @@ def test_what_is_measured_is_what_the_naive_forward_attends_to(
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3])
-def test_guidance_reduces_both_copies(
-    keep: float, model: DiffusionModel, request_: Prepared
-) -> None:
+def test_guidance_reduces_both_copies(keep: float, model: Model, request_: Prepared) -> None:
     scale, seen = 0.7, list[StepView]()
     controller = Controller(AfterShare(0.25, keep), DivPrune())
     out = model.generate(

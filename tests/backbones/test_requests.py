@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.backbones import DiffusionModel
+from saccade.backbones import Model
 from saccade.backbones.prepare import Picture, encode_image, splice
 from saccade.controller import CapabilityError
 from saccade.controller.types import PROMPT, VISUAL
@@ -19,7 +19,7 @@ SHAPE: dict[str, Any] = {"gen_length": 4, "block_length": 4, "steps": 2}
 
 
 @pytest.mark.parametrize("question", ["", "  \n", None, 3])
-def test_an_empty_question(question: Any, speaking: DiffusionModel) -> None:
+def test_an_empty_question(question: Any, speaking: Model) -> None:
     with pytest.raises(ValueError, match="the question is empty"):
         speaking.prepare(question)
 
@@ -34,7 +34,7 @@ def test_an_empty_question(question: Any, speaking: DiffusionModel) -> None:
         (fake_page(), r"a list of PIL images: write \[image\]"),
     ],
 )
-def test_wrong_images(images: Any, message: str, speaking: DiffusionModel) -> None:
+def test_wrong_images(images: Any, message: str, speaking: Model) -> None:
     with pytest.raises(TypeError, match=message):
         speaking.generate("What?", images, **SHAPE)
     with pytest.raises(TypeError, match=message):
@@ -47,9 +47,7 @@ def test_wrong_images(images: Any, message: str, speaking: DiffusionModel) -> No
     ("text", "n_images", "places"),
     [("<image>\nWhat?", 0, 1), ("<image> or <image> or <image>?", 1, 3)],
 )
-def test_placeholders_must_fit(
-    text: str, n_images: int, places: int, speaking: DiffusionModel
-) -> None:
+def test_placeholders_must_fit(text: str, n_images: int, places: int, speaking: Model) -> None:
     message = f"{places} image placeholders but {n_images} images"
     with pytest.raises(ValueError, match=message):
         speaking.generate(text, [fake_page()] * n_images, **SHAPE)
@@ -67,7 +65,7 @@ def test_placeholders_that_nearly_fit_as_published(
     ids: list[int],
     seen: list[int],
     said: str,
-    model: DiffusionModel,
+    model: Model,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pages = [fake_page(), fake_page(seed=1)]
@@ -86,13 +84,13 @@ def test_placeholders_that_nearly_fit_as_published(
 
 
 @torch.inference_mode()
-def encoded(model: DiffusionModel, page: Image.Image) -> torch.Tensor:
+def encoded(model: Model, page: Image.Image) -> torch.Tensor:
     """What a page becomes when another one is in the request."""
     padded = replace(model.preprocessor, aspect="pad").image(page)
     return encode_image(model.network, padded, None).features
 
 
-def test_several_pictures_in_any_resolution_on_request(speaking: DiffusionModel) -> None:
+def test_several_pictures_in_any_resolution_on_request(speaking: Model) -> None:
     pages, ids = [fake_page(), fake_page(20, 50, seed=1)], [1, -200, 2, -200, 3]
     alone = [speaking.prepare_ids([-200], [page]) for page in pages]
     padded = speaking.prepare_ids(ids, pages)
@@ -119,13 +117,13 @@ def test_where_the_tokens_of_padded_pictures_lie() -> None:
 
 
 @pytest.mark.parametrize("size_wh", [(500, 3), (3, 500), (2000, 2), (1, 1)])
-def test_a_thin_page_is_read(size_wh: tuple[int, int], model: DiffusionModel) -> None:
+def test_a_thin_page_is_read(size_wh: tuple[int, int], model: Model) -> None:
     request = model.prepare_ids([1, -200, 2], [fake_page(*size_wh)])
     assert len(request.visual_positions) >= SIDE**2
     assert len(model.generate(inputs=request, **SHAPE).tokens) == SHAPE["gen_length"]
 
 
-def test_padding_tokens_are_taken_out_of_a_question_with_pictures(speaking: DiffusionModel) -> None:
+def test_padding_tokens_are_taken_out_of_a_question_with_pictures(speaking: Model) -> None:
     plain = speaking.prepare("What is it?", [fake_page()])
     padded = speaking.prepare("What<|endoftext|> is it?<|endoftext|>", [fake_page()])
     assert torch.equal(padded.embeds, plain.embeds)
@@ -134,7 +132,7 @@ def test_padding_tokens_are_taken_out_of_a_question_with_pictures(speaking: Diff
     assert len(speaking.prepare_ids([1, pad, 2])) == 3
 
 
-def test_what_does_not_go_together(speaking: DiffusionModel) -> None:
+def test_what_does_not_go_together(speaking: Model) -> None:
     video, request = np.zeros((2, 8, 8, 3), np.uint8), speaking.prepare("What?")
     calls: list[tuple[str, Any, dict[str, Any]]] = [
         ("images or a video", ("What?", [fake_page()]), {"video": video}),
@@ -153,7 +151,7 @@ def test_what_does_not_go_together(speaking: DiffusionModel) -> None:
             generate(*arguments, **options, **SHAPE)
 
 
-def test_text_needs_a_tokenizer(model: DiffusionModel) -> None:
+def test_text_needs_a_tokenizer(model: Model) -> None:
     with pytest.raises(CapabilityError, match=r"no tokenizer\.json: use prepare_ids"):
         model.generate("What?", **SHAPE)
     with pytest.raises(CapabilityError, match="token ids for stops"):
@@ -162,12 +160,12 @@ def test_text_needs_a_tokenizer(model: DiffusionModel) -> None:
 
 
 @pytest.mark.parametrize("token", [64, -1, -199])
-def test_an_id_outside_the_vocabulary(token: int, model: DiffusionModel) -> None:
+def test_an_id_outside_the_vocabulary(token: int, model: Model) -> None:
     with pytest.raises(ValueError, match=f"token id {token} .* vocabulary of 64"):
         model.prepare_ids([1, token, 2])
 
 
-def test_splicing_puts_each_token_in_its_place(model: DiffusionModel) -> None:
+def test_splicing_puts_each_token_in_its_place(model: Model) -> None:
     a, b = torch.full((2, 32), 1.0), torch.full((3, 32), 2.0)
     pictures = [Picture(a, torch.zeros(2, 2), 1), Picture(b, torch.ones(3, 2), 4)]
     out = splice(model.network, [7, -200, 8, 9, -200], pictures)
@@ -181,7 +179,7 @@ def test_splicing_puts_each_token_in_its_place(model: DiffusionModel) -> None:
 
 
 @pytest.mark.parametrize("limit", [3, 10, 30])
-def test_a_long_prompt_is_cut_from_the_right(limit: int, model: DiffusionModel) -> None:
+def test_a_long_prompt_is_cut_from_the_right(limit: int, model: Model) -> None:
     ids, page = [1, 2, 3, 4, 5, -200, 6, 7, 8], fake_page(16, 16)
     whole = model.prepare_ids(ids, [page])
     short = tiny_model(max_length=limit)
@@ -202,7 +200,7 @@ def test_views_of_a_page(aspect: str, n_visual: int, views: int) -> None:
     assert request.centres.shape == (n_visual, 2)
 
 
-def test_a_video(speaking: DiffusionModel) -> None:
+def test_a_video(speaking: Model) -> None:
     video = np.random.default_rng(0).integers(0, 256, (3, 12, 20, 3), dtype=np.uint8)
     request = speaking.prepare("What happens?", video=video)
     pooled = SIDE // 2
@@ -211,12 +209,12 @@ def test_a_video(speaking: DiffusionModel) -> None:
     assert speaking.generate("What happens?", video=video, **SHAPE).trace.n_visual == 18
 
 
-def test_masks_in_the_prompt_are_read_not_filled(model: DiffusionModel) -> None:
+def test_masks_in_the_prompt_are_read_not_filled(model: Model) -> None:
     out = model.generate(inputs=model.prepare_ids([1, MASK, 2]), **SHAPE)
     assert out.trace.forwards == SHAPE["steps"] and len(out.tokens) == SHAPE["gen_length"]
 
 
-def test_no_images_may_be_none(speaking: DiffusionModel) -> None:
+def test_no_images_may_be_none(speaking: Model) -> None:
     wanted = speaking.generate("What?", **SHAPE).tokens
     assert speaking.generate("What?", None, **SHAPE).tokens == wanted  # type: ignore[call-overload]
     (batched,) = speaking.generate(["What?"], None, **SHAPE)  # type: ignore[call-overload]
@@ -243,7 +241,7 @@ def test_no_images_may_be_none(speaking: DiffusionModel) -> None:
     ids=str,
 )
 def test_requests_of_another_kind(
-    arguments: Any, options: dict[str, Any], message: str, speaking: DiffusionModel
+    arguments: Any, options: dict[str, Any], message: str, speaking: Model
 ) -> None:
     generate: Any = speaking.generate
     with pytest.raises(TypeError, match=message):
@@ -255,7 +253,7 @@ def test_requests_of_another_kind(
     [{"think_mode": "think"}, {"drop_after_image": False}, {"multi_image_pad": False}],
     ids=str,
 )
-def test_inputs_are_prepared_already(how: dict[str, Any], speaking: DiffusionModel) -> None:
+def test_inputs_are_prepared_already(how: dict[str, Any], speaking: Model) -> None:
     generate: Any = speaking.generate
     with pytest.raises(ValueError, match=r"give think_mode, .* to prepare\(\): inputs are made"):
         generate(inputs=speaking.prepare("What?"), **how, **SHAPE)
@@ -263,7 +261,7 @@ def test_inputs_are_prepared_already(how: dict[str, Any], speaking: DiffusionMod
         generate(inputs=speaking.prepare("What?"), images=fake_page(), **SHAPE)
 
 
-def test_generate_prepares_as_it_is_told(speaking: DiffusionModel) -> None:
+def test_generate_prepares_as_it_is_told(speaking: Model) -> None:
     pages = [fake_page(), fake_page(60, 20)]
     for how in ({"multi_image_pad": False}, {"drop_after_image": False}, {"think_mode": "think"}):
         options: dict[str, Any] = how

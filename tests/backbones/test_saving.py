@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from saccade.backbones import DiffusionModel, checkpoint, load
+from saccade.backbones import Model, checkpoint, load
 from tests.backbones.checkpoints import INDEX, SHAPE, SINGLE, assert_same, weights
 from tests.tiny import TOWER, fake_request, tiny_model
 
@@ -48,7 +48,7 @@ def test_round_trip(limit: int, dtype: torch.dtype, tmp_path: Path) -> None:
     assert torch.equal(seen[0], seen[2]) and torch.equal(seen[1], seen[3])
 
 
-def test_shards_and_index(model: DiffusionModel, sharded: Path) -> None:
+def test_shards_and_index(model: Model, sharded: Path) -> None:
     index = json.loads((sharded / INDEX).read_text())
     files = {path.name: load_file(path) for path in sharded.glob("*.safetensors")}
     assert len(files) > 3 and set(index["weight_map"].values()) == set(files)

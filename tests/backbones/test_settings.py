@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from saccade.backbones import DiffusionModel, GenerateSettings
+from saccade.backbones import GenerateSettings, Model
 from tests.tiny import FORBIDDEN, fake_page, fake_request, tiny_model
 
 SHAPE: dict[str, Any] = {"gen_length": 4, "block_length": 4, "steps": 2}
@@ -40,7 +40,7 @@ def test_the_published_defaults() -> None:
     ids=str,
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(
-    options: dict[str, Any], given: str, allowed: str, model: DiffusionModel
+    options: dict[str, Any], given: str, allowed: str, model: Model
 ) -> None:
     with pytest.raises(ValueError) as caught:
         GenerateSettings(**options)
@@ -49,19 +49,19 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(
         model.generate(inputs=fake_request(model), **options)
 
 
-def test_unknown_options_list_the_known(model: DiffusionModel) -> None:
+def test_unknown_options_list_the_known(model: Model) -> None:
     with pytest.raises(TypeError, match="refix_lm") as caught:
         model.generate(inputs=fake_request(model), refix_lm=True)
     assert all(field.name in str(caught.value) for field in fields(GenerateSettings))
 
 
 @pytest.mark.parametrize("mask_id", [-1, 64, 126336])
-def test_a_mask_outside_the_vocabulary(mask_id: int, model: DiffusionModel) -> None:
+def test_a_mask_outside_the_vocabulary(mask_id: int, model: Model) -> None:
     with pytest.raises(ValueError, match=f"mask_id={mask_id} .* vocabulary of 64"):
         model.generate(inputs=fake_request(model), mask_id=mask_id, **SHAPE)
 
 
-def test_forbidden_ids_are_never_predicted(model: DiffusionModel) -> None:
+def test_forbidden_ids_are_never_predicted(model: Model) -> None:
     request = fake_request(model)
     free = model.generate(inputs=request, forbidden_ids=(), **SHAPE).tokens
     out = model.generate(inputs=request, forbidden_ids=sorted(set(free)), **SHAPE).tokens
@@ -69,7 +69,7 @@ def test_forbidden_ids_are_never_predicted(model: DiffusionModel) -> None:
     assert not set(model.generate(inputs=request, **SHAPE).tokens) & set(model.spec.forbidden_ids)
 
 
-def test_a_suffix_is_seen_and_returned(model: DiffusionModel) -> None:
+def test_a_suffix_is_seen_and_returned(model: Model) -> None:
     request = fake_request(model)
     logits: list[torch.Tensor] = []
     out = model.generate(
@@ -84,7 +84,7 @@ def test_a_suffix_is_seen_and_returned(model: DiffusionModel) -> None:
     assert not torch.allclose(logits[0][:4], logits[2][:4])
 
 
-def test_stops_as_text(speaking: DiffusionModel) -> None:
+def test_stops_as_text(speaking: Model) -> None:
     request, (x,) = speaking.prepare("What?", [fake_page()]), speaking.processor.encode("x")
     others = [i for i in range(speaking.spec.geometry.vocab) if i != x]
     options = {**SHAPE, "inputs": request, "forbidden_ids": others}
@@ -95,7 +95,7 @@ def test_stops_as_text(speaking: DiffusionModel) -> None:
         assert out.tokens == () and out.text == ""
 
 
-def test_the_end_of_turn_stops_unless_told_otherwise(speaking: DiffusionModel) -> None:
+def test_the_end_of_turn_stops_unless_told_otherwise(speaking: Model) -> None:
     (x,), (end,) = speaking.processor.encode("x"), speaking.processor.encode("<|eot_id|>")
     others = [i for i in range(speaking.spec.geometry.vocab) if i != end]
     request = speaking.prepare("What?")
@@ -180,14 +180,14 @@ def test_no_stops_as_published() -> None:
     assert GenerateSettings(stopping_criteria=None) == GenerateSettings()  # type: ignore[arg-type]
 
 
-def test_every_seed_is_taken(model: DiffusionModel) -> None:
+def test_every_seed_is_taken(model: Model) -> None:
     for seed in (0, 2**64 - 1):
         model.generate(inputs=fake_request(model), temperature=1.0, seed=seed, **SHAPE)
 
 
 @pytest.mark.parametrize("name", ["forbidden_ids", "generation_suffix"])
 @pytest.mark.parametrize("given", [[64], [3, 9999]])
-def test_ids_outside_the_vocabulary(name: str, given: list[int], model: DiffusionModel) -> None:
+def test_ids_outside_the_vocabulary(name: str, given: list[int], model: Model) -> None:
     with pytest.raises(ValueError, match=f"{name}={given[-1]} is outside the vocabulary of 64"):
         model.generate(inputs=fake_request(model), **{name: given}, **SHAPE)
 
