@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from saccade.backbones.config import DecoderTraits, LanguageConfig
+from saccade.backbones.decoding.settings import GenerateSettings, Settings
 from saccade.backbones.prompt import ChatTemplate
-from saccade.backbones.settings import GenerateSettings, Settings
 from saccade.controller.types import BackboneSpec, Geometry, Origin
 
 COMMON = frozenset(

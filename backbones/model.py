@@ -12,13 +12,13 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from saccade.backbones.checkpoint import write_checkpoint
-from saccade.backbones.commit import Answer
-from saccade.backbones.denoise import Callback, Decoding, Denoiser
+from saccade.backbones.decoding.commit import Answer
+from saccade.backbones.decoding.denoise import Callback, Decoding, Denoiser
+from saccade.backbones.decoding.settings import GenerateSettings
 from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import Prepared
 from saccade.backbones.processor import Processor
-from saccade.backbones.settings import GenerateSettings
 from saccade.backbones.tiling import ImagePreprocessor
 from saccade.backbones.tower import tower_macs
 from saccade.controller.controller import Controller

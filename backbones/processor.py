@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer
 
+from saccade.backbones.decoding.settings import GenerateSettings, Stop
 from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import (
@@ -19,7 +20,6 @@ from saccade.backbones.prepare import (
     splice,
 )
 from saccade.backbones.prompt import encode_with_images, render_chat, render_question
-from saccade.backbones.settings import GenerateSettings, Stop
 from saccade.backbones.tiling import ImagePreprocessor
 from saccade.controller.errors import CapabilityError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from saccade.backbones.settings import GenerateSettings
+from saccade.backbones.decoding.settings import GenerateSettings
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.registry import policies, pruners

@@ -14,9 +14,9 @@ import torch
 
 from saccade import __version__
 from saccade.backbones.checkpoint import CONFIG, TOKENIZER, TOWER_CONFIG, shard_files
+from saccade.backbones.decoding.settings import GenerateSettings
 from saccade.backbones.loading import resolve
 from saccade.backbones.model import Model
-from saccade.backbones.settings import GenerateSettings
 from saccade.studies.cases import Case, StudyConfig, controller_of, settings_of
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")

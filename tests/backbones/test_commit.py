@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from saccade.backbones.commit import Answer, Commit, find_sequence, transfer_schedule
-from saccade.backbones.sampling import forbid
-from saccade.backbones.settings import GenerateSettings
+from saccade.backbones.decoding.commit import Answer, Commit, find_sequence, transfer_schedule
+from saccade.backbones.decoding.sampling import forbid
+from saccade.backbones.decoding.settings import GenerateSettings
 from saccade.controller.signals import confidence_and_entropy
 from tests.backbones.naive import LoopStep, published_loop
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from saccade.backbones.sampling import random_confidence, response_noise
+from saccade.backbones.decoding.sampling import random_confidence, response_noise
 
 ROWS, VOCAB, SKIPPED = 5, 7, 11
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saccade.backbones.settings import GenerateSettings
+from saccade.backbones.decoding.settings import GenerateSettings
 from saccade.controller.types import StepState
 
 

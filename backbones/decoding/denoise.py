@@ -8,19 +8,19 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from saccade.backbones.commit import Answer, Commit
-from saccade.backbones.execution import Active, PlanHook
-from saccade.backbones.network import Network
-from saccade.backbones.prepare import Prepared
-from saccade.backbones.rows import Rows
-from saccade.backbones.sampling import (
+from saccade.backbones.decoding.commit import Answer, Commit
+from saccade.backbones.decoding.sampling import (
     forbid,
     guided,
     gumbel_scores,
     random_confidence,
     response_noise,
 )
-from saccade.backbones.settings import GenerateSettings
+from saccade.backbones.decoding.settings import GenerateSettings
+from saccade.backbones.execution import Active, PlanHook
+from saccade.backbones.network import Network
+from saccade.backbones.prepare import Prepared
+from saccade.backbones.rows import Rows
 from saccade.controller.cost import forward_macs, paper_macs
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
