@@ -52,10 +52,15 @@ class LanguageConfig:
 
 @dataclass(frozen=True, slots=True)
 class DecoderTraits:
-    """What a family's configs leave to its code; see `LanguageConfig`."""
+    """What a family's configs leave to its code; see `LanguageConfig`.
+
+    With `rounded_rotary` a model in bfloat16 has rotary frequencies rounded to that, as where the
+    published code casts the whole model with its buffers.
+    """
 
     qkv_bias: bool = False
     causal: bool = False
+    rounded_rotary: bool = False
     rms_norm_eps: float = 1e-5
     rope_theta: float = 500000.0
     max_length: int = 16384

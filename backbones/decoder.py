@@ -1,6 +1,10 @@
-"""The decoder stack every backbone shares: RMSNorm, rotary attention without a mask, gated MLP."""
+"""The decoder stack every backbone shares: RMSNorm, rotary attention, gated MLP.
 
-from typing import Protocol
+Bidirectional for diffusion models, causal for autoregressive ones; over its own rows alone, or also
+over keys and values that were cached before.
+"""
+
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +21,26 @@ class StackHook(Protocol):
         """Return the rows that enter `layer`."""
 
     def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None:
-        """See the rotated queries and keys of `layer`; must not change them."""
+        """See the rotated queries and all keys of `layer`, cached ones first; must not change
+        them."""
+
+
+class Past(Protocol):
+    """Cached keys and values of one layer, of all sequences of a batch."""
+
+    def extended(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Keys and values (B, H_kv, N + L, d) with those of L new rows at the end, and which of
+        them may be attended to (B, N + L), None for all."""
+
+
+class Memory(Protocol):
+    """Where a forward finds cached keys and values, or leaves its own."""
+
+    def past(self, layer: int) -> Past | None:
+        """What was cached for `layer`; None if the rows attend to themselves only."""
+
+    def store(self, layer: int, rows: Rows, k: Tensor, v: Tensor) -> None:
+        """Take in the rotated keys and the values (B, H_kv, L, d) of the rows of `layer`."""
 
 
 class RMSNorm(nn.Module):
@@ -36,10 +59,20 @@ class RMSNorm(nn.Module):
         return (wide * scale).to(x.dtype) * self.weight
 
 
-def rotary_angles(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> Tensor:
-    """Cosines and sines (2, B, 1, L, head_dim) of positions (B, L), cast to `dtype` at the end."""
+def rotary_angles(
+    positions: Tensor,
+    head_dim: int,
+    theta: float,
+    dtype: torch.dtype,
+    rounded: torch.dtype = torch.float32,
+) -> Tensor:
+    """Cosines and sines (2, B, 1, L, head_dim) of positions (B, L), cast to `dtype` at the end.
+
+    The frequencies are first rounded to `rounded`, as they are where a whole model was cast to half
+    precision with its buffers.
+    """
     exponent = torch.arange(0, head_dim, 2, device=positions.device).float() / head_dim
-    angles = positions[..., None].float() * (1.0 / theta**exponent)
+    angles = positions[..., None].float() * (1.0 / theta**exponent).to(rounded).float()
     angles = torch.cat([angles, angles], dim=-1)[:, None]
     return torch.stack([angles.cos(), angles.sin()]).to(dtype)
 
@@ -52,13 +85,22 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     return out
 
 
+class Attended(NamedTuple):
+    """Rotated queries and keys and the values of the rows, and all keys that they attended to."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    keys: Tensor
+
+
 class Attention(nn.Module):
-    """Bidirectional grouped-query attention through SDPA."""
+    """Grouped-query attention through SDPA, bidirectional or causal."""
 
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
         d, hd = config.hidden_size, config.head_dim
-        self.head_dim = hd
+        self.head_dim, self.causal = hd, config.causal
         self.q_proj = nn.Linear(d, config.n_heads * hd, bias=config.qkv_bias)
         self.k_proj = nn.Linear(d, config.n_kv_heads * hd, bias=config.qkv_bias)
         self.v_proj = nn.Linear(d, config.n_kv_heads * hd, bias=config.qkv_bias)
@@ -68,15 +110,24 @@ class Attention(nn.Module):
         heads: Tensor = x.unflatten(-1, (-1, self.head_dim))
         return heads.transpose(1, 2)
 
-    def forward(self, x: Tensor, angles: Tensor, key_mask: Tensor | None) -> tuple[Tensor, ...]:
-        """Return the output (B, L, D) and the rotated q and k for probes."""
+    def forward(
+        self, x: Tensor, angles: Tensor, key_mask: Tensor | None, past: Past | None = None
+    ) -> tuple[Tensor, Attended]:
+        """Attend over the rows (B, L, D), after what is cached if there is a past.
+
+        A causal row sees all of the past: several new rows at once are not made for that.
+        """
         q = rotate(self._heads(self.q_proj(x)), angles)
         k = rotate(self._heads(self.k_proj(x)), angles)
         v = self._heads(self.v_proj(x))
-        mask = None if key_mask is None else key_mask[:, None, None, :]
-        gqa = k.shape[1] != q.shape[1]
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=gqa)
-        return self.o_proj(out.transpose(1, 2).flatten(2)), q, k
+        keys, values, mask = (k, v, key_mask) if past is None else past.extended(k, v)
+        # Padding is on the right, where no causal row looks.
+        causal = self.causal and past is None
+        attn_mask = None if mask is None or causal else mask[:, None, None, :]
+        out = F.scaled_dot_product_attention(
+            q, keys, values, attn_mask, is_causal=causal, enable_gqa=k.shape[1] != q.shape[1]
+        )
+        return self.o_proj(out.transpose(1, 2).flatten(2)), Attended(q, k, v, keys)
 
 
 class GatedMLP(nn.Module):
@@ -104,20 +155,26 @@ class DecoderLayer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = GatedMLP(config)
 
-    def forward(self, x: Tensor, angles: Tensor, key_mask: Tensor | None) -> tuple[Tensor, ...]:
-        """Return the new hidden states (B, L, D) and the layer's rotated q and k."""
-        out, q, k = self.self_attn(self.input_layernorm(x), angles, key_mask)
+    def forward(
+        self, x: Tensor, angles: Tensor, key_mask: Tensor | None, past: Past | None = None
+    ) -> tuple[Tensor, Attended]:
+        """Return the new hidden states (B, L, D) and what attention worked with."""
+        out, attended = self.self_attn(self.input_layernorm(x), angles, key_mask, past)
         x = x + out
-        return x + self.mlp(self.post_attention_layernorm(x)), q, k
+        return x + self.mlp(self.post_attention_layernorm(x)), attended
 
 
 def run_layers(
-    layers: nn.ModuleList, config: LanguageConfig, rows: Rows, hook: StackHook | None = None
+    layers: nn.ModuleList,
+    config: LanguageConfig,
+    rows: Rows,
+    hook: StackHook | None = None,
+    memory: Memory | None = None,
 ) -> Rows:
     """Run every layer over `rows`; a hook may drop rows before a layer and look at its attention.
 
     Angles are computed once and again only when the hook changed the rows, so that survivors keep
-    their original positions.
+    their positions. A memory adds cached keys and values, or keeps those of the rows.
     """
     angles = _angles(config, rows)
     for index, layer in enumerate(layers):
@@ -125,12 +182,17 @@ def run_layers(
             entering = hook.before_layer(index, rows)
             if entering is not rows:
                 rows, angles = entering, _angles(config, entering)
-        hidden, q, k = layer(rows.hidden, angles, rows.key_mask)
+        past = None if memory is None else memory.past(index)
+        hidden, attended = layer(rows.hidden, angles, rows.key_mask, past)
         if hook is not None:
-            hook.on_attention(index, rows, q, k)
+            hook.on_attention(index, rows, attended.q, attended.keys)
+        if memory is not None:
+            memory.store(index, rows, attended.k, attended.v)
         rows = rows.with_hidden(hidden)
     return rows
 
 
 def _angles(config: LanguageConfig, rows: Rows) -> Tensor:
-    return rotary_angles(rows.positions, config.head_dim, config.rope_theta, rows.hidden.dtype)
+    return rotary_angles(
+        rows.positions, config.head_dim, config.rope_theta, rows.hidden.dtype, config.rotary
+    )

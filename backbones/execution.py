@@ -7,17 +7,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.backbones.cache import Reader
+from saccade.backbones.columns import Columns
 from saccade.backbones.prepare import Prepared
 from saccade.backbones.rows import Places, Rows, take_last
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
 from saccade.controller.signals import attention_masses, attention_received
-from saccade.controller.types import RESPONSE, VISUAL, VisualView, round_keep
+from saccade.controller.types import VISUAL, VisualView, round_keep
 
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """One sequence of the present forward: its number in the call, inputs, plan, step and seed."""
+    """One sequence of the present forward.
+
+    Attributes
+    ----------
+    sequence : int
+        Its number in the call.
+    inputs : Prepared
+    plan : Plan
+    step, seed : int
+    response : int
+        Positions after the prompt.
+    queries : int
+        Last rows of the forward whose attention is the answer's: those of the response, or the one
+        row that predicts the next token.
+    """
 
     sequence: int
     inputs: Prepared
@@ -25,19 +41,23 @@ class Active:
     step: int
     seed: int
     response: int
+    queries: int
 
 
 @dataclass(slots=True, eq=False)
 class PlanHook:
     """Executes the plans of one forward and measures what the session asks for.
 
-    With guidance the batch holds every sequence twice; both copies lose the same rows, and only the
-    first is measured.
+    Where the prompt's rows are forwarded, what is dropped are rows; where it is cached (`memory`),
+    cached keys and values. With guidance the batch holds every sequence twice; both copies lose the
+    same rows, and only the first is measured.
 
     Attributes
     ----------
-    visual_counts, row_counts : list of list of int
-        ACHIEVED visual tokens and rows per layer of each sequence.
+    probed : bool
+        Whether its attention is the answer's, which the session may ask for.
+    visual_counts, row_counts, key_counts : list of list of int
+        ACHIEVED visual tokens, rows and keys per layer of each sequence.
     kept : list of tuple of int
         Numbers of the visual tokens of each sequence that reached the last layer.
     transfers : list of int
@@ -46,44 +66,57 @@ class PlanHook:
 
     session: Session
     actives: Sequence[Active]
+    memory: Reader | None = None
+    probed: bool = True
     visual_counts: list[list[int]] = field(default_factory=list)
     row_counts: list[list[int]] = field(default_factory=list)
+    key_counts: list[list[int]] = field(default_factory=list)
     kept: list[tuple[int, ...]] = field(default_factory=list)
     transfers: list[int] = field(default_factory=list)
+    _lost: list[Places | None] = field(default_factory=list)
     _masses: dict[int, Tensor] = field(default_factory=dict)
     _received: dict[str, Tensor] = field(default_factory=dict)
-    _segments: tuple[tuple[Places, ...], Tensor] | None = None
+    _segments: tuple[Columns, Tensor] | None = None
 
     def __post_init__(self) -> None:
-        self.visual_counts = [[] for _ in self.actives]
-        self.row_counts = [[] for _ in self.actives]
-        self.kept = [tuple(range(len(a.inputs.visual_positions))) for a in self.actives]
-        self.transfers = [0] * len(self.actives)
+        n = len(self.actives)
+        for counts in (self.visual_counts, self.row_counts, self.key_counts):
+            counts += [[] for _ in range(n)]
+        self.kept = [tuple(self._there(i).tolist()) for i in range(n)]
+        self.transfers, self._lost = [0] * n, [None] * n
 
     def before_layer(self, layer: int, rows: Rows) -> Rows:
-        """Drop visual rows where a plan says so before this layer."""
-        alive = rows.alive[: len(self.actives)]
-        places = [self._surviving(i, layer, here) for i, here in enumerate(alive)]
-        if any(len(p) < len(a) for p, a in zip(places, alive, strict=True)):
-            copies = len(rows.alive) // len(self.actives)
-            rows = rows.take(places * copies)
+        """Drop visual tokens where a plan says so before this layer."""
+        if self.memory is None:
+            rows = self._without_dropped(layer, rows)
+        else:
+            rows = self._after_cuts(layer, rows, self.memory)
         for i, active in enumerate(self.actives):
-            kinds = active.inputs.kinds_with_response(active.response)[rows.alive[i]]
+            places = rows.alive[i]
+            new = len(places)
+            if self.memory is not None:
+                places = np.concatenate([self.memory.places(layer)[i], places])
+            kinds = active.inputs.kinds_with_response(active.response)[places]
             self.visual_counts[i].append(int((kinds == VISUAL).sum()))
-            self.row_counts[i].append(len(kinds))
+            self.row_counts[i].append(new)
+            self.key_counts[i].append(len(places))
         return rows
 
     def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None:
         """Measure the response rows' attention, and what a pruner at the next layer needs."""
+        probed = self.probed and layer in self.session.probe
+        asked = self._pruner_asks(layer + 1)
+        if not probed and not asked:
+            return
         n = len(self.actives)
-        q, k = q[:n], k[:n]
-        mask = None if rows.key_mask is None else rows.key_mask[:n]
-        if layer in self.session.probe:
-            response = self._response_queries(rows, q)
-            self._masses[layer] = attention_masses(response, k, self._one_hot(rows), mask)
-        if self._pruner_asks(layer + 1, rows):
+        q, k, columns = q[:n], k[:n], self._columns(layer, rows)
+        if probed:
+            segments = self._one_hot(columns, k.device)
+            response = self._last_queries(rows, q, self.actives[0].queries)
+            self._masses[layer] = attention_masses(response, k, segments, columns.mask)
+        if asked:
             self._received = {
-                name: self._receive(name, rows, q, k, mask) for name in self._attention_needs()
+                name: self._receive(name, rows, q, k, columns) for name in self._attention_needs()
             }
 
     def masses(self, n_layers: int) -> Tensor:
@@ -94,26 +127,59 @@ class PlanHook:
             out[:, layer] = values
         return out
 
+    def _without_dropped(self, layer: int, rows: Rows) -> Rows:
+        """Take out the rows that plans drop before a layer."""
+        alive = rows.alive[: len(self.actives)]
+        if not any([self._choose(i, layer, here) for i, here in enumerate(alive)]):
+            return rows
+        places = [self._surviving(i, here) for i, here in enumerate(alive)]
+        copies = len(rows.alive) // len(self.actives)
+        return rows.take(places * copies, compact=self.session.positions == "compact")
+
+    def _after_cuts(self, layer: int, rows: Rows, memory: Reader) -> Rows:
+        """Cut what plans drop before a layer from the caches of that layer; the rows stay."""
+        for i, active in enumerate(self.actives):
+            if active.plan.drops != memory.caches[i].drops:
+                self._choose(i, layer, active.inputs.visual_positions[list(self.kept[i])])
+            lost = self._lost[i]
+            if lost is not None:
+                memory.cut(layer, i, lost)
+        if layer == 0 and self.session.positions == "compact":
+            return rows.placed([len(places) for places in memory.places(layer)])
+        return rows
+
+    def _there(self, i: int) -> Places:
+        """Numbers of the visual tokens that are in every layer's cache, or all."""
+        visual = self.actives[i].inputs.visual_positions
+        if self.memory is None:
+            return np.arange(len(visual))
+        cache = self.memory.caches[i]
+        return np.flatnonzero(cache.present(len(cache.entries) - 1, visual))
+
     def _keep_ratio(self, i: int, layer: int) -> float | None:
         drops = self.actives[i].plan.drops
         return next((drop.keep for drop in drops if drop.layer == layer), None)
 
-    def _surviving(self, i: int, layer: int, alive: Places) -> Places:
-        """Places among the present rows that stay."""
+    def _choose(self, i: int, layer: int, alive: Places) -> bool:
+        """Choose which of the visual tokens at positions `alive` stay from this layer on; whether
+        some go."""
         keep = self._keep_ratio(i, layer)
-        everything = np.arange(len(alive))
         if keep is None:
-            return everything
-        active = self.actives[i]
-        visual = active.inputs.visual_positions
+            return False
+        visual = self.actives[i].inputs.visual_positions
         present = np.flatnonzero(np.isin(visual, alive))
         n = round_keep(keep, len(visual))
         if n >= len(present):
-            return everything
+            return False
         kept = self._selected(i, layer, present, n)
         self.kept[i] = tuple(kept.tolist())
-        lost = np.setdiff1d(visual, visual[kept])
-        return np.flatnonzero(~np.isin(alive, lost))
+        self._lost[i] = np.setdiff1d(visual, visual[kept])
+        return True
+
+    def _surviving(self, i: int, alive: Places) -> Places:
+        """Places among the present rows that stay."""
+        lost = self._lost[i]
+        return np.arange(len(alive)) if lost is None else np.flatnonzero(~np.isin(alive, lost))
 
     def _selected(self, i: int, layer: int, present: Places, n: int) -> Places:
         """Numbers of the visual tokens that stay: as chosen before, or chosen now."""
@@ -159,58 +225,59 @@ class PlanHook:
         needs = frozenset() if pruner is None else pruner.needs
         return [name.removeprefix("attention:") for name in sorted(needs) if ":" in name]
 
-    def _pruner_asks(self, layer: int, rows: Rows) -> bool:
-        """Whether a sequence will choose by attention before `layer`, among the present rows."""
+    def _pruner_asks(self, layer: int) -> bool:
+        """Whether a sequence will choose by attention before `layer`, among the tokens there."""
         if not self._attention_needs():
             return False
         for i, active in enumerate(self.actives):
             keep = self._keep_ratio(i, layer)
-            if keep is None:
+            if keep is None or self._unchanged(i):
                 continue
-            visual = active.inputs.visual_positions
-            present = np.flatnonzero(np.isin(visual, rows.alive[i]))
-            n = round_keep(keep, len(visual))
+            present = np.asarray(self.kept[i], dtype=np.int64)
+            n = round_keep(keep, len(active.inputs.visual_positions))
             if 0 < n < len(present) and self._chosen_before(i, present, n) is None:
                 return True
         return False
 
-    def _receive(self, name: str, rows: Rows, q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+    def _unchanged(self, i: int) -> bool:
+        """Whether what is cached is already what the plan leaves."""
+        cached = self.memory
+        return cached is not None and self.actives[i].plan.drops == cached.caches[i].drops
+
+    def _columns(self, layer: int, rows: Rows) -> Columns:
+        if self.memory is None:
+            return Columns.of_rows(rows, len(self.actives))
+        return Columns.of_cached(rows, self.memory, layer)
+
+    def _receive(self, name: str, rows: Rows, q: Tensor, k: Tensor, columns: Columns) -> Tensor:
         """Attention received, scattered to original positions (B, longest original length)."""
         who, _, how = name.partition(":")
-        logits = how == "logits"
+        logits, asking = how == "logits", None
         if who == "response":
-            queries = self._response_queries(rows, q)
-            values = attention_received(queries, k, mask, mean_logits=logits)
+            q = self._last_queries(rows, q, self.actives[0].queries)
         elif who == "last":
-            values = attention_received(self._last_queries(rows, q, 1), k, mask, mean_logits=logits)
-        else:
-            values = attention_received(q, k, mask, mask, mean_logits=logits)
-        positions = rows.positions[: len(self.actives)]
-        if mask is not None:
-            values = values * mask
-        out = torch.zeros(len(values), int(max(a[-1] for a in rows.alive)) + 1, device=q.device)
-        return out.scatter_add_(1, positions, values)
-
-    def _response_queries(self, rows: Rows, q: Tensor) -> Tensor:
-        n = self.actives[0].response
-        if rows.key_mask is None:
-            return q[:, :, -n:]
-        return self._last_queries(rows, q, n)
+            q = self._last_queries(rows, q, 1)
+        elif rows.key_mask is not None:
+            asking = rows.key_mask[: len(self.actives)]
+        values = attention_received(q, k, columns.mask, asking, mean_logits=logits)
+        return columns.scattered(values)
 
     def _last_queries(self, rows: Rows, q: Tensor, n: int) -> Tensor:
         """Queries (B, H, n, d) of the last `n` rows of each sequence."""
+        if rows.key_mask is None:
+            return q[:, :, -n:]
         flat = take_last(q.transpose(1, 2).flatten(2), rows.lengths[: len(self.actives)], n)
         heads: Tensor = flat.unflatten(2, (q.shape[1], q.shape[3]))
         return heads.transpose(1, 2)
 
-    def _one_hot(self, rows: Rows) -> Tensor:
-        """Segment of each present row (B, L, 3), zeros for padding; made anew when rows change."""
-        if self._segments is not None and self._segments[0] is rows.alive:
-            return self._segments[1]
-        out = np.zeros((len(self.actives), rows.hidden.shape[1], RESPONSE + 1), dtype=np.float32)
-        for i, active in enumerate(self.actives):
-            kinds = active.inputs.kinds_with_response(active.response)[rows.alive[i]]
-            out[i, np.arange(len(kinds)), kinds] = 1
-        one_hot = torch.from_numpy(out).to(rows.hidden.device)
-        self._segments = (rows.alive, one_hot)
-        return one_hot
+    def _one_hot(self, columns: Columns, device: torch.device) -> Tensor:
+        """Kind of each key (B, width, 3), made anew when the keys change."""
+        known = self._segments
+        if known is not None and all(
+            a is b for a, b in zip(known[0].places, columns.places, strict=True)
+        ):
+            return known[1]
+        inputs = [active.inputs for active in self.actives]
+        kinds = columns.kinds(inputs, self.actives[0].response).to(device)
+        self._segments = (columns, kinds)
+        return kinds

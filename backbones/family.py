@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from saccade.backbones.config import DecoderTraits, LanguageConfig
+from saccade.backbones.decoding.masked_blocks import MaskedBlocks
+from saccade.backbones.decoding.scheme import Scheme
 from saccade.backbones.decoding.settings import GenerateSettings, Settings
 from saccade.backbones.prompt import ChatTemplate
 from saccade.controller.types import BackboneSpec, Geometry, Origin
@@ -22,6 +24,7 @@ COMMON = frozenset(
         "drop",
         "entropy",
         "features",
+        "refresh",
         "site:entry",
         "site:layer",
     }
@@ -54,6 +57,8 @@ class Family:
         What its config does not say about the decoder.
     settings : type of Settings
         Options of its `generate`.
+    scheme : callable
+        What decodes with them.
     pooled : bool
         Whether views are shrunk 2x2 before they are packed.
     logit_shift : bool
@@ -75,6 +80,7 @@ class Family:
     forbidden: tuple[str, ...] = ()
     decoder: DecoderTraits = field(default_factory=DecoderTraits)
     settings: type[Settings] = GenerateSettings
+    scheme: Callable[..., Scheme] = MaskedBlocks
     pooled: bool = False
     logit_shift: bool = False
     think: bool = False

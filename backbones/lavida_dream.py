@@ -4,7 +4,7 @@ Source: jacklishufan/LaViDa at commit 284ef5c and jacklishufan/lavida-dream-v1.0
 """
 
 from saccade.backbones.config import DecoderTraits
-from saccade.backbones.family import COMMON, Family
+from saccade.backbones.family import Family
 from saccade.backbones.prompt import LAVIDA_CHAT
 
 FAMILY = Family(
@@ -22,11 +22,11 @@ FAMILY = Family(
     },
     decoder=DecoderTraits(
         qkv_bias=True,
+        rounded_rotary=True,
         rms_norm_eps=1e-6,
         rope_theta=1000000.0,
         max_length=4096,
     ),
     pooled=True,
     logit_shift=True,
-    can=COMMON | {"refresh"},
 )

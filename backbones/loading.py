@@ -75,6 +75,10 @@ def load(
     dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     revision: str | None = None,
+    *,
+    cut_vocab: bool = True,
+    rounded_rotary: bool | None = None,
+    weights_via_fp16: bool = False,
 ) -> Model:
     """Load a model from the layout of the real checkpoints.
 
@@ -90,6 +94,15 @@ def load(
         "cuda" where there is one, else "cpu".
     revision : str, optional
         Branch, tag or commit on the hub.
+    cut_vocab : bool
+        Cut the vocabulary to the length of the tokenizer, as the published loaders do. Without a
+        tokenizer it stays.
+    rounded_rotary : bool, optional
+        Round the rotary frequencies to bfloat16. By default where the published code does:
+        LaViDa-Dream in bfloat16.
+    weights_via_fp16 : bool
+        Take the weights through float16, as LaViDa's evaluation does before it casts them to
+        bfloat16: what is smaller than 2**-24 becomes 0.
 
     Raises
     ------
@@ -100,8 +113,7 @@ def load(
 
     Notes
     -----
-    The vocabulary is cut to the length of the tokenizer, as the published loader does; without a
-    tokenizer it stays. A config that does not say where the newlines of a video go has them in
+    A config that does not say where the newlines of a video go has them in
     every row ("grid").
     """
     folder = resolve(path_or_repo_id, revision)
@@ -110,21 +122,27 @@ def load(
     check_packing(config)
     tokenizer = read_tokenizer(folder)
     language, tower = language_config(config, family.decoder), read_tower_config(folder, config)
-    if tokenizer is not None:
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    kind = _dtype(dtype, config, where)
+    cut = tokenizer is not None and cut_vocab
+    if tokenizer is not None and cut:
         known = tokenizer.get_vocab_size(with_added_tokens=True)
         language = replace(language, vocab_size=min(language.vocab_size, known))
+    if rounded_rotary is None:
+        rounded_rotary = family.decoder.rounded_rotary and kind == torch.bfloat16
+    if rounded_rotary:
+        language = replace(language, rotary=torch.bfloat16)
     tied = bool(config.get("tie_word_embeddings"))
     # What is loaded, so that it is saved as such: the head is always a matrix of its own.
     config |= {"vocab_size": language.vocab_size, "tie_word_embeddings": False}
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = _empty_network(language, tower)
-    kind = _dtype(dtype, config, where)
-    vocab = None if tokenizer is None else language.vocab_size
-    load_weights(network, shard_files(folder), kind, vocab, tied)
+    stored = torch.float16 if weights_via_fp16 else kind
+    vocab = language.vocab_size if cut else None
+    load_weights(network, shard_files(folder), stored, vocab, tied)
     name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
     spec = family.spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
     preprocessor = _preprocessor(config, tower)
-    return Model(network.to(where), family, spec, preprocessor, tokenizer, config)
+    return Model(network.to(where, kind), family, spec, preprocessor, tokenizer, config)
 
 
 def _empty_network(language: LanguageConfig, tower: TowerConfig) -> Network:

@@ -12,9 +12,9 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from saccade.backbones.checkpoint import write_checkpoint
-from saccade.backbones.decoding.commit import Answer
-from saccade.backbones.decoding.denoise import Callback, Decoding, Denoiser
-from saccade.backbones.decoding.settings import GenerateSettings
+from saccade.backbones.decoding.denoise import Callback, Denoiser
+from saccade.backbones.decoding.scheme import Decoding
+from saccade.backbones.decoding.settings import Settings
 from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import Prepared
@@ -241,7 +241,7 @@ class Model:
         ...                      block_length=32, steps=16)  # doctest: +SKIP
         >>> print(out.text, out.trace.forwards)  # doctest: +SKIP
         """
-        settings = GenerateSettings.from_options(options)
+        settings = self.family.settings.from_options(options)
         if not isinstance(controller, Controller | None):
             raise TypeError(f"controller={controller!r}; give a Controller(policy, pruner)")
         if callback is not None and not callable(callback):
@@ -292,7 +292,7 @@ class Model:
     def _run(
         self,
         inputs: Sequence[Prepared],
-        settings: GenerateSettings,
+        settings: Settings,
         controller: Controller | None,
         callback: Callback | None,
     ) -> list[Generation]:
@@ -302,17 +302,25 @@ class Model:
         suffix = settings.generation_suffix
         suffix_ids = [] if suffix is None else self.processor.ids(suffix)
         self._check_ids("generation_suffix", suffix_ids)
+        scheme = self.family.scheme(settings, spec, self.network.model.image_newline.dtype)
         decodings = []
         for number, prepared in enumerate(inputs):
-            answer = Answer(settings, len(prepared), spec.mask_id, stops, suffix_ids)
-            generator = None
-            if settings.seed is not None:
-                generator = torch.Generator(self.device).manual_seed(settings.seed)
-            decodings.append(Decoding(number, prepared, answer, generator, settings.seed or 0))
-        Denoiser(self.network, spec, settings, session, callback).run(decodings)
+            own, host = self._generators(settings.seed)
+            answer = scheme.answer(len(prepared), stops, suffix_ids, host)
+            decodings.append(Decoding(number, prepared, answer, own, settings.seed or 0))
+        Denoiser(self.network, spec, scheme, session, callback).run(decodings)
         return [self._generation(decoding) for decoding in decodings]
 
-    def _spec_for(self, settings: GenerateSettings) -> BackboneSpec:
+    def _generators(self, seed: int | None) -> tuple[torch.Generator | None, ...]:
+        """A sequence's random numbers on the model's device and on the host; one where both are
+        the same, as in published code."""
+        if seed is None:
+            return None, None
+        own = torch.Generator(self.device).manual_seed(seed)
+        return own, own if self.device.type == "cpu" else torch.Generator().manual_seed(seed)
+
+    def _spec_for(self, settings: Settings) -> BackboneSpec:
+        """The facts with the mask and forbidden ids of a call."""
         vocab, spec = self.spec.geometry.vocab, self.spec
         mask_id = spec.mask_id if settings.mask_id is None else settings.mask_id
         self._check_ids("mask_id", [mask_id])

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.backbones.config import LanguageConfig, TowerConfig
-from saccade.backbones.decoder import DecoderLayer, RMSNorm, StackHook, run_layers
+from saccade.backbones.decoder import DecoderLayer, Memory, RMSNorm, StackHook, run_layers
 from saccade.backbones.rows import Rows
 from saccade.backbones.tower import VisionTower, make_projector
 
@@ -38,9 +38,9 @@ class Network(nn.Module):
         out: Tensor = self.model.mm_projector(self.model.vision_tower(pixels))
         return out
 
-    def run(self, rows: Rows, hook: StackHook | None = None) -> Rows:
+    def run(self, rows: Rows, hook: StackHook | None = None, memory: Memory | None = None) -> Rows:
         """Run the decoder layers; hidden states come back before the final norm."""
-        return run_layers(self.model.layers, self.language, rows, hook)
+        return run_layers(self.model.layers, self.language, rows, hook, memory)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Final norm and head over hidden states (..., D), as float32 (..., V)."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer
 
-from saccade.backbones.decoding.settings import GenerateSettings, Stop
+from saccade.backbones.decoding.settings import Settings, Stop
 from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import (
@@ -130,7 +130,7 @@ class Processor:
         """Token ids of a text, or those that were given."""
         return self.encode(given) if isinstance(given, str) else list(given)
 
-    def stops(self, settings: GenerateSettings) -> list[list[int]]:
+    def stops(self, settings: Settings) -> list[list[int]]:
         """Token ids of the stopping criteria, with the end of turn last if it is to be added."""
         stops, last = list(settings.stopping_criteria), self.family.end_of_turn
         if settings.append_eot and self.tokenizer is not None and last not in stops:

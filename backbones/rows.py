@@ -20,12 +20,13 @@ class Rows:
     ----------
     hidden : Tensor (B, L, D)
     positions : Tensor (B, L) int64
-        ORIGINAL position ids: dropping a row never moves another.
+        What the rows are rotated by. ORIGINAL position ids, as dropping a row never moves another,
+        unless compact positions are asked for.
     key_mask : Tensor (B, L) bool or None
         True where a row may be attended to; None when nothing is padded.
     alive : tuple of int64 arrays
-        Per sequence the original positions of its rows, ascending: `positions` without padding,
-        kept on the host so that nobody has to ask the device.
+        Per sequence the original positions of its rows, ascending, kept on the host so that nobody
+        has to ask the device.
     """
 
     hidden: Tensor
@@ -34,10 +35,17 @@ class Rows:
     alive: tuple[Places, ...]
 
     @classmethod
-    def of(cls, hidden: Tensor, lengths: Sequence[int] | None = None) -> Self:
-        """Rows of whole sequences (B, L, D), each `lengths[b]` long (all L by default)."""
+    def of(
+        cls,
+        hidden: Tensor,
+        lengths: Sequence[int] | None = None,
+        starts: Sequence[int] | None = None,
+    ) -> Self:
+        """Rows of sequences (B, L, D), each `lengths[b]` long (all L by default), that begin at the
+        original position `starts[b]` (0 by default)."""
         batch, longest = hidden.shape[:2]
-        alive = tuple(np.arange(n) for n in (lengths or [longest] * batch))
+        many = zip(starts or [0] * batch, lengths or [longest] * batch, strict=True)
+        alive = tuple(np.arange(start, start + n) for start, n in many)
         positions, mask = _padded(alive, longest)
         device = hidden.device
         return cls(hidden, positions.to(device), None if mask is None else mask.to(device), alive)
@@ -51,12 +59,21 @@ class Rows:
         """The same rows with other hidden states."""
         return type(self)(hidden, self.positions, self.key_mask, self.alive)
 
-    def take(self, places: Sequence[Places]) -> Self:
-        """Keep the rows at `places[b]` (ascending, into the present rows) of each sequence."""
+    def placed(self, starts: Sequence[int]) -> Self:
+        """The same rows, rotated by `starts[b]`, `starts[b]` + 1, ... instead."""
+        longest = self.hidden.shape[1]
+        counted = tuple(s + np.arange(n) for s, n in zip(starts, self.lengths, strict=True))
+        positions = _padded(counted, longest)[0].to(self.hidden.device)
+        return type(self)(self.hidden, positions, self.key_mask, self.alive)
+
+    def take(self, places: Sequence[Places], compact: bool = False) -> Self:
+        """Keep the rows at `places[b]` (ascending, into the present rows) of each sequence; compact
+        ones are rotated by their present places, 0, 1, ..."""
         alive = tuple(a[p] for a, p in zip(self.alive, places, strict=True))
         longest = max(len(a) for a in alive)
         order, _ = _padded(tuple(places), longest)
-        positions, mask = _padded(alive, longest)
+        turned = tuple(np.arange(len(a)) for a in alive) if compact else alive
+        positions, mask = _padded(turned, longest)
         device = self.hidden.device
         order = order.to(device)[..., None].expand(-1, -1, self.hidden.shape[-1])
         key_mask = None if mask is None else mask.to(device)

@@ -3,14 +3,14 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal, Protocol, TypeGuard, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeGuard, TypeVar, get_args, runtime_checkable
 
 from saccade.controller.arguments import whole
 from saccade.controller.attach import check_fit, check_parts
 from saccade.controller.errors import CapabilityError, SaccadeError
 from saccade.controller.policies.keep import Keep
 from saccade.controller.protocols import Policy, Pruner
-from saccade.controller.session import Session
+from saccade.controller.session import Positions, Session
 from saccade.controller.types import BackboneSpec
 
 
@@ -43,13 +43,19 @@ class Controller:
     probe : "all", "needed" or a frozenset of layers
         Layers whose attention is measured in every step and recorded in the trace, where the
         backbone can. "needed": all layers if the policy reads attention, else none (no cost).
+    positions : "original" or "compact"
+        What the tokens that stay are rotated by. "original": the positions they always had, so that
+        dropping visual tokens moves neither text nor answer. "compact": they are numbered anew from
+        where they were dropped on, and an answer that reads a cache begins after what is left in
+        its first layer, while cached keys keep their rotation; this is the arithmetic of published
+        code, for comparison.
 
     Raises
     ------
     TypeError
         If `policy` or `pruner` is none, or a class instead of one that is built.
     ValueError
-        If `probe` is none of the allowed.
+        If `probe` or `positions` is none of the allowed.
 
     Examples
     --------
@@ -62,6 +68,7 @@ class Controller:
         policy: Policy | None = None,
         pruner: Pruner | None = None,
         probe: Literal["all", "needed"] | frozenset[int] = "all",
+        positions: Positions = "original",
     ) -> None:
         self.policy: Policy = Keep() if policy is None else policy
         self.pruner = pruner
@@ -70,10 +77,14 @@ class Controller:
             probe = frozenset(whole("a layer to probe", layer) for layer in probe)
         elif probe not in ("all", "needed"):
             raise ValueError(f"probe={probe!r}; allowed: 'all', 'needed' or a frozenset of layers")
-        self.probe = probe
+        if positions not in get_args(Positions):
+            allowed = " or ".join(map(repr, get_args(Positions)))
+            raise ValueError(f"positions={positions!r}; allowed: {allowed}")
+        self.probe, self.positions = probe, positions
 
     def __repr__(self) -> str:
-        return f"Controller({self.policy!r}, {self.pruner!r}, probe={self.probe!r})"
+        placed = "" if self.positions == "original" else f", positions={self.positions!r}"
+        return f"Controller({self.policy!r}, {self.pruner!r}, probe={self.probe!r}{placed})"
 
     def check(self, spec: BackboneSpec) -> None:
         """Check that this controller can work on a backbone.
@@ -101,7 +112,8 @@ class Controller:
             If the policy cannot be copied.
         """
         self.check(spec)
-        return Session(self.policy, self.pruner, spec, n_sequences, self._probed(spec))
+        probed = self._probed(spec)
+        return Session(self.policy, self.pruner, spec, n_sequences, probed, self.positions)
 
     def _probed(self, spec: BackboneSpec) -> frozenset[int]:
         layers = frozenset(range(spec.geometry.n_layers))

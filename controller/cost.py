@@ -24,17 +24,33 @@ def head_macs(geometry: Geometry, rows: int) -> int:
     return rows * geometry.hidden * geometry.vocab
 
 
-def forward_macs(geometry: Geometry, rows_per_layer: Sequence[int], head_rows: int) -> int:
-    """Exact count of one forward without a cache: rows of every layer, and rows of the head."""
-    layers = sum(layer_macs(geometry, n, n) for n in rows_per_layer)
+def forward_macs(
+    geometry: Geometry,
+    rows_per_layer: Sequence[int],
+    head_rows: int,
+    keys_per_layer: Sequence[int] | None = None,
+) -> int:
+    """Exact count of one forward: rows of every layer, and rows of the head.
+
+    With a cache the rows of a layer attend to more keys than there are rows; without
+    `keys_per_layer` they attend to themselves. A causal layer is counted as if every row saw all
+    rows, as it runs without a kernel that leaves out the others.
+    """
+    keys = rows_per_layer if keys_per_layer is None else keys_per_layer
+    layers = sum(layer_macs(geometry, n, k) for n, k in zip(rows_per_layer, keys, strict=True))
     return layers + head_macs(geometry, head_rows)
 
 
-def paper_macs(geometry: Geometry, rows_per_layer: Sequence[int]) -> int:
+def paper_macs(
+    geometry: Geometry, rows_per_layer: Sequence[int], keys_per_layer: Sequence[int] | None = None
+) -> int:
     """Count by the paper's formula (arXiv 2511.15098, equations 6 and 8 as reconstructed).
 
-    ``4 n d^2 + 2 n^2 d + 2 n d m`` per layer: an MLP of two matrices, no grouped heads, no output
-    head. Use it only to compare with published figures.
+    ``4 n d^2 + 2 n k d + 2 n d m`` per layer, with n rows and k keys (k = n without a cache): an
+    MLP of two matrices, no grouped heads, no output head. Use it only to compare with published
+    figures.
     """
     d, m = geometry.hidden, geometry.intermediate
-    return sum(4 * n * d * d + 2 * n * n * d + 2 * n * d * m for n in rows_per_layer)
+    keys = rows_per_layer if keys_per_layer is None else keys_per_layer
+    pairs = zip(rows_per_layer, keys, strict=True)
+    return sum(4 * n * d * d + 2 * n * k * d + 2 * n * d * m for n, k in pairs)

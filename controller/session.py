@@ -1,6 +1,7 @@
 """One generate call under control: everything that changes lives here and ends with the call."""
 
 import copy
+from typing import Literal
 
 import torch
 
@@ -9,6 +10,8 @@ from saccade.controller.errors import PlanError
 from saccade.controller.plan import Plan
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.types import BackboneSpec, Selection, Signals, StepState, VisualView
+
+Positions = Literal["original", "compact"]
 
 
 class Session:
@@ -25,6 +28,8 @@ class Session:
     n_sequences : int
     probe : frozenset of int
         Layers whose attention is measured in every step.
+    positions : "original" or "compact"
+        As in `Controller`.
 
     Raises
     ------
@@ -39,8 +44,9 @@ class Session:
         spec: BackboneSpec,
         n_sequences: int,
         probe: frozenset[int],
+        positions: Positions = "original",
     ) -> None:
-        self.pruner, self.spec, self.probe = pruner, spec, probe
+        self.pruner, self.spec, self.probe, self.positions = pruner, spec, probe, positions
         self._policies = [_copy_of(policy) for _ in range(n_sequences)]
         for own in self._policies:
             own.reset()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepRecord:
-    """One denoising step of one sequence.
+    """One step of one sequence: a denoising step, or a token of an autoregressive model.
 
     Attributes
     ----------
@@ -31,8 +31,15 @@ class StepRecord:
         Response positions that received their token.
     tokens : tuple of int
         Response ids after the step (masked ones carry the mask id).
-    visual_per_layer, rows_per_layer : tuple of int
-        ACHIEVED visual tokens and rows of every layer, without padding.
+    visual_per_layer : tuple of int
+        ACHIEVED visual tokens that the answer could attend to in every layer, cached or computed.
+    rows_per_layer : tuple of int
+        ACHIEVED rows computed in every layer, without padding; those of a prompt that was computed
+        on its own first are counted too.
+    keys_per_layer : tuple of int
+        Keys that the answer's rows attended to in every layer, cached ones included.
+    refreshed : bool
+        Whether the prompt was computed in this step, and not read from a cache.
     kept : tuple of int
         Indices of the visual tokens that reached the last layer.
     macs : int
@@ -53,6 +60,8 @@ class StepRecord:
     tokens: tuple[int, ...]
     visual_per_layer: tuple[int, ...]
     rows_per_layer: tuple[int, ...]
+    keys_per_layer: tuple[int, ...]
+    refreshed: bool
     kept: tuple[int, ...]
     macs: int
     macs_paper: int
@@ -73,8 +82,9 @@ class Trace:
         Exact multiply-accumulates of the vision tower and the projector.
     host_transfers : int
         Copies from the device to the host in the step loop, the same number on any device: one a
-        step, and one more where a pruner chose by features or attention. A pruner that reads the
-        device more than once for a choice (none here does) is not seen.
+        step, one more where a pruner chose by features or attention, and one where the first token
+        comes from the prompt alone. A pruner that reads the device more than once for a choice
+        (none here does) is not seen.
     """
 
     steps: tuple[StepRecord, ...]
@@ -90,8 +100,13 @@ class Trace:
 
     @property
     def forwards(self) -> int:
-        """Denoising forwards run."""
+        """Steps run, each with one forward of the answer."""
         return len(self.steps)
+
+    @property
+    def refreshes(self) -> int:
+        """Steps in which the prompt was computed."""
+        return sum(step.refreshed for step in self.steps)
 
     @property
     def macs(self) -> int:
@@ -105,12 +120,12 @@ class Trace:
 
     @property
     def visual_tokens(self) -> int:
-        """Visual tokens computed, summed over layers and steps."""
+        """Visual tokens that the answer could attend to, summed over layers and steps."""
         return sum(sum(step.visual_per_layer) for step in self.steps)
 
     @property
     def visual_tokens_ratio(self) -> float:
-        """Visual tokens computed relative to computing all in every layer and step, in [0, 1]."""
+        """Those relative to all visual tokens in every layer and step, in [0, 1]."""
         full = sum(self.n_visual * len(step.visual_per_layer) for step in self.steps)
         return self.visual_tokens / full if full else 1.0
 
@@ -172,6 +187,8 @@ def _plain(step: StepRecord) -> dict[str, Any]:
         "tokens": list(step.tokens),
         "visual_per_layer": list(step.visual_per_layer),
         "rows_per_layer": list(step.rows_per_layer),
+        "keys_per_layer": list(step.keys_per_layer),
+        "refreshed": step.refreshed,
         "kept": list(step.kept),
         "macs": step.macs,
         "macs_paper": step.macs_paper,

@@ -19,6 +19,31 @@ def transfer_schedule(masked: int, steps: int) -> list[int]:
     return [masked // steps + (i < masked % steps) for i in range(steps)]
 
 
+def factor_count(confidence: Tensor, factor: float, commit_failing_last: bool) -> int:
+    """Positions that Fast-dLLM's factor rule commits, 1 or more.
+
+    In descending order the r-th confidence has to reach ``1 - factor / (r + 1)``, the first
+    nothing; those before the first that fails are committed. ML-GSAI/LLaDA-V calls the factor
+    "threshold".
+
+    Parameters
+    ----------
+    confidence : Tensor (M,)
+        Of the masked positions, in any order; -inf where not eligible.
+    factor : float
+    commit_failing_last : bool
+        Whether the last one is committed even if it alone fails, as in the published code.
+    """
+    ranked = confidence.sort(descending=True).values
+    limits = 1 - factor / (torch.arange(len(ranked), dtype=ranked.dtype) + 2)
+    limits[0] = float("-inf")
+    failing = (ranked < limits).nonzero()
+    if not len(failing):
+        return len(ranked)
+    first = int(failing[0])
+    return first + (commit_failing_last and first == len(ranked) - 1)
+
+
 def find_sequence(ids: Sequence[int], wanted: Sequence[int]) -> int | None:
     """First place where `wanted` occurs in `ids`, or None."""
     n = len(wanted)
@@ -101,6 +126,16 @@ class Answer:
             committed=self.settings.gen_length - masked,
         )
 
+    @property
+    def block_start(self) -> int:
+        """First position of the present block."""
+        return self._bounds()[0]
+
+    @property
+    def step_in_block(self) -> int:
+        """Steps done in the present block."""
+        return self._next_in_block
+
     def _bounds(self) -> tuple[int, int]:
         start = self.block * self.settings.block_length
         return start, start + self.settings.block_length
@@ -125,7 +160,8 @@ class Answer:
         masked = self.masked
         complete = self.stop_pos is not None and not bool(masked[: self.stop_pos].any())
         filled = not bool(masked[start:end].any())
-        return not complete and not filled and self._next_in_block < len(self._schedule)
+        remains = self.settings.factor is not None or self._next_in_block < len(self._schedule)
+        return not complete and not filled and remains
 
     def eligible(self) -> Tensor:
         """Positions (R,) bool that may be committed now: masked, and before the block's end (before
@@ -135,7 +171,7 @@ class Answer:
         eligible[limit:] = False
         return eligible
 
-    def commit(self, chosen: Tensor, confidence: Tensor) -> Commit:
+    def commit(self, chosen: Tensor, confidence: Tensor, cached: int | None = None) -> Commit:
         """Commit this step's tokens and look for a stop.
 
         Parameters
@@ -144,20 +180,22 @@ class Answer:
             Candidate id per position.
         confidence : Tensor (R,)
             -inf where not eligible.
+        cached : int, optional
+            Response positions before it were read from a cache, as was the prompt.
 
         Returns
         -------
         Commit
         """
-        k = self._schedule[self._next_in_block]
+        first = 0 if cached is None else cached
+        k = self._number(confidence[first:], self.masked[first:])
         if not self.settings.commit_ineligible:
             k = min(k, int(torch.isfinite(confidence).sum()))
-        # The published code ranks the whole sequence; equal values are ordered by that ranking.
-        ranked = torch.full(
-            (self.prompt_len + len(self.ids),), float("-inf"), dtype=confidence.dtype
-        )
-        ranked[self.prompt_len :] = confidence
-        picked = torch.topk(ranked, k).indices - self.prompt_len
+        # The published code ranks all rows of its forward; equal values are ordered by that.
+        before = self.prompt_len if cached is None else -cached
+        ranked = torch.full((before + len(self.ids),), float("-inf"), dtype=confidence.dtype)
+        ranked[max(0, before) :] = confidence[first:]
+        picked = torch.topk(ranked, k).indices - before
         picked = picked[picked >= 0]
         filled = picked[self.masked[picked]]
         self.ids[filled] = chosen[filled]
@@ -166,6 +204,13 @@ class Answer:
         self._next_in_block += 1
         self._advance()
         return Commit(k, tuple(sorted(picked.tolist())), tuple(sorted(filled.tolist())))
+
+    def _number(self, confidence: Tensor, masked: Tensor) -> int:
+        """How many positions this step commits."""
+        factor = self.settings.factor
+        if factor is None:
+            return self._schedule[self._next_in_block]
+        return factor_count(confidence[masked], factor, self.settings.commit_failing_last)
 
     def _search_stops(self) -> None:
         ids = self.ids[: self.settings.gen_length].tolist()

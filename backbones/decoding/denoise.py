@@ -1,32 +1,34 @@
-"""The denoising loop: one forward a step over all unfinished sequences of a batch."""
+"""The loop: step by step over all unfinished sequences of a batch, whatever the way of decoding."""
 
+import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
 
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.commit import Answer, Commit
-from saccade.backbones.decoding.sampling import (
-    forbid,
-    guided,
-    gumbel_scores,
-    random_confidence,
-    response_noise,
+from saccade.backbones.cache import Reader, Recorder, Stack
+from saccade.backbones.decoding.commit import Commit
+from saccade.backbones.decoding.outcome import (
+    Count,
+    Outcome,
+    achieved,
+    counted,
+    fetched,
+    measured,
+    probed_masses,
+    widened,
 )
-from saccade.backbones.decoding.settings import GenerateSettings
+from saccade.backbones.decoding.scheme import Choice, Decoding, Pass, Scheme
 from saccade.backbones.execution import Active, PlanHook
 from saccade.backbones.network import Network
-from saccade.backbones.prepare import Prepared
 from saccade.backbones.rows import Rows
-from saccade.controller.cost import forward_macs, paper_macs
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
-from saccade.controller.signals import confidence_and_entropy
 from saccade.controller.trace import StepRecord
-from saccade.controller.types import PROMPT, RESPONSE, VISUAL, BackboneSpec, Signals
+from saccade.controller.types import BackboneSpec, StepState, round_keep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,14 +38,15 @@ class StepView:
     Attributes
     ----------
     sequence, step : int
-    logits : Tensor (R, V) float32
-        Of the response rows, forbidden ids at -inf where masked. If temperature > 0 the noisy
-        scores of `gumbel_scores`, float64.
+    logits : Tensor (R, V)
+        What the candidates are the best of: logits in float32, forbidden ids at -inf where masked;
+        if LLaDA-V's temperature is above 0, the noisy scores of `gumbel_scores`, float64. Only of
+        the positions that were forwarded.
     chosen : Tensor (R,) int64
-        Candidate id at every response position.
+        Candidate id at every response position; -1 where not forwarded.
     confidence : Tensor (R,)
-        Of the candidates, float64, or random float32 numbers with ``remasking="random"``; -inf
-        where not eligible.
+        What decided the order: probabilities of the candidates in float64, what ``alg`` makes of
+        them, or random numbers; -inf where not eligible.
     commit : Commit
     record : StepRecord
     """
@@ -61,85 +64,56 @@ Callback = Callable[[StepView], None]
 
 
 @dataclass(slots=True, eq=False)
-class Decoding:
-    """One sequence while it is denoised: inputs, answer, random numbers, records."""
+class Work:
+    """One sequence in the present step: what was known and planned, what it forwards."""
 
-    number: int
-    inputs: Prepared
-    answer: Answer
-    generator: torch.Generator | None
-    seed: int
-    records: list[StepRecord] = field(default_factory=list)
-    transfers: int = 0
+    decoding: Decoding
+    state: StepState
+    active: Active
+    work: Pass
+    counts: list[Count] = field(default_factory=list)
+    transfers: int = 1
+    begun: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """Result of a forward for the unfinished sequences, on the host.
+class Group:
+    """Sequences that share a forward, and what it gave."""
 
-    Attributes
-    ----------
-    chosen : Tensor (B, R) int64
-    confidence, entropy : Tensor (B, R) float64
-    rank : Tensor (B, R)
-        What decides which positions are committed first: the confidences, or random numbers.
-    masses : Tensor (B, n_layers, 3)
-        Attention on prompt, visual and response; NaN where not probed.
-    """
-
-    chosen: Tensor
-    confidence: Tensor
-    entropy: Tensor
-    rank: Tensor
-    masses: Tensor
-
-    def signals(self, i: int, masked: Tensor) -> Signals:
-        """Signals of sequence `i`, whose positions `masked` (R,) were masked."""
-        masses = self.masses[i].float()
-        probed = not bool(masses.isnan().all())
-        return Signals(
-            attention_prompt=masses[:, PROMPT] if probed else None,
-            attention_visual=masses[:, VISUAL] if probed else None,
-            attention_response=masses[:, RESPONSE] if probed else None,
-            confidence=self.confidence[i],
-            entropy=self.entropy[i],
-            masked=masked,
-        )
-
-
-class Achieved(TypedDict):
-    """Fields of a `StepRecord` that say what a forward really computed."""
-
-    visual_per_layer: tuple[int, ...]
-    rows_per_layer: tuple[int, ...]
-    kept: tuple[int, ...]
-    macs: int
-    macs_paper: int
+    items: list[Work]
+    hook: PlanHook | None
+    choice: Choice
+    tables: tuple[Tensor, ...]
 
 
 class Denoiser:
-    """Denoises a batch of prepared requests with common settings.
+    """Decodes a batch of prepared requests with common settings.
 
     Parameters
     ----------
     network : Network
     spec : BackboneSpec
         With the mask and forbidden ids of this call.
-    settings : GenerateSettings
+    scheme : Scheme
+        The way of decoding.
     session : Session or None
         None runs the bare model: nothing is planned, no attention is measured.
+    callback : callable, optional
+        Called with a `StepView` after every step of every sequence.
     """
 
     def __init__(
         self,
         network: Network,
         spec: BackboneSpec,
-        settings: GenerateSettings,
+        scheme: Scheme,
         session: Session | None,
         callback: Callback | None = None,
     ) -> None:
-        self.network, self.spec, self.settings = network, spec, settings
+        self.network, self.spec, self.scheme = network, spec, scheme
         self.session, self.callback = session, callback
+        self._n_layers = spec.geometry.n_layers
+        self._stacks: dict[tuple[int, ...], dict[int, Stack]] = {}
 
     @torch.inference_mode()
     def run(self, decodings: Sequence[Decoding]) -> None:
@@ -149,114 +123,183 @@ class Denoiser:
 
     def _step(self, running: list[Decoding]) -> None:
         started = time.perf_counter()
-        actives = [self._active(decoding) for decoding in running]
-        hook = None if self.session is None else PlanHook(self.session, actives)
-        logits = self._forward(running, hook)
-        masked = torch.stack([decoding.answer.masked for decoding in running])
-        logits = forbid(logits, masked.to(logits.device), self.spec.forbidden_ids)
-        scores, outcome = self._choose(running, logits, hook)
+        groups = [self._forward(items) for items in _alike([self._work(d) for d in running])]
+        used = {_numbers(group.items) for group in groups}
+        self._stacks = {key: stacks for key, stacks in self._stacks.items() if key in used}
+        outcomes = fetched(
+            [group.tables for group in groups],
+            [group.choice for group in groups],
+            self._n_layers,
+        )
         seconds = time.perf_counter() - started
-        for i, decoding in enumerate(running):
-            signals = outcome.signals(i, decoding.answer.masked)
-            chosen, state = outcome.chosen[i], decoding.answer.state
-            ranking = outcome.rank[i].masked_fill(~decoding.answer.eligible(), float("-inf"))
-            commit = decoding.answer.commit(chosen, ranking)
-            if self.session is not None:
-                self.session.observe(decoding.number, signals)
-            achieved = self._achieved(decoding, hook, i)
-            record = StepRecord(
-                state=state,
-                plan=actives[i].plan,
-                signals=signals,
-                committed=commit.filled,
-                tokens=tuple(decoding.answer.ids.tolist()),
-                seconds=seconds,
-                batch=len(running),
-                **achieved,
-            )
-            decoding.records.append(record)
-            decoding.transfers += 1 + (0 if hook is None else hook.transfers[i])
-            if self.callback is not None:
-                view = StepView(
-                    decoding.number, state.step, scores[i], chosen, ranking, commit, record
-                )
-                self.callback(view)
+        for group, outcome in zip(groups, outcomes, strict=True):
+            for i in range(len(group.items)):
+                self._finish(group, outcome, i, seconds)
 
-    def _active(self, decoding: Decoding) -> Active:
-        state, number = decoding.answer.state, decoding.number
-        plan = Plan() if self.session is None else self.session.plan(number, state)
-        response = len(decoding.answer.ids)
-        return Active(number, decoding.inputs, plan, state.step, decoding.seed, response)
+    def _work(self, decoding: Decoding) -> Work:
+        state = decoding.answer.state
+        if decoding.cache is not None:
+            state = dataclasses.replace(state, cache_age=decoding.age)
+        plan = Plan() if self.session is None else self.session.plan(decoding.number, state)
+        refresh = decoding.cache is None or plan.refresh or not _can_cut(decoding, plan)
+        work = self.scheme.next_pass(decoding, refresh)
+        active = Active(
+            decoding.number,
+            decoding.inputs,
+            plan,
+            state.step,
+            decoding.seed,
+            work.stop - len(decoding.inputs),
+            work.queries,
+        )
+        return Work(decoding, state, active, work)
 
-    def _forward(self, running: list[Decoding], hook: PlanHook | None) -> Tensor:
-        """One forward over prompt and response; logits (B, R, V) of the response rows only."""
+    def _forward(self, items: list[Work]) -> Group:
+        """One forward for sequences that forward alike, after their prompts' own if need be."""
+        work = items[0].work
+        if work.prefill:
+            self._prefill(items)
+        memory = self._memory(items)
+        reader = memory if isinstance(memory, Reader) else None
+        hook = self._hook([item.active for item in items], reader)
+        rows = self._rows(items)
+        ran = self.network.run(rows, hook, memory)
+        self._remember(items, memory)
+        hidden = self.scheme.rows(ran.last(self.scheme.last(work)), work)
+        logits = self.network.logits(hidden)
+        decodings = [item.decoding for item in items]
+        choice = self.scheme.choose(logits, decodings, work)
+        for i, item in enumerate(items):
+            item.counts.append(counted(hook, i, self._whole(item.work, hidden.shape[1])))
+            item.transfers += 0 if hook is None else hook.transfers[i]
+        masses = probed_masses(hook, len(items), self._n_layers).to(logits.device)
+        return Group(items, hook, choice, measured(choice, masses))
+
+    def _prefill(self, items: list[Work]) -> None:
+        """Run prompts on their own and cache them; at first the scheme reads their last row."""
+        prompts = [item.decoding.inputs.embeds for item in items]
+        memory = Recorder([len(prompt) for prompt in prompts])
+        actives = [dataclasses.replace(i.active, response=0, queries=1) for i in items]
+        hook = self._hook(actives, None, probed=False)
+        padded = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True)
+        ran = self.network.run(Rows.of(padded, [len(p) for p in prompts]), hook, memory)
+        for i, item in enumerate(items):
+            item.decoding.cache, item.decoding.age = memory.caches[i], 0
+            memory.caches[i].drops = item.active.plan.drops
+            n, first = (len(prompts[i]),) * self._n_layers, item.state.step == 0
+            item.counts.append(counted(hook, i, Count(n, n, head=int(first))))
+            item.transfers += 0 if hook is None else hook.transfers[i]
+        self._begin([item for item in items if item.state.step == 0], items, ran)
+
+    def _begin(self, fresh: list[Work], items: list[Work], ran: Rows) -> None:
+        if not fresh:
+            return
+        places = [items.index(item) for item in fresh]
+        last = self.network.logits(ran.last(1)[places, 0]).argmax(-1).tolist()
+        for item, token in zip(fresh, last, strict=True):
+            item.begun = self.scheme.begin(item.decoding, token)
+            item.transfers += 1
+
+    def _memory(self, items: list[Work]) -> Reader | Recorder | None:
+        """Where the forward finds cached keys and values, or leaves its own."""
+        work = items[0].work
+        if work.start:
+            caches = [item.decoding.cache for item in items if item.decoding.cache is not None]
+            left = self.scheme.appends - len(items[0].decoding.answer.ids) + 1
+            append = left if self.scheme.appends else 0
+            stacks = self._stacks.setdefault(_numbers(items), {})
+            return Reader(caches, work.stop - work.start, append, stacks)
+        return Recorder([item.work.keep for item in items]) if work.keep else None
+
+    def _remember(self, items: list[Work], memory: Reader | Recorder | None) -> None:
+        for i, item in enumerate(items):
+            if memory is None:
+                continue
+            memory.caches[i].drops = item.active.plan.drops
+            if isinstance(memory, Recorder):
+                item.decoding.cache, item.decoding.age = memory.caches[i], 0
+            item.decoding.age += 1
+
+    def _hook(
+        self, actives: Sequence[Active], memory: Reader | None, probed: bool = True
+    ) -> PlanHook | None:
+        return None if self.session is None else PlanHook(self.session, actives, memory, probed)
+
+    def _rows(self, items: list[Work]) -> Rows:
+        """Embedded rows of the answer's forward, with those of the prompt where it has them."""
         embed = self.network.model.embed_tokens
         device = embed.weight.device
-        response = embed(torch.stack([d.answer.ids for d in running]).to(device))
-        prompts = [d.inputs.embeds for d in running]
-        sequences = [torch.cat(pair) for pair in zip(prompts, response, strict=True)]
-        if self.settings.cfg_scale > 0:
+        sequences = []
+        for item in items:
+            prompt, work = item.decoding.inputs.embeds, item.work
+            start, stop = max(0, work.start - len(prompt)), work.stop - len(prompt)
+            response = embed(item.decoding.answer.ids[start:stop].to(device))
+            sequences.append(torch.cat([prompt[work.start :], response]))
+        if self.scheme.copies > 1:
             mask = embed.weight[self.spec.mask_id]
-            blind = [mask.expand_as(prompt) for prompt in prompts]
-            sequences += [torch.cat(pair) for pair in zip(blind, response, strict=True)]
+            for item, sequence in zip(items, tuple(sequences), strict=True):
+                n = len(item.decoding.inputs)
+                sequences.append(torch.cat([mask.expand(n, -1), sequence[n:]]))
         hidden = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
-        rows = Rows.of(hidden, [len(s) for s in sequences])
-        logits = self.network.logits(self.network.run(rows, hook).last(response.shape[1]))
-        return guided(logits, self.settings.cfg_scale) if self.settings.cfg_scale > 0 else logits
+        starts = [item.work.start for item in items] * self.scheme.copies
+        return Rows.of(hidden, [len(s) for s in sequences], starts)
 
-    def _choose(
-        self, running: list[Decoding], logits: Tensor, hook: PlanHook | None
-    ) -> tuple[Tensor, Outcome]:
-        """Candidates and signals, brought to the host in one transfer."""
-        scores = logits
-        if self.settings.temperature > 0:
-            shape, device = (logits.shape[1], logits.shape[2]), logits.device
-            noise = torch.stack(
-                [response_noise(shape, len(d.inputs), d.generator, device) for d in running]
-            )
-            scores = gumbel_scores(logits, noise, self.settings.temperature)
-        chosen = scores.argmax(-1)
-        confidence, entropy = confidence_and_entropy(logits, chosen)
-        n_layers = self.spec.geometry.n_layers
-        empty = torch.full((len(running), n_layers, 3), torch.nan)
-        masses = (empty if hook is None else hook.masses(n_layers)).to(logits.device)
-        parts = [chosen.double(), confidence, entropy, masses.double().flatten(1)]
-        random = self.settings.remasking == "random"
-        if random:
-            parts.append(self._random_ranks(running, chosen).double())
-        host = torch.cat(parts, dim=1).cpu()
-        tables = host.split([part.shape[1] for part in parts], dim=1)
-        return scores, Outcome(
-            chosen=tables[0].long(),
-            confidence=tables[1],
-            entropy=tables[2],
-            rank=tables[4].float() if random else tables[1],
-            masses=tables[3].unflatten(1, (n_layers, 3)),
-        )
+    def _whole(self, work: Pass, head: int) -> Count:
+        """Count of a forward from which nothing is dropped."""
+        rows, keys = (work.stop - work.start,) * self._n_layers, (work.stop,) * self._n_layers
+        return Count(rows, keys, head, self.scheme.copies)
 
-    @staticmethod
-    def _random_ranks(running: list[Decoding], chosen: Tensor) -> Tensor:
-        """Random numbers (B, R) from every sequence's own generator, on the device of `chosen`."""
-        rows, device = chosen.shape[1], chosen.device
-        return torch.stack(
-            [random_confidence(rows, len(d.inputs), d.generator, device) for d in running]
+    def _finish(self, group: Group, outcome: Outcome, i: int, seconds: float) -> None:
+        """Commit what a forward proposed for one sequence, and record the step."""
+        item, first = group.items[i], group.items[i].work.first
+        decoding, answer = item.decoding, item.decoding.answer
+        signals = outcome.signals(i, answer.masked, first)
+        chosen = widened(outcome.chosen[i], first, -1)
+        rank = widened(outcome.rank[i], first, float("-inf"))
+        ranking = rank.masked_fill(~answer.eligible(), float("-inf"))
+        commit = self.scheme.commit(decoding, chosen, ranking, item.work)
+        if self.session is not None:
+            self.session.observe(decoding.number, signals)
+        record = StepRecord(
+            state=item.state,
+            plan=item.active.plan,
+            signals=signals,
+            committed=(*item.begun, *commit.filled),
+            tokens=tuple(answer.ids.tolist()),
+            refreshed=item.work.refreshes,
+            seconds=seconds,
+            batch=len(group.items),
+            **achieved(decoding, group.hook, i, item.counts, self.spec.geometry),
         )
+        decoding.records.append(record)
+        decoding.transfers += item.transfers
+        if self.callback is not None:
+            scores = group.choice.scores[i]
+            step = item.state.step
+            view = StepView(decoding.number, step, scores, chosen, ranking, commit, record)
+            self.callback(view)
 
-    def _achieved(self, decoding: Decoding, hook: PlanHook | None, i: int) -> Achieved:
-        """What the forward really computed for one sequence."""
-        geometry = self.spec.geometry
-        n, response = len(decoding.inputs.visual_positions), len(decoding.answer.ids)
-        if hook is None:
-            visual = [n] * geometry.n_layers
-            rows = [len(decoding.inputs) + response] * geometry.n_layers
-            kept = tuple(range(n))
-        else:
-            visual, rows, kept = hook.visual_counts[i], hook.row_counts[i], hook.kept[i]
-        copies = 2 if self.settings.cfg_scale > 0 else 1
-        return Achieved(
-            visual_per_layer=tuple(visual),
-            rows_per_layer=tuple(rows),
-            kept=kept,
-            macs=copies * forward_macs(geometry, rows, response),
-            macs_paper=copies * paper_macs(geometry, rows),
-        )
+
+def _can_cut(decoding: Decoding, plan: Plan) -> bool:
+    """Whether a plan can be carried out on what is cached."""
+    if decoding.cache is None:
+        return False
+    visual = decoding.inputs.visual_positions
+    n = round_keep(plan.drops[0].keep, len(visual)) if plan.drops else len(visual)
+    return decoding.cache.fits(plan.drops, n, visual, reselect=plan.reselect)
+
+
+def _alike(items: Sequence[Work]) -> list[list[Work]]:
+    """Sequences that can share a forward: the same rows of it, or all from the start on."""
+
+    def kind(item: Work) -> tuple[int, ...]:
+        work = item.work
+        rows = work.stop - work.start if work.start else 0
+        return int(work.prefill), rows, work.queries, work.first, int(work.keep > 0)
+
+    ordered = sorted(items, key=kind)
+    return [list(group) for _, group in itertools.groupby(ordered, kind)]
+
+
+def _numbers(items: Sequence[Work]) -> tuple[int, ...]:
+    return tuple(item.decoding.number for item in items)

@@ -9,7 +9,7 @@ from saccade.controller.arguments import real, switch, whole
 Stop = str | Sequence[int]
 REMASKING = ("low_confidence", "random")
 LENGTHS = ("gen_length", "block_length", "steps")
-SWITCHES = ("append_eot", "search_all_stops", "commit_ineligible")
+SWITCHES = ("append_eot", "search_all_stops", "commit_ineligible", "commit_failing_last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,15 @@ class GenerateSettings:
     commit_ineligible : bool
         True (published): a step commits its full number even where fewer positions are eligible, so
         that masked positions beyond a stop may be filled early. False: eligible ones only.
+    prefix_refresh_interval : int, optional
+        Caches the keys and values of the prompt and of finished blocks, and computes them anew in
+        every so many steps of a block, the first of each included. None: in every step.
+    factor : float, optional
+        Commits by Fast-dLLM's factor rule (`factor_count`) for as many steps as it takes, instead
+        of `steps`. The published code calls it "threshold", and it is none.
+    commit_failing_last : bool
+        True (published): under the factor rule the last masked position is committed even if it
+        alone fails.
     seed : int, optional
         Seed of every sequence's own random numbers (temperature, random remasking, pruners that
         draw), 0 to 2**64 - 1; None takes torch's global generator for the model.
@@ -66,6 +75,9 @@ class GenerateSettings:
     forbidden_ids: Sequence[int] | None = None
     search_all_stops: bool = False
     commit_ineligible: bool = True
+    prefix_refresh_interval: int | None = None
+    factor: float | None = None
+    commit_failing_last: bool = True
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -82,6 +94,11 @@ class GenerateSettings:
             plain["mask_id"] = whole("mask_id", self.mask_id, least=None)
         if self.forbidden_ids is not None:
             plain["forbidden_ids"] = _ids("forbidden_ids", self.forbidden_ids)
+        if self.prefix_refresh_interval is not None:
+            interval = whole("prefix_refresh_interval", self.prefix_refresh_interval, 1)
+            plain["prefix_refresh_interval"] = interval
+        if self.factor is not None:
+            plain["factor"] = real("factor", self.factor, "be a number, 0 or more")
         if self.seed is not None:
             plain["seed"] = whole("seed", self.seed, most=2**64 - 1)
         for name, value in plain.items():
@@ -89,6 +106,11 @@ class GenerateSettings:
         if self.remasking not in REMASKING:
             raise ValueError(f"remasking={self.remasking!r}; allowed: {', '.join(REMASKING)}")
         self._check_blocks()
+        if self.cfg_scale > 0 and self.prefix_refresh_interval is not None:
+            raise ValueError(
+                f"cfg_scale={self.cfg_scale} goes with no cache; leave out prefix_refresh_interval="
+                f"{self.prefix_refresh_interval} or the guidance"
+            )
 
     def _check_blocks(self) -> None:
         if self.gen_length % self.block_length:
@@ -135,6 +157,12 @@ class Settings(Protocol):
 
     @property
     def mask_id(self) -> int | None: ...
+
+    @property
+    def forbidden_ids(self) -> Sequence[int] | None: ...
+
+    @property
+    def generation_suffix(self) -> Stop | None: ...
 
     @property
     def seed(self) -> int | None: ...

@@ -34,6 +34,8 @@ def record(step: int, **changes: Any) -> StepRecord:
         "tokens": (1, 2, 63),
         "visual_per_layer": (10, 5) if step else (10, 10),
         "rows_per_layer": (20, 15) if step else (20, 20),
+        "keys_per_layer": (30, 25) if step else (30, 30),
+        "refreshed": not step,
         "kept": (0, 2, 4, 6, 8) if step else tuple(range(10)),
         "macs": 100 - step,
         "macs_paper": 50 - step,
@@ -49,6 +51,7 @@ TRACE = Trace(tuple(record(step) for step in range(3)), n_visual=10, prepare_mac
 def test_sums() -> None:
     assert TRACE.forwards == len(TRACE) == len(list(TRACE)) == 3
     assert TRACE.macs == 100 + 99 + 98 and TRACE.macs_paper == 50 + 49 + 48
+    assert TRACE.refreshes == 1
     assert TRACE.visual_tokens == 20 + 15 + 15
     assert TRACE.visual_tokens_ratio == pytest.approx(50 / 60)
 
