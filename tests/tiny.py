@@ -11,7 +11,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from saccade.backbones import Model, Prepared
 from saccade.backbones.config import LanguageConfig, TowerConfig
-from saccade.backbones.llada_v import FAMILY
+from saccade.backbones.family import Family
+from saccade.backbones.llada_v import FAMILY as LLADA_V
 from saccade.backbones.network import Network
 from saccade.backbones.pinpoints import parse_pinpoints
 from saccade.backbones.prompt import SYSTEM
@@ -24,13 +25,13 @@ MASK, FORBIDDEN = 63, (60, 61)
 """Special ids of the model without a tokenizer, whose vocabulary is 64."""
 
 
-def tiny_tokenizer() -> Tokenizer:
+def tiny_tokenizer(family: Family = LLADA_V) -> Tokenizer:
     """One token a byte, and one for each special token and for the system sentence."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(t, special=True) for t in FAMILY.published_ids])
+    tokenizer.add_special_tokens([AddedToken(t, special=True) for t in family.published_ids])
     tokenizer.add_tokens([AddedToken(SYSTEM, special=False, normalized=False)])
     return tokenizer
 
@@ -44,8 +45,9 @@ def tiny_model(
     n_kv_heads: int = 2,
     aspect: str = "anyres_max_2",
     max_length: int = 2048,
+    family: Family = LLADA_V,
 ) -> Model:
-    """A LLaDA-V with random weights; one page gives 16 visual tokens and those of its tiles.
+    """A model with random weights; one page gives 16 visual tokens and those of its tiles.
 
     Parameters
     ----------
@@ -61,18 +63,30 @@ def tiny_model(
         As in `ImagePreprocessor`.
     max_length : int
         Longest prompt.
+    family : Family
+        LLaDA-V by default.
     """
-    words = tiny_tokenizer() if tokenizer else None
+    words = tiny_tokenizer(family) if tokenizer else None
     rows = vocab or (64 if words is None else words.get_vocab_size())
-    language = LanguageConfig(32, 48, n_layers, 4, n_kv_heads, rows, max_length=max_length)
+    language = LanguageConfig(
+        32,
+        48,
+        n_layers,
+        4,
+        n_kv_heads,
+        rows,
+        max_length=max_length,
+        qkv_bias=family.decoder.qkv_bias,
+        causal=family.decoder.causal,
+    )
     network = Network(language, TOWER)
     _fill(network, torch.Generator().manual_seed(seed))
-    spec = FAMILY.spec("tiny", language, None if words is None else words.token_to_id)
+    spec = family.spec("tiny", language, None if words is None else words.token_to_id)
     if words is None:
-        spec = replace(spec, mask_id=MASK, forbidden_ids=FORBIDDEN)
+        spec = replace(spec, mask_id=MASK, forbidden_ids=FORBIDDEN if family.forbidden else ())
     pinpoints = parse_pinpoints(PINPOINTS, TOWER.image_size)
     preprocessor = ImagePreprocessor(TOWER.image_size, pinpoints, aspect)
-    return Model(network, FAMILY, spec, preprocessor, words, _config(language, aspect))
+    return Model(network, family, spec, preprocessor, words, _config(language, aspect, family))
 
 
 @torch.no_grad()
@@ -85,9 +99,9 @@ def _fill(network: Network, generator: torch.Generator) -> None:
             parameter.normal_(1.0, 0.1, generator=generator)
 
 
-def _config(language: LanguageConfig, aspect: str) -> dict[str, Any]:
+def _config(language: LanguageConfig, aspect: str, family: Family) -> dict[str, Any]:
     return {
-        "model_type": FAMILY.model_types[0],
+        "model_type": family.model_types[0],
         "hidden_size": language.hidden_size,
         "intermediate_size": language.intermediate_size,
         "num_hidden_layers": language.n_layers,

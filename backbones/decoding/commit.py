@@ -160,8 +160,10 @@ class Answer:
         masked = self.masked
         complete = self.stop_pos is not None and not bool(masked[: self.stop_pos].any())
         filled = not bool(masked[start:end].any())
-        remains = self.settings.factor is not None or self._next_in_block < len(self._schedule)
-        return not complete and not filled and remains
+        # A step by the factor rule commits one position or more, unless it chose the mask id.
+        by_rule = self.settings.factor is not None
+        last = self.settings.block_length if by_rule else len(self._schedule)
+        return not complete and not filled and self._next_in_block < last
 
     def eligible(self) -> Tensor:
         """Positions (R,) bool that may be committed now: masked, and before the block's end (before

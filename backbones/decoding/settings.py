@@ -48,7 +48,9 @@ class GenerateSettings:
         every so many steps of a block, the first of each included. None: in every step.
     factor : float, optional
         Commits by Fast-dLLM's factor rule (`factor_count`) for as many steps as it takes, instead
-        of `steps`. The published code calls it "threshold", and it is none.
+        of `steps`. The published code calls it "threshold", and it is none; where the mask token
+        itself is the best candidate that code never ends, and here a block ends after as many
+        steps as it has positions.
     commit_failing_last : bool
         True (published): under the factor rule the last masked position is committed even if it
         alone fails.

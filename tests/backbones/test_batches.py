@@ -65,12 +65,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "random order": {"remasking": "random", "seed": 5},
     "sampled in random order": {"temperature": 0.5, "remasking": "random", "seed": 6},
     "guided": {"cfg_scale": 0.5},
+    "with a cached prefix": {"prefix_refresh_interval": 3},
+    "by the factor rule": {"prefix_refresh_interval": 2, "factor": 2.0},
 }
 FEW = ("bare", "divprune", "random", "fastv, held")
+THOROUGH = ("greedy", "sampled in random order", "with a cached prefix")
 PAIRS = [
-    (choice, name)
-    for choice in OPTIONS
-    for name in (CONTROLLERS if choice in ("greedy", "sampled in random order") else FEW)
+    (choice, name) for choice in OPTIONS for name in (CONTROLLERS if choice in THOROUGH else FEW)
 ]
 
 
@@ -90,7 +91,8 @@ def facts(out: Generation) -> list[Any]:
     """Everything of a trace that is exact."""
     return [
         (step.state, step.plan, step.committed, step.tokens, step.kept)
-        + (step.visual_per_layer, step.rows_per_layer, step.macs, step.macs_paper)
+        + (step.visual_per_layer, step.rows_per_layer, step.keys_per_layer, step.refreshed)
+        + (step.macs, step.macs_paper)
         for step in out.trace
     ]
 
@@ -102,7 +104,8 @@ def close(a: Signals, b: Signals) -> None:
         if x is not None:
             torch.testing.assert_close(x, y, atol=1e-4, rtol=0, equal_nan=True)
     for name in ("confidence", "entropy"):
-        torch.testing.assert_close(getattr(a, name), getattr(b, name), atol=1e-4, rtol=1e-4)
+        x, y = getattr(a, name), getattr(b, name)
+        torch.testing.assert_close(x, y, atol=1e-4, rtol=1e-4, equal_nan=True)
     assert a.masked is not None and b.masked is not None and torch.equal(a.masked, b.masked)
 
 
