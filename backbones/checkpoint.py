@@ -15,10 +15,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from saccade.backbones.config import SO400M, TowerConfig, tower_config
+from saccade.backbones.json_files import read_json
 from saccade.backbones.network import Network
+from saccade.backbones.vocabulary import MERGES, SPECIALS, TOKENIZER, VOCABULARY
 from saccade.controller.errors import CheckpointError
 
-CONFIG, TOWER_CONFIG, TOKENIZER = "config.json", "vision_config.json", "tokenizer.json"
+CONFIG, TOWER_CONFIG = "config.json", "vision_config.json"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
@@ -28,29 +30,19 @@ _UNUSED = (
     r"model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq",
     rf"{re.escape(_PUBLISHED_TOWER)}(embeddings\.position_ids|head\..*)",
 )
-"""Keys that some checkpoints store and no LLaDA-V uses, as patterns."""
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object, or raise `CheckpointError` naming the file and what is wrong."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path.parent} has no {path.name}: is it a checkpoint?") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} must hold a JSON object")
-    return content
+"""Keys that some checkpoints store and no model uses, as patterns."""
 
 
 def read_tower_config(folder: Path, config: Mapping[str, Any]) -> TowerConfig:
-    """Geometry of the tower: ``vision_config.json``, ``vision_config`` in the config, or so400m."""
+    """Geometry of the tower: ``vision_config.json``, ``vision_config`` in the config, the config of
+    a tower that lies in the checkpoint's folder, or so400m."""
     if (folder / TOWER_CONFIG).exists():
         return tower_config(read_json(folder / TOWER_CONFIG))
     if isinstance(config.get("vision_config"), dict):
         return tower_config(config["vision_config"])
     name = str(config.get("mm_vision_tower", ""))
+    if name and (folder / name / CONFIG).is_file():
+        return tower_config(read_json(folder / name / CONFIG))
     if "so400m-patch14-384" in name:
         return SO400M
     raise CheckpointError(
@@ -101,7 +93,7 @@ def load_weights(
     """Fill a network from a checkpoint, strictly.
 
     Passed over are buffers of rotary and position ids, and of the tower its pooling head and the
-    last layer, which LLaDA-V deletes.
+    last layer, which published loaders delete. The tower's last norm never runs and may be missing.
 
     Parameters
     ----------
@@ -110,8 +102,8 @@ def load_weights(
     files : iterable of Path
     dtype : torch.dtype
     vocab : int or None
-        Cut the embedding and the head to this many rows, as LLaDA-V's loader does with the length
-        of its tokenizer; None keeps all.
+        Cut the embedding and the head to this many rows, as published loaders do with the length of
+        their tokenizer; None keeps all.
     tied : bool
         A checkpoint without a head takes the embedding, of which it gets a copy.
 
@@ -141,6 +133,9 @@ def load_weights(
         found[own] = value.to(dtype)
     if tied and HEAD in wanted and EMBEDDING in found:
         found[wanted.pop(HEAD)] = found[EMBEDDING].clone()
+    for name in (f"{_PUBLISHED_TOWER}post_layernorm.{part}" for part in ("weight", "bias")):
+        if name in wanted:
+            found[wanted[name]] = torch.zeros(shapes[wanted.pop(name)], dtype=dtype)
     problems = [
         f"{what} {len(names)}: {', '.join(sorted(names)[:5])}{' ...' * (len(names) > 5)}"
         for what, names in (
@@ -158,21 +153,6 @@ def load_weights(
 
 def _published(name: str) -> str:
     return _OUR_TOWER.sub(_PUBLISHED_TOWER, name)
-
-
-def read_tokenizer(folder: Path) -> Tokenizer | None:
-    """The checkpoint's fast tokenizer, or None if it has none."""
-    path = folder / TOKENIZER
-    if not path.exists():
-        return None
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception
-        raise CheckpointError(f"{path} is not a tokenizer: {error}") from error
-    # A training run's cutting and filling may be stored in the file; a prompt must stay whole.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
 
 
 def write_checkpoint(
@@ -200,7 +180,8 @@ def write_checkpoint(
 
 
 def _is_ours(name: str) -> bool:
-    return name in (INDEX, SINGLE, TOKENIZER) or _SHARD.fullmatch(name) is not None
+    tokenizer = (TOKENIZER, VOCABULARY, MERGES, SPECIALS)
+    return name in (INDEX, SINGLE, *tokenizer) or _SHARD.fullmatch(name) is not None
 
 
 def _write_files(

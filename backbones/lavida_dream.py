@@ -4,6 +4,8 @@ Source: jacklishufan/LaViDa at commit 284ef5c and jacklishufan/lavida-dream-v1.0
 """
 
 from saccade.backbones.config import DecoderTraits
+from saccade.backbones.decoding.lavida_settings import LavidaSettings
+from saccade.backbones.decoding.masked_answer import MaskedAnswer
 from saccade.backbones.family import Family
 from saccade.backbones.prompt import LAVIDA_CHAT
 
@@ -27,6 +29,8 @@ FAMILY = Family(
         rope_theta=1000000.0,
         max_length=4096,
     ),
+    settings=LavidaSettings,
+    scheme=MaskedAnswer,
     pooled=True,
     logit_shift=True,
 )

@@ -5,6 +5,8 @@ LLaVA-VL/LLaVA-NeXT), from which LLaDA-V and LaViDa derive theirs.
 """
 
 from saccade.backbones.config import DecoderTraits
+from saccade.backbones.decoding.causal_settings import CausalSettings
+from saccade.backbones.decoding.next_token import NextToken
 from saccade.backbones.family import Family
 from saccade.backbones.prompt import QWEN_CHAT
 
@@ -27,5 +29,7 @@ FAMILY = Family(
         rope_theta=1000000.0,
         max_length=32768,
     ),
+    settings=CausalSettings,
+    scheme=NextToken,
     logit_shift=True,
 )

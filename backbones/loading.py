@@ -8,8 +8,6 @@ import torch
 
 from saccade.backbones.checkpoint import (
     load_weights,
-    read_json,
-    read_tokenizer,
     read_tower_config,
     shard_files,
 )
@@ -22,10 +20,12 @@ from saccade.backbones.config import (
 from saccade.backbones.families import family_of
 from saccade.backbones.family import Family
 from saccade.backbones.hub import fetch
+from saccade.backbones.json_files import read_json
 from saccade.backbones.model import Model
 from saccade.backbones.network import Network
 from saccade.backbones.pinpoints import parse_pinpoints
 from saccade.backbones.tiling import ImagePreprocessor
+from saccade.backbones.vocabulary import read_tokenizer
 from saccade.controller.errors import CheckpointError, UnknownNameError
 
 EMBEDDED = Path(__file__).parent / "embedded"

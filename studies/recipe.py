@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from saccade import __version__
-from saccade.backbones.checkpoint import CONFIG, TOKENIZER, TOWER_CONFIG, shard_files
+from saccade.backbones.checkpoint import CONFIG, TOWER_CONFIG, shard_files
 from saccade.backbones.decoding.settings import GenerateSettings
 from saccade.backbones.loading import resolve
 from saccade.backbones.model import Model
+from saccade.backbones.vocabulary import TOKENIZER
 from saccade.studies.cases import Case, StudyConfig, controller_of, settings_of
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
@@ -78,7 +79,8 @@ def _backbone(model: Model) -> dict[str, Any]:
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of a checkpoint's weights, and of the JSON files read with them."""
-    beside = [folder / name for name in (CONFIG, TOWER_CONFIG, TOKENIZER)]
+    words = (TOKENIZER, VOCABULARY, MERGES, SPECIALS)
+    beside = [folder / name for name in (CONFIG, TOWER_CONFIG, *words)]
     hashes = {}
     for path in [*shard_files(folder), *(path for path in beside if path.exists())]:
         with path.open("rb") as file:

@@ -51,6 +51,12 @@ def find_sequence(ids: Sequence[int], wanted: Sequence[int]) -> int | None:
     return next(hits, None) if n else None
 
 
+def first_stop(ids: Sequence[int], stops: Sequence[Sequence[int]]) -> int | None:
+    """Where the earliest of some sequences begins in `ids`, or None."""
+    found = [at for stop in stops if (at := find_sequence(ids, stop)) is not None]
+    return min(found, default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """What one step committed: `picked` are the raw choices within the region, `filled` those that

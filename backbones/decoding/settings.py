@@ -88,7 +88,7 @@ class GenerateSettings:
             **{name: switch(name, getattr(self, name)) for name in SWITCHES},
             "temperature": real("temperature", self.temperature, "be a number, 0 (greedy) or more"),
             "cfg_scale": real("cfg_scale", self.cfg_scale, "be a number, 0 (off) or more"),
-            "stopping_criteria": _stops(self.stopping_criteria),
+            "stopping_criteria": plain_stops(self.stopping_criteria),
         }
         if self.generation_suffix is not None:
             plain["generation_suffix"] = _text_or_ids("generation_suffix", self.generation_suffix)
@@ -196,7 +196,8 @@ def _text_or_ids(name: str, given: object) -> Stop:
     return given if isinstance(given, str) else _ids(name, given)
 
 
-def _stops(given: object) -> tuple[Stop, ...]:
+def plain_stops(given: object) -> tuple[Stop, ...]:
+    """Stopping criteria as tuples; None is none. `ValueError` says what is wrong with others."""
     if given is None:
         return ()
     what = f"stopping_criteria={given!r}"

@@ -119,7 +119,7 @@ def _check_target(target: Path) -> None:
 
 
 def _tokenizer(folder: Path) -> "Tokenizer":
-    from saccade.backbones.checkpoint import read_tokenizer
+    from saccade.backbones.vocabulary import read_tokenizer
     from saccade.studies.training.tokenizer import build_tokenizer, save_tokenizer
 
     found = read_tokenizer(folder)

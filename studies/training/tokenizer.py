@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from saccade.backbones.checkpoint import TOKENIZER
 from saccade.backbones.prompt import SYSTEM, render_chat
+from saccade.backbones.vocabulary import TOKENIZER
 from saccade.studies.documents import KINDS, make_sample
 from saccade.studies.files import replacing
 

@@ -1,0 +1,77 @@
+"""Candidates and confidences from filtered logits, as LaViDa-Dream takes them
+(``dream/generation_utils.py``, ``sample_tokens``, of jacklishufan/LaViDa at commit 284ef5c)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+ALGORITHMS = ("maskgit_plus", "topk_margin", "entropy", "origin")
+"""What decides which positions are committed first: the candidate's probability, its lead over the
+second, the (negative) entropy, or chance."""
+
+
+def filtered(logits: Tensor, temperature: float, top_p: float | None, top_k: int | None) -> Tensor:
+    """Divide by the temperature, then leave the nucleus and the best; the rest goes to the least
+    number of the dtype.
+
+    Parameters
+    ----------
+    logits : Tensor (..., V)
+    temperature : float
+        0 divides by nothing.
+    top_p : float or None
+        A token goes if those before it already exceed this probability; the first stays.
+    top_k : int or None
+        Tokens below the k-th best go; equal ones stay. More than V is V.
+    """
+    if temperature > 0:
+        logits = logits / temperature
+    least = torch.finfo(logits.dtype).min
+    if top_p is not None and top_p < 1:
+        ordered, order = logits.sort(-1, descending=True)
+        beyond = ordered.softmax(-1).cumsum(-1) > top_p
+        beyond = torch.cat([torch.zeros_like(beyond[..., :1]), beyond[..., :-1]], dim=-1)
+        logits = logits.masked_fill(
+            beyond.new_zeros(beyond.shape).scatter(-1, order, beyond), least
+        )
+    if top_k is not None:
+        worst = logits.topk(min(top_k, logits.shape[-1])).values[..., -1:]
+        logits = logits.masked_fill(logits < worst, least)
+    return logits
+
+
+def certainty(probabilities: Tensor, chosen: Tensor, alg: str) -> Tensor:
+    """How sure the candidates (..., ) are, of their filtered probabilities (..., V); higher is
+    committed first."""
+    if alg == "topk_margin":
+        best = probabilities.topk(min(2, probabilities.shape[-1])).values
+        return best[..., 0] - best[..., 1:].sum(-1)
+    if alg == "entropy":
+        return (probabilities * (probabilities + 1e-10).log()).sum(-1)
+    return probabilities.gather(-1, chosen[..., None])[..., 0]
+
+
+def candidates(
+    probabilities: Tensor,
+    generators: Sequence[torch.Generator | None] | None,
+    wanted: Tensor | None = None,
+) -> Tensor:
+    """Best tokens (B, R) of probabilities (B, R, V), or random ones.
+
+    Parameters
+    ----------
+    probabilities : Tensor (B, R, V)
+    generators : sequence of torch.Generator or None
+        One a sequence (None: torch's global one), to draw with; None takes the best.
+    wanted : Tensor (B, R) bool, optional
+        Rows to draw for; the others get the best.
+    """
+    chosen = probabilities.argmax(-1)
+    for i, generator in enumerate(() if generators is None else generators):
+        here = slice(None) if wanted is None else wanted[i]
+        rows = probabilities[i, here]
+        if len(rows):
+            drawn = torch.multinomial(rows, 1, replacement=True, generator=generator)
+            chosen[i, here] = drawn[:, 0]
+    return chosen
