@@ -17,7 +17,7 @@ from saccade.backbones.checkpoint import CONFIG, TOWER_CONFIG, shard_files
 from saccade.backbones.decoding.settings import GenerateSettings
 from saccade.backbones.loading import resolve
 from saccade.backbones.model import Model
-from saccade.backbones.vocabulary import TOKENIZER
+from saccade.backbones.vocabulary import MERGES, SPECIALS, TOKENIZER, VOCABULARY
 from saccade.studies.cases import Case, StudyConfig, controller_of, settings_of
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")

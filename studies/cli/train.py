@@ -18,6 +18,7 @@ from saccade.studies.cli.progress import Steps
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from saccade.backbones.family import Family
     from saccade.backbones.network import Network
     from saccade.studies.training.config import TrainConfig
     from saccade.studies.training.trainer import Trainer
@@ -32,6 +33,12 @@ def train(
     ],
     device: Annotated[str, Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     workers: Annotated[int, Option(help="Threads that share the pages of a step.", min=1)] = 1,
+    prefetch: Annotated[
+        int, Option(help="Processes that draw coming pages; worth it beside a GPU.", min=0)
+    ] = 0,
+    init: Annotated[
+        str | None, Option(help="Checkpoint to begin from, instead of the configuration's.")
+    ] = None,
     threads: Annotated[
         int | None, Option(help="Threads of torch. Default: torch's own choice.", min=1)
     ] = None,
@@ -41,31 +48,47 @@ def train(
 ) -> None:
     """Train a model from a configuration, and write it as a checkpoint that generate can load.
 
-    The shipped training takes under an hour on two CPU cores (with --workers 2). It resumes: its
-    state is saved every two minutes and at the first Ctrl-C, and the same command goes on where an
-    interrupted run stopped.
+    Shipped are llada-v, llava-ar, and lavida-dream, which is adapted from llava-ar. llada-v takes
+    under an hour on two CPU cores (with --workers 2). A training resumes: its state is saved every
+    two minutes and at the first Ctrl-C, and the same command goes on where an interrupted run
+    stopped.
     """
     import torch
 
+    from saccade.studies.training.chat import Chat
     from saccade.studies.training.config import load_train_config
     from saccade.studies.training.export import export as write_checkpoint
     from saccade.studies.training.folder import RECIPE, claimed, training_recipe
-    from saccade.studies.training.trainer import Trainer
+    from saccade.studies.training.start import start_of
+    from saccade.studies.training.trainer import FAMILY_OF, Trainer
 
     settings = load_train_config(find_config(config, "train"))
+    if init is not None:
+        settings = settings.model_copy(update={"init": init})
     check_device(device)
-    _check_workers(settings, workers)
+    _check_workers(settings, workers, prefetch)
     target = folder / "checkpoint" if export is None else export
     _check_target(target)
     if threads is not None:
         torch.set_num_threads(threads)
-    with claimed(folder, training_recipe(settings, device, workers)) as changed:
+    begin = None if settings.init is None else start_of(settings)
+    hashes = None if begin is None else begin.hashes
+    with claimed(folder, training_recipe(settings, device, workers, hashes)) as changed:
         if changed:
             note(f"different from before: {', '.join(changed)} (kept in {folder / RECIPE})")
-        tokenizer = _tokenizer(folder)
-        trainer = Trainer(settings, tokenizer, folder, device, workers=workers)
+        family = FAMILY_OF[settings.family]
+        tokenizer = _tokenizer(folder, family) if begin is None else begin.tokenizer
+        trainer = Trainer(
+            settings,
+            Chat(tokenizer, family),
+            folder,
+            device,
+            workers=workers,
+            prefetch=prefetch,
+            begin=None if begin is None else begin.network,
+        )
         network = _run(trainer)
-        write_checkpoint(network, tokenizer, target)
+        write_checkpoint(network, tokenizer, target, family)
     out().out(f"checkpoint  {target}", highlight=False)
     out().out(f"log         {folder / 'log.jsonl'}", highlight=False)
 
@@ -102,7 +125,9 @@ def first_interrupt(stop: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _check_workers(settings: "TrainConfig", workers: int) -> None:
+def _check_workers(settings: "TrainConfig", workers: int, prefetch: int) -> None:
+    if prefetch and workers > 1:
+        raise ValueError(f"--prefetch {prefetch} goes with --workers 1, not {workers}")
     uneven = [stage.pages for stage in settings.stages if stage.pages % workers]
     if uneven:
         raise ValueError(f"--workers {workers} cannot share {uneven[0]} pages of a step evenly")
@@ -118,13 +143,13 @@ def _check_target(target: Path) -> None:
         raise PermissionError(f"{found} is not yours to write to, {advice}")
 
 
-def _tokenizer(folder: Path) -> "Tokenizer":
+def _tokenizer(folder: Path, family: "Family") -> "Tokenizer":
     from saccade.backbones.vocabulary import read_tokenizer
     from saccade.studies.training.tokenizer import build_tokenizer, save_tokenizer
 
     found = read_tokenizer(folder)
     if found is None:
-        found = build_tokenizer()
+        found = build_tokenizer(family)
         save_tokenizer(found, folder)
     return found
 

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
-from saccade.backbones.prepare import IMAGE_ID
-from saccade.backbones.prompt import encode_with_images, render_chat, render_question
 from saccade.studies.documents import KINDS, Page, draw_page
 from saccade.studies.documents.digits import glyph_bank
-from saccade.studies.training.grounding import answer_places
+from saccade.studies.training.chat import Chat
+from saccade.studies.training.config import Stage
+from saccade.studies.training.grounding import answer_places, page_places
 from saccade.studies.training.pages import patch_labels, pixel_views
 
 VARIANTS = 24
@@ -47,6 +46,8 @@ class Batch:
     ----------
     pages : tuple of Page
     pixels : Tensor (B, 3, 96, 96)
+    places : Tensor (B, 24, N) bool
+        Patches of each digit, see `grounding`.
     opening : Tensor (P,) int64
         The prompt before the picture, the same for all.
     groups : tuple of Questions, one per kind
@@ -54,33 +55,9 @@ class Batch:
 
     pages: tuple[Page, ...]
     pixels: Tensor
+    places: Tensor
     opening: Tensor
     groups: tuple[Questions, ...]
-
-
-def token_id(tokenizer: Tokenizer, token: str) -> int:
-    """Id of a special token; one that the tokenizer lacks raises `KeyError`."""
-    found = tokenizer.token_to_id(token)
-    if found is None:
-        raise KeyError(f"the tokenizer has no {token}")
-    return found
-
-
-def encode_prompt(tokenizer: Tokenizer, question: str) -> tuple[list[int], list[int]]:
-    """Token ids of the published chat prompt before and after its one picture."""
-    text = render_chat([("user", render_question(question, 1))])
-    ids = encode_with_images(text, lambda s: list(tokenizer.encode(s).ids), image_id=IMAGE_ID)
-    at = ids.index(IMAGE_ID)
-    return ids[:at], ids[at + 1 :]
-
-
-def encode_answer(tokenizer: Tokenizer, kind: str, answer: str) -> list[int]:
-    """Token ids of the answer, the end-of-turn token, and more of those up to ``gen_length``."""
-    length = KINDS[kind].gen_length
-    ids = list(tokenizer.encode(answer).ids)
-    if len(ids) + 1 > length:
-        raise ValueError(f"{kind}: an answer of {len(ids)} tokens does not fit {length}")
-    return ids + [token_id(tokenizer, "<|eot_id|>")] * (length - len(ids))
 
 
 def draw_pages(
@@ -93,7 +70,7 @@ def draw_pages(
 
 
 def make_batch(
-    tokenizer: Tokenizer,
+    chat: Chat,
     step: int,
     n_pages: int,
     per_page: dict[str, int],
@@ -105,20 +82,51 @@ def make_batch(
     groups = []
     for kind, count in per_page.items():
         pairs = [[KINDS[kind].ask(page, rng) for _ in range(count)] for page in pages]
-        prompts = [[encode_prompt(tokenizer, q)[1] for q, _ in row] for row in pairs]
-        answers = [[encode_answer(tokenizer, kind, a) for _, a in row] for row in pairs]
+        prompts = [[chat.prompt(q)[1] for q, _ in row] for row in pairs]
+        answers = [[chat.answer(kind, a) for _, a in row] for row in pairs]
         places = [
             [
-                answer_places(kind, question, [tokenizer.decode([token]) for token in ids])
+                answer_places(kind, question, [chat.tokenizer.decode([token]) for token in ids])
                 for (question, _), ids in zip(asked, given, strict=True)
             ]
             for asked, given in zip(pairs, answers, strict=True)
         ]
         tensors = (torch.tensor(values) for values in (prompts, answers, places))
         groups.append(Questions(kind, *tensors))
-    opening = torch.tensor(encode_prompt(tokenizer, "")[0])
+    opening = torch.tensor(chat.prompt("")[0])
     pixels = torch.from_numpy(pixel_views(list(pages)))
-    return Batch(pages, pixels, opening, tuple(groups))
+    marks = torch.stack([page_places(page) for page in pages])
+    return Batch(pages, pixels, marks, opening, tuple(groups))
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Pages and what each of their patches shows.
+
+    Attributes
+    ----------
+    pixels : Tensor (B, 3, 96, 96)
+    digits, places : Tensor (B, N) int64
+        Labels of the patches, see `patch_labels`.
+    """
+
+    pixels: Tensor
+    digits: Tensor
+    places: Tensor
+
+
+def make_views(step: int, n_pages: int, seed: int) -> Views:
+    """Draw the pages of a step of a "vision" stage."""
+    pages, _ = draw_pages(step, n_pages, seed)
+    pixels = torch.from_numpy(pixel_views(list(pages)))
+    return Views(pixels, *batch_labels(pages))
+
+
+def draw(chat: Chat, stage: Stage, number: int, n_pages: int, seed: int) -> Batch | Views:
+    """What draw `number` of a stage shows: it follows from the seed and that number."""
+    if stage.kind == "vision":
+        return make_views(number, n_pages, seed)
+    return make_batch(chat, number, n_pages, stage.per_page, seed, stage.omitted)
 
 
 def batch_labels(pages: tuple[Page, ...]) -> tuple[Tensor, Tensor]:

@@ -144,9 +144,22 @@ class Stage(_Strict):
 
 
 class TrainConfig(_Strict):
-    """A training run: sizes, seed, and its stages in order (at least one)."""
+    """A training run: what is trained, sizes, seed, and its stages in order (at least one).
+
+    Attributes
+    ----------
+    name : str
+    family : "llada-v", "llava-ar" or "lavida-dream"
+        What the checkpoint is, and with that how it learns: by masked diffusion, from scratch; by
+        predicting the next token; by masked diffusion with shifted logits.
+    init : str, optional
+        Checkpoint to begin from, as `load` takes it; without one, weights are drawn.
+    seed, language, tower, stages
+    """
 
     name: str = Field(min_length=1)
+    family: Literal["llada-v", "llava-ar", "lavida-dream"] = "llada-v"
+    init: str | None = Field(default=None, min_length=1)
     seed: Seed = 0
     language: LanguageSize = LanguageSize()
     tower: TowerSize = TowerSize()
@@ -159,6 +172,21 @@ class TrainConfig(_Strict):
         if not value:
             raise ValueError("give one stage or more")
         return value
+
+    @model_validator(mode="after")
+    def _stages_suit_the_family(self) -> Self:
+        for number, stage in enumerate(self.stages):
+            if stage.kind == "model" and self.family == "llava-ar" and not stage.shared_prefix:
+                raise ValueError(
+                    f"stages.{number}: a causal model learns with shared_prefix: true, which is "
+                    "its real forward"
+                )
+            if self.family == "lavida-dream" and (stage.shared_prefix or stage.guide):
+                raise ValueError(
+                    f"stages.{number}: lavida-dream learns by its real forwards; leave out "
+                    "shared_prefix and guide"
+                )
+        return self
 
     @model_validator(mode="after")
     def _guided_layers_exist(self) -> Self:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,12 +16,19 @@ from saccade.studies.training.progress import LOG, STATE
 RECIPE = "training.json"
 BINDING = ("config", "workers")
 """What must stay as it was to go on: the pages that are drawn follow from it."""
-FREE = ("device", "versions", "hardware", "git")
+FREE = ("init", "device", "versions", "hardware", "git")
 
 
-def training_recipe(config: TrainConfig, device: str, workers: int) -> Recipe:
-    """Describe a training that is about to start, in plain values that survive JSON unchanged."""
+def training_recipe(
+    config: TrainConfig, device: str, workers: int, begin: Mapping[str, str] | None = None
+) -> Recipe:
+    """Describe a training that is about to start, in plain values that survive JSON unchanged.
+
+    `begin` are the hashes of the files of the checkpoint it begins from.
+    """
+    started = {} if begin is None else {"init": dict(begin)}
     recipe = {
+        **started,
         "config": config.model_dump(mode="json"),
         "workers": workers,
         "seed": config.seed,

@@ -2,9 +2,12 @@
 
 A full forward spends most of its time on visual tokens. While a model learns to read, several
 questions share one pass of the page: rows of the page attend to the page, rows of a question (text
-and answer) attend to the page and to themselves, at the positions they would have alone. Only that
-the page does not see the question differs from the real forward, which a last stage trains.
+and answer) attend to the page and to themselves, at the positions they would have alone. In a
+causal model that is the real forward; in others only that the page does not see the question
+differs from it, which a last stage trains.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +15,6 @@ from torch.nn import functional as F
 
 from saccade.backbones.decoder import DecoderLayer, rotary_angles, rotate
 from saccade.backbones.network import Network
-from saccade.controller.signals import row_attention
 
 
 def _project(layer: DecoderLayer, x: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -25,12 +27,21 @@ def _project(layer: DecoderLayer, x: Tensor, angles: Tensor) -> tuple[Tensor, Te
     return rotate(q, angles), rotate(k, angles), v
 
 
-def _finish(layer: DecoderLayer, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _finish(
+    layer: DecoderLayer, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None
+) -> Tensor:
     gqa = k.shape[1] != q.shape[1]
-    out = F.scaled_dot_product_attention(q, k, v, enable_gqa=gqa)
+    out = F.scaled_dot_product_attention(q, k, v, mask, enable_gqa=gqa)
     x = x + layer.self_attn.o_proj(out.transpose(1, 2).flatten(2))
     done: Tensor = x + layer.mlp(layer.post_attention_layernorm(x))
     return done
+
+
+def _seen(causal: bool, rows: int, before: int, device: torch.device) -> Tensor | None:
+    """Which keys (rows, before + rows) some rows may attend to that come after `before` others."""
+    if not causal:
+        return None
+    return torch.ones(rows, before + rows, dtype=torch.bool, device=device).tril(before)
 
 
 def _per_question(page: Tensor, n: int) -> Tensor:
@@ -38,9 +49,27 @@ def _per_question(page: Tensor, n: int) -> Tensor:
     return page.repeat_interleave(n, dim=0)
 
 
+class SharedPass(NamedTuple):
+    """Result of `shared_prefix_hidden`.
+
+    Attributes
+    ----------
+    hidden : list of Tensor (B, Q_g, L_g, D)
+        Of the questions, before the final norm.
+    attention : list of Tensor (B, Q_g, L_g, P)
+        Of the watched layer, to the page, mean over heads; empty if none is watched.
+    page : Tensor (B, P, D)
+        Of the pages, before the final norm.
+    """
+
+    hidden: list[Tensor]
+    attention: list[Tensor]
+    page: Tensor
+
+
 def shared_prefix_hidden(
     network: Network, page: Tensor, questions: list[Tensor], watched: int | None = None
-) -> tuple[list[Tensor], list[Tensor]]:
+) -> SharedPass:
     """Run pages and their questions through the layers.
 
     Parameters
@@ -51,13 +80,6 @@ def shared_prefix_hidden(
         Embedded rest of the prompt and answer, Q_g questions of equal length in each group.
     watched : int, optional
         Layer whose attention is wanted.
-
-    Returns
-    -------
-    hidden : list of Tensor (B, Q_g, L_g, D)
-        Before the final norm.
-    attention : list of Tensor (B, Q_g, L_g, P)
-        Of the watched layer, to the page, mean over heads; empty if none is watched.
     """
     config, device = network.language, page.device
     start = page.shape[1]
@@ -75,10 +97,20 @@ def shared_prefix_hidden(
             gq, gk, gv = _project(layer, group, here)
             keys = torch.cat([_per_question(k, n), gk], dim=2)
             values = torch.cat([_per_question(v, n), gv], dim=2)
-            flat[i] = _finish(layer, group, gq, keys, values)
+            mask = _seen(config.causal, group.shape[1], start, device)
+            flat[i] = _finish(layer, group, gq, keys, values, mask)
             if number == watched:
-                seen = row_attention(gq, keys)[..., :start].mean(1)
-                attention.append(seen.unflatten(0, (-1, n)))
-        page = _finish(layer, page, q, k, v)
+                attention.append(_to_page(gq, keys, mask, start).unflatten(0, (-1, n)))
+        page = _finish(layer, page, q, k, v, _seen(config.causal, start, 0, device))
     hidden = [group.unflatten(0, (-1, n)) for group, n in zip(flat, counts, strict=True)]
-    return hidden, attention
+    return SharedPass(hidden, attention, page)
+
+
+def _to_page(q: Tensor, keys: Tensor, mask: Tensor | None, start: int) -> Tensor:
+    """Attention (N, L, start) of rows to the page, mean over heads."""
+    keys = keys.repeat_interleave(q.shape[1] // keys.shape[1], dim=1)
+    scores = (q @ keys.transpose(-1, -2)) * q.shape[-1] ** -0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    seen: Tensor = scores.softmax(-1)[..., :start].mean(1)
+    return seen

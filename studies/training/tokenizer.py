@@ -5,11 +5,15 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from saccade.backbones.prompt import SYSTEM, render_chat
+from saccade.backbones import llada_v
+from saccade.backbones.family import Family
+from saccade.backbones.prompt import QWEN_CHAT, SYSTEM, render_chat
 from saccade.backbones.vocabulary import TOKENIZER
 from saccade.studies.documents import KINDS, make_sample
 from saccade.studies.files import replacing
 
+CHAT_ML = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|mask|>")
+"""Special tokens of the autoregressive model and the one that is adapted from it."""
 SPECIAL = (
     "<|startoftext|>",
     "<|endoftext|>",
@@ -22,20 +26,23 @@ _WORDS = Regex(r" ?[A-Za-z]+(?: (?=\d))?|\d|\n+| ?[^\sA-Za-z\d]+|\s")
 """Words carry their leading space; a space before a digit belongs to the word before it."""
 
 
-def _corpus(samples_per_kind: int = 60) -> Iterator[str]:
+def _corpus(family: Family, samples_per_kind: int = 60) -> Iterator[str]:
     for kind in KINDS:
         for index in range(samples_per_kind):
             sample = make_sample(kind, index, split="train")
-            yield render_chat([("user", sample.question)], system="")
+            yield render_chat([("user", sample.question)], "", family.template)
             yield sample.answer
 
 
-def build_tokenizer() -> Tokenizer:
+def build_tokenizer(family: Family = llada_v.FAMILY) -> Tokenizer:
     """Train the tokenizer on the documents' questions and answers.
 
     Any text can be encoded (bytes are the fallback) and decoding is lossless. The published system
-    sentence is one added token, so that a small model's prompt stays short.
+    sentences are added tokens, so that a small model's prompt stays short. All families but LLaDA-V
+    share one.
     """
+    own = family is llada_v.FAMILY
+    special, systems = (SPECIAL, (SYSTEM,)) if own else (CHAT_ML, (QWEN_CHAT.system, SYSTEM))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -50,9 +57,9 @@ def build_tokenizer() -> Tokenizer:
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    tokenizer.train_from_iterator(_corpus(), trainer)
-    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL])
-    tokenizer.add_tokens([AddedToken(SYSTEM, special=False, normalized=False)])
+    tokenizer.train_from_iterator(_corpus(family), trainer)
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
+    tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in systems])
     return tokenizer
 
 

@@ -2,21 +2,27 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from saccade.backbones import lavida_dream, llada_v, llava_ar
 from saccade.backbones.config import LanguageConfig, TowerConfig
+from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.tower import init_weights
 from saccade.studies.documents.page import PAGE_SIZE
 from saccade.studies.training.averages import Averages
+from saccade.studies.training.batch import Views
+from saccade.studies.training.causal import causal_loss
+from saccade.studies.training.chat import Chat
 from saccade.studies.training.config import Stage, TrainConfig
+from saccade.studies.training.draws import Drawn, Draws
+from saccade.studies.training.masked import masked_loss
 from saccade.studies.training.progress import (
     LOG,
     STATE,
@@ -24,7 +30,19 @@ from saccade.studies.training.progress import (
     read_checkpoint,
     write_atomically,
 )
-from saccade.studies.training.stages import Figures, PatchHeads, model_loss, vision_loss
+from saccade.studies.training.shifted import shifted_loss
+from saccade.studies.training.stages import Figures, PatchHeads, plain_figures, vision_loss
+
+FAMILY_OF: Mapping[str, Family] = {
+    "llada-v": llada_v.FAMILY,
+    "llava-ar": llava_ar.FAMILY,
+    "lavida-dream": lavida_dream.FAMILY,
+}
+LOSS_OF = {"llada-v": masked_loss, "llava-ar": causal_loss, "lavida-dream": shifted_loss}
+"""What a configured family is, and how it learns."""
+
+EVERY = 20
+"""Steps from one line of the log to the next."""
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 """``report(stage, step, steps, figures)`` after every step."""
@@ -34,7 +52,7 @@ PATCH_SIZE = 8
 
 def build_network(config: TrainConfig, vocab_size: int) -> Network:
     """A fresh network of the configured size, weights drawn from the configured seed."""
-    size, tower = config.language, config.tower
+    size, tower, traits = config.language, config.tower, FAMILY_OF[config.family].decoder
     network = Network(
         LanguageConfig(
             size.hidden_size,
@@ -43,7 +61,10 @@ def build_network(config: TrainConfig, vocab_size: int) -> Network:
             size.n_heads,
             size.n_heads,
             vocab_size,
+            rms_norm_eps=traits.rms_norm_eps,
             rope_theta=size.rope_theta,
+            qkv_bias=traits.qkv_bias,
+            causal=traits.causal,
         ),
         TowerConfig(
             tower.hidden_size,
@@ -91,7 +112,7 @@ def mean_figures(shares: Sequence[Figures]) -> Figures:
     """Mean of every figure over the workers that have it."""
     names = dict.fromkeys(name for figures in shares for name in figures)
     found = {name: [f[name] for f in shares if name in f] for name in names}
-    return {name: sum(values) / len(values) for name, values in found.items()}
+    return {name: torch.stack(values).mean() for name, values in found.items()}
 
 
 class Trainer:
@@ -100,7 +121,8 @@ class Trainer:
     Parameters
     ----------
     config : TrainConfig
-    tokenizer : Tokenizer
+    chat : Chat
+        Of the configured family.
     folder : Path
         Where state and log live; an existing state is resumed.
     device : str
@@ -108,20 +130,30 @@ class Trainer:
         Seconds between checkpoints.
     workers : int
         Threads that share the pages of a step; pages per step must be divisible by it.
+    prefetch : int
+        Processes that draw the pages of coming steps; 0 draws each when it is needed. What is drawn
+        does not depend on it.
+    begin : Network, optional
+        Weights to begin from, unless a state is resumed.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        tokenizer: Tokenizer,
+        chat: Chat,
         folder: Path,
         device: str = "cpu",
         save_every: float = 120.0,
         workers: int = 1,
+        prefetch: int = 0,
+        begin: Network | None = None,
     ) -> None:
-        self.config, self.tokenizer, self.folder = config, tokenizer, folder
-        self.save_every, self.workers = save_every, workers
-        self.network = build_network(config, tokenizer.get_vocab_size()).to(device)
+        self.config, self.chat, self.folder = config, chat, folder
+        self.save_every, self.workers, self.prefetch = save_every, workers, prefetch
+        self.network = build_network(config, chat.tokenizer.get_vocab_size())
+        if begin is not None:
+            self.network.load_state_dict(begin.state_dict())
+        self.network.to(device)
         self.heads = PatchHeads(config.tower.hidden_size)
         init_weights(self.heads, torch.Generator().manual_seed(config.seed))
         self.heads.to(device)
@@ -167,13 +199,16 @@ class Trainer:
         optimizer = make_optimizer(modules, stage)
         if "optimizer" in state:
             optimizer.load_state_dict(state["optimizer"])
-        saved = time.monotonic()
+        saved, plain = time.monotonic(), {}
+        drawn = self._draws(number, state.get("step", 0))
         for step in range(state.get("step", 0), stage.steps):
-            figures = self._step(number, step, optimizer, list(modules.values()))
-            if step % 20 == 0 or step + 1 == stage.steps:
-                append_figures(self.folder / LOG, number + 1, step, figures)
+            batches = [next(drawn) for _ in range(self.workers)]
+            figures = self._step(number, step, batches, optimizer, list(modules.values()))
+            if step % EVERY == 0 or step + 1 == stage.steps:
+                plain = plain_figures(figures)
+                append_figures(self.folder / LOG, number + 1, step, plain)
             if report is not None:
-                report(f"{number + 1}/{len(self.config.stages)}", step + 1, stage.steps, figures)
+                report(f"{number + 1}/{len(self.config.stages)}", step + 1, stage.steps, plain)
             if self._stopping or time.monotonic() - saved > self.save_every:
                 self._save(number, step + 1, optimizer)
                 saved = time.monotonic()
@@ -181,15 +216,29 @@ class Trainer:
                 raise KeyboardInterrupt
         self._save(number + 1, 0, None)
 
+    def _draws(self, number: int, first: int) -> Iterator[Drawn]:
+        """What the workers see, step by step from `first` on."""
+        stage = self.config.stages[number]
+        draws = Draws(self.chat, stage, stage.pages // self.workers, self._seed(number))
+        return draws.between(first * self.workers, stage.steps * self.workers, self.prefetch)
+
+    def _seed(self, number: int) -> int:
+        return self.config.seed + 1000 * number
+
     def _step(
-        self, number: int, step: int, optimizer: torch.optim.AdamW, modules: list[nn.Module]
+        self,
+        number: int,
+        step: int,
+        batches: Sequence[Drawn],
+        optimizer: torch.optim.AdamW,
+        modules: list[nn.Module],
     ) -> Figures:
-        stage, seed = self.config.stages[number], self.config.seed + 1000 * number
+        stage = self.config.stages[number]
         for group in optimizer.param_groups:
             group["lr"] = stage.lr * group["scale"] * learning_rate(stage, step)
         parameters = [p for module in modules for p in module.parameters()]
-        figures = self._gradients(number, step, seed, parameters)
-        figures["norm"] = float(nn.utils.clip_grad_norm_(parameters, stage.clip))
+        figures = self._gradients(number, step, batches, parameters)
+        figures["norm"] = nn.utils.clip_grad_norm_(parameters, stage.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if stage.kind == "model":
@@ -197,12 +246,12 @@ class Trainer:
         return figures
 
     def _gradients(
-        self, number: int, step: int, seed: int, parameters: list[nn.Parameter]
+        self, number: int, step: int, batches: Sequence[Drawn], parameters: list[nn.Parameter]
     ) -> Figures:
         """Fill the gradients of one step; each worker thread takes its share of the pages."""
 
         def share(worker: int) -> tuple[tuple[Tensor | None, ...], Figures]:
-            loss, figures = self._loss(number, step, worker, seed)
+            loss, figures = self._loss(number, step, worker, batches[worker])
             return torch.autograd.grad(loss / self.workers, parameters, allow_unused=True), figures
 
         with ThreadPoolExecutor(self.workers, initializer=self._one_thread) as pool:
@@ -216,13 +265,14 @@ class Trainer:
         if self.workers > 1:
             torch.set_num_threads(1)
 
-    def _loss(self, number: int, step: int, worker: int, seed: int) -> tuple[Tensor, Figures]:
+    def _loss(self, number: int, step: int, worker: int, drawn: Drawn) -> tuple[Tensor, Figures]:
         stage = self.config.stages[number]
-        draw, pages = step * self.workers + worker, stage.pages // self.workers
-        if stage.kind == "vision":
-            return vision_loss(self.network, self.heads, draw, pages, seed)
-        guide = stage.guide_weight(step)
-        return model_loss(self.network, self.tokenizer, stage, draw, pages, seed, guide)
+        if isinstance(drawn, Views):
+            return vision_loss(self.network, self.heads, drawn)
+        draw = step * self.workers + worker
+        generator = torch.Generator().manual_seed(self._seed(number) * 1_000_003 + draw)
+        loss = LOSS_OF[self.config.family]
+        return loss(self.network, self.chat, stage, drawn, generator, stage.guide_weight(step))
 
     def _save(self, number: int, step: int, optimizer: torch.optim.AdamW | None) -> None:
         content = {
