@@ -61,6 +61,8 @@ class Family:
         What decodes with them.
     pooled : bool
         Whether views are shrunk 2x2 before they are packed.
+    rows_first : bool
+        As in `ImagePreprocessor`.
     logit_shift : bool
         Whether logits at a position predict the next one.
     think : bool
@@ -82,6 +84,7 @@ class Family:
     settings: type[Settings] = GenerateSettings
     scheme: Callable[..., Scheme] = MaskedBlocks
     pooled: bool = False
+    rows_first: bool = True
     logit_shift: bool = False
     think: bool = False
     video: bool = False

@@ -32,5 +32,6 @@ FAMILY = Family(
     settings=LavidaSettings,
     scheme=MaskedAnswer,
     pooled=True,
+    rows_first=False,
     logit_shift=True,
 )

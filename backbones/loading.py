@@ -141,7 +141,7 @@ def load(
     load_weights(network, shard_files(folder), stored, vocab, tied)
     name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
     spec = family.spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
-    preprocessor = _preprocessor(config, tower)
+    preprocessor = _preprocessor(config, tower, family)
     return Model(network.to(where, kind), family, spec, preprocessor, tokenizer, config)
 
 
@@ -167,7 +167,7 @@ def _dtype(
     return found
 
 
-def _preprocessor(config: dict[str, Any], tower: TowerConfig) -> ImagePreprocessor:
+def _preprocessor(config: dict[str, Any], tower: TowerConfig, family: Family) -> ImagePreprocessor:
     aspect = str(config.get("image_aspect_ratio") or "square")
     pinpoints = config.get("image_grid_pinpoints")
     anyres = aspect.startswith("anyres")
@@ -177,6 +177,6 @@ def _preprocessor(config: dict[str, Any], tower: TowerConfig) -> ImagePreprocess
         )
     try:
         pairs = parse_pinpoints(pinpoints, tower.image_size) if anyres and pinpoints else ()
-        return ImagePreprocessor(tower.image_size, pairs, aspect)
+        return ImagePreprocessor(tower.image_size, pairs, aspect, family.rows_first)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"config.json: {error}") from error

@@ -18,7 +18,7 @@ from saccade.backbones.decoding.settings import Settings
 from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import Prepared
-from saccade.backbones.processor import Processor
+from saccade.backbones.processor import MultiImage, Processor
 from saccade.backbones.tiling import ImagePreprocessor
 from saccade.backbones.tower import tower_macs
 from saccade.controller.controller import Controller
@@ -101,7 +101,7 @@ class Model:
         video: NDArray[np.uint8] | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
-        multi_image_pad: bool = True,
+        multi_image_pad: MultiImage = True,
     ) -> Prepared:
         """Turn a question and its pictures into inputs of `generate`.
 
@@ -115,10 +115,12 @@ class Model:
         think_mode : "think" or "no_think", optional
             Suffix LLaDA-V was trained with.
         drop_after_image : bool
-            Lose the first token after each picture, as the published code does.
-        multi_image_pad : bool
-            Show each of several images as one view on a grey square, as the published evaluation
-            does. False: each in the model's own resolution, as in the published demo.
+            Lose the first token after each picture, as LLaDA-V's published code does; no effect on
+            families whose prompts begin without a token of their own.
+        multi_image_pad : bool or "list"
+            Show each of several images as one view on a grey square, as the published evaluations
+            do. False: each in the model's own resolution, as in the published demos. "list": one
+            view each, shrunk and ended by a newline, as LaViDa's ``predict.py`` does.
 
         Raises
         ------
@@ -146,7 +148,7 @@ class Model:
         images: Sequence[Image.Image] = (),
         *,
         video: NDArray[np.uint8] | None = None,
-        multi_image_pad: bool = True,
+        multi_image_pad: MultiImage = True,
     ) -> Prepared:
         """Like `prepare`, from prompt token ids with -200 where pictures go; padding stays."""
         return self.processor.prepare_ids(ids, images, video=video, multi_image_pad=multi_image_pad)
@@ -169,7 +171,7 @@ class Model:
         callback: Callback | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
-        multi_image_pad: bool = True,
+        multi_image_pad: MultiImage = True,
         **options: Any,
     ) -> Generation: ...
 
@@ -184,7 +186,7 @@ class Model:
         callback: Callback | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
-        multi_image_pad: bool = True,
+        multi_image_pad: MultiImage = True,
         **options: Any,
     ) -> list[Generation]: ...
 
@@ -199,7 +201,7 @@ class Model:
         callback: Callback | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
-        multi_image_pad: bool = True,
+        multi_image_pad: MultiImage = True,
         **options: Any,
     ) -> Any:
         """Answer one request, or a batch of them.

@@ -1,7 +1,8 @@
 """Projected view features to the sequence of visual tokens the language model reads.
 
 Source: LLaDA-V, ML-GSAI, commit c810b4b, ``llava/model/llava_arch.py`` ("spatial_unpad" with
-"anyres_max_N" for images, newline position "grid" for videos). Features are row-major per view.
+"anyres_max_N" for images, newline position "grid" for videos). LaViDa, jacklishufan, commit
+284ef5c, shrinks views first (`pool_2d`). Features are row-major per view.
 """
 
 import math
@@ -130,6 +131,18 @@ def pack_plain(features: Tensor) -> Tensor:
     return features.flatten(0, 1)
 
 
+def pack_listed(features: Tensor, newline: Tensor) -> Tensor:
+    """Pack one-view images (V, P, D) that LaViDa was given as a list: each shrunk (`pool_2d`), with
+    one newline at its end. (N, D).
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+    """
+    return _end_rows(pool_2d(features), newline).flatten(0, 1)
+
+
 def pool_2d(features: Tensor, stride: int = 2) -> Tensor:
     """Shrink every view (T, P, D) bilinearly to ceil(side / stride) patches a side.
 
@@ -194,7 +207,12 @@ def count_video(n_frames: int, side: int, stride: int = 2) -> int:
 
 
 def token_grid_anyres(
-    size_wh: Pair, grid_wh: Pair, side: int, max_tiles: int | None, coverage: float = 1.0
+    size_wh: Pair,
+    grid_wh: Pair,
+    side: int,
+    max_tiles: int | None,
+    coverage: float = 1.0,
+    pooled: bool = False,
 ) -> Tensor:
     """Tell where in the original image each token of `pack_anyres` lies.
 
@@ -206,6 +224,8 @@ def token_grid_anyres(
         As in `count_anyres`.
     coverage : float
         Share of a view's side that its patches cover: 27 * 14 / 384 for patches of 14 in 384.
+    pooled : bool
+        Whether views are shrunk by `pool_2d` before they are packed.
 
     Returns
     -------
@@ -220,6 +240,8 @@ def token_grid_anyres(
     columns, rows = _at_least_1(grid_wh, "grid_wh")
     width, height = _at_least_1(size_wh, "size_wh")
     base = _patch_centres(side, coverage)
+    if pooled:
+        base = pool_2d(base[None])[0]
     corners = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).flip(1)
     canvas = base + corners[:, None, :]
     scale = min(columns / width, rows / height)
@@ -249,10 +271,22 @@ def token_grid_plain(side: int, size_wh: Pair | None = None, coverage: float = 1
     centres = _patch_centres(side, coverage)
     if size_wh is None:
         return centres
+    return _unpadded(centres, size_wh)
+
+
+def _unpadded(centres: Tensor, size_wh: Pair) -> Tensor:
+    """From places on a padded square to places in its image; NaN for those in the padding."""
     shown = torch.tensor(_at_least_1(size_wh, "size_wh")) / max(size_wh)
     centres = (centres - (1 - shown) / 2) / shown
     inside = ((centres >= 0) & (centres <= 1)).all(1, keepdim=True)
     return centres.where(inside, torch.nan)
+
+
+def token_grid_listed(side: int, size_wh: Pair, coverage: float = 1.0) -> Tensor:
+    """Tell where in a padded image each token of `pack_listed` lies: (N, 2) xy, NaN for the newline
+    and in the padding."""
+    centres = pool_2d(_patch_centres(side, coverage)[None])[0]
+    return torch.cat([_unpadded(centres, size_wh), torch.full((1, 2), torch.nan)])
 
 
 def token_grid_video(n_frames: int, side: int, stride: int = 2, coverage: float = 1.0) -> Tensor:

@@ -13,9 +13,12 @@ from torch import Tensor
 from saccade.backbones.network import Network
 from saccade.backbones.packing import (
     pack_anyres,
+    pack_listed,
     pack_plain,
     pack_video,
+    pool_2d,
     token_grid_anyres,
+    token_grid_listed,
     token_grid_plain,
     token_grid_video,
 )
@@ -85,17 +88,38 @@ class Prepared:
         return np.concatenate([kinds, np.full(n, RESPONSE, dtype=np.int8)])
 
 
-def encode_image(network: Network, image: ProcessedImage, max_tiles: int | None) -> Picture:
-    """Run one image's views through tower and projector and pack them (`pack_anyres`)."""
+def encode_image(
+    network: Network,
+    image: ProcessedImage,
+    max_tiles: int | None,
+    pooled: bool = False,
+    listed: bool = False,
+) -> Picture:
+    """Run one image's views through tower and projector and pack them.
+
+    Parameters
+    ----------
+    network : Network
+    image : ProcessedImage
+    max_tiles : int or None
+        As in `pack_anyres`.
+    pooled : bool
+        Whether the family shrinks the views of any-resolution images (`pool_2d`).
+    listed : bool
+        Whether an image of one view is packed as by `pack_listed`, not `pack_plain`.
+    """
     side, newline = network.tower.side, network.model.image_newline
     features = network.encode_views(image.pixels.to(newline.device, newline.dtype))
-    coverage = side * network.tower.patch_size / network.tower.image_size
+    coverage, n = side * network.tower.patch_size / network.tower.image_size, len(features)
+    if image.grid_wh is None and listed:
+        centres = token_grid_listed(side, image.size_wh, coverage)
+        return Picture(pack_listed(features, newline), centres, n)
     if image.grid_wh is None:
         centres = token_grid_plain(side, image.size_wh if image.padded else None, coverage)
-        return Picture(pack_plain(features), centres, len(features))
-    packed = pack_anyres(features, image.size_wh, image.grid_wh, newline, max_tiles)
-    centres = token_grid_anyres(image.size_wh, image.grid_wh, side, max_tiles, coverage)
-    return Picture(packed, centres, len(features))
+        return Picture(pack_plain(features), centres, n)
+    centres = token_grid_anyres(image.size_wh, image.grid_wh, side, max_tiles, coverage, pooled)
+    views = pool_2d(features) if pooled else features
+    return Picture(pack_anyres(views, image.size_wh, image.grid_wh, newline, max_tiles), centres, n)
 
 
 def encode_video(network: Network, frames: Tensor) -> Picture:

@@ -1,6 +1,7 @@
 """The processor: questions and pictures to inputs of the loop, and token ids back to text."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from saccade.backbones.prepare import (
 from saccade.backbones.prompt import encode_with_images, render_chat, render_question
 from saccade.backbones.tiling import ImagePreprocessor
 from saccade.controller.errors import CapabilityError
+
+MultiImage = bool | Literal["list"]
 
 
 class Processor:
@@ -57,7 +60,7 @@ class Processor:
         video: NDArray[np.uint8] | None = None,
         think_mode: str | None = None,
         drop_after_image: bool = True,
-        multi_image_pad: bool = True,
+        multi_image_pad: MultiImage = True,
     ) -> Prepared:
         """Turn a question and its pictures into inputs; see `Model.prepare`."""
         if not isinstance(prompt, str) or not prompt.strip():
@@ -83,7 +86,7 @@ class Processor:
         images: Sequence[Image.Image] = (),
         *,
         video: NDArray[np.uint8] | None = None,
-        multi_image_pad: bool = True,
+        multi_image_pad: MultiImage = True,
     ) -> Prepared:
         """Like `prepare`, from prompt token ids with -200 where pictures go."""
         return splice(self.network, ids, self._pictures(images, video, multi_image_pad))
@@ -92,10 +95,17 @@ class Processor:
         self,
         images: Sequence[Image.Image],
         video: NDArray[np.uint8] | None,
-        multi_image_pad: bool,
+        multi_image_pad: MultiImage,
     ) -> list[Picture]:
+        if multi_image_pad not in (True, False, "list"):
+            raise ValueError(f"multi_image_pad={multi_image_pad!r}; allowed: True, False, 'list'")
+        if multi_image_pad == "list" and not self.family.pooled:
+            raise ValueError("multi_image_pad='list' is LaViDa's; give True or False")
         if video is not None and images:
             raise ValueError("give images or a video, not both")
+        if video is not None and not self.family.video:
+            name = self.family.model_types[0]
+            raise CapabilityError(f"a {name} model reads no videos; give frames as images")
         if video is not None:
             return [encode_video(self.network, self.preprocessor.video(video))]
         if isinstance(images, Image.Image):
@@ -104,8 +114,9 @@ class Processor:
             return []
         checked = [check_image(image) for image in images]
         limit = self.preprocessor.max_tiles
-        made = self.preprocessor.images(checked, multi_image_pad)
-        return [encode_image(self.network, image, limit) for image in made]
+        made = self.preprocessor.images(checked, bool(multi_image_pad))
+        pooled, listed = self.family.pooled, multi_image_pad == "list" and len(made) > 1
+        return [encode_image(self.network, image, limit, pooled, listed) for image in made]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text.

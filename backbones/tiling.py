@@ -1,7 +1,8 @@
 """Pictures and frames to the pixel views a SigLIP tower eats, in the any-resolution manner.
 
-The arithmetic is LLaDA-V's (ML-GSAI/LLaDA-V, commit c810b4b, ``llava/mm_utils.py``): same floats,
-same roundings, so views are equal bit for bit, whichever Pillow is installed (`_resize`).
+The arithmetic is that of ``llava/mm_utils.py`` (ML-GSAI/LLaDA-V, commit c810b4b; LaViDa's,
+jacklishufan, commit 284ef5c, is the same): same floats, same roundings, so views are equal bit for
+bit. LLaDA-V's are so whichever Pillow is installed (`_resize`).
 """
 
 import math
@@ -25,15 +26,19 @@ _LEVELS = ((np.arange(256) * (1 / 255)).astype(np.float32) - np.float32(0.5)) / 
 
 
 def _resize(
-    image: Image.Image, size_wh: Pair, resample: Image.Resampling | None = None
+    image: Image.Image,
+    size_wh: Pair,
+    resample: Image.Resampling | None = None,
+    rows_first: bool = True,
 ) -> Image.Image:
     """Resize all rows to the new width, then all columns to the new height: Pillow's until 11.3.
 
     Later versions take the other order where it is faster, and the rounding to whole grey levels in
     between then gives pixels that LLaDA-V's published code never saw. One pass at a time leaves no
-    choice. Alpha is multiplied in once around both passes; palettes take the nearest pixel.
+    choice; without `rows_first` Pillow has it. Alpha is multiplied in once around both passes;
+    palettes take the nearest pixel.
     """
-    if image.size == size_wh or image.mode in ("1", "P"):
+    if not rows_first or image.size == size_wh or image.mode in ("1", "P"):
         return image.resize(size_wh, resample)
     multiplied = {"LA": "La", "RGBA": "RGBa"}.get(image.mode)
     if multiplied is not None:
@@ -41,7 +46,7 @@ def _resize(
     return image.resize((size_wh[0], image.height), resample).resize(size_wh, resample)
 
 
-def fit_on_canvas(image: Image.Image, size_wh: Pair) -> Image.Image:
+def fit_on_canvas(image: Image.Image, size_wh: Pair, rows_first: bool = True) -> Image.Image:
     """Enlarge or reduce an image to fit `size_wh`, aspect kept, centred on black.
 
     The filter is Pillow's default for the image's mode (bicubic; nearest for palettes), and the
@@ -55,9 +60,10 @@ def fit_on_canvas(image: Image.Image, size_wh: Pair) -> Image.Image:
     width, height = positive(image.size, "image size")
     w, h = positive(size_wh, "canvas size")
     if w / width < h / height:
-        fitted = _resize(image, (w, min(math.ceil(height * (w / width)), h)))
+        fitted_wh = (w, min(math.ceil(height * (w / width)), h))
     else:
-        fitted = _resize(image, (min(math.ceil(width * (h / height)), w), h))
+        fitted_wh = (min(math.ceil(width * (h / height)), w), h)
+    fitted = _resize(image, fitted_wh, rows_first=rows_first)
     canvas = Image.new("RGB", (w, h), (0, 0, 0))
     canvas.paste(fitted, ((w - fitted.width) // 2, (h - fitted.height) // 2))
     return canvas
@@ -127,6 +133,9 @@ class ImagePreprocessor:
     aspect : str
         ``"anyres"`` or ``"anyres_max_N"``: the squashed whole plus tiles; ``"pad"``: one view on a
         (127, 127, 127) square; ``"square"``: one squashed view.
+    rows_first : bool
+        Resize rows, then columns, as every Pillow did at LLaDA-V's time. False: as the installed
+        Pillow does, whose versions after 11.3 may take the other order.
 
     Raises
     ------
@@ -142,6 +151,7 @@ class ImagePreprocessor:
     tile: int
     pinpoints: tuple[Pair, ...]
     aspect: str
+    rows_first: bool = True
 
     def __post_init__(self) -> None:
         if not _ASPECT.fullmatch(self.aspect):
@@ -181,13 +191,18 @@ class ImagePreprocessor:
             return self._anyres(image)
         padded = self.aspect == "pad"
         whole = _on_square(image) if padded else image.convert("RGB")
-        view = _rgb(_resize(whole, (self.tile, self.tile), Image.Resampling.BICUBIC))
+        view = _rgb(self._view(whole, Image.Resampling.BICUBIC))
         return ProcessedImage(_normalise(view[None]), image.size, None, padded)
+
+    def _view(self, image: Image.Image, resample: Image.Resampling | None = None) -> Image.Image:
+        """A picture squashed to a view."""
+        return _resize(image, (self.tile, self.tile), resample, self.rows_first)
 
     def _anyres(self, image: Image.Image) -> ProcessedImage:
         canvas_wh = best_resolution(image.size, self.pinpoints)
-        base = _rgb(_resize(image, (self.tile, self.tile)))
-        tiles = split_tiles(_rgb(fit_on_canvas(image, canvas_wh)), self.tile)
+        base = _rgb(self._view(image))
+        canvas = fit_on_canvas(image, canvas_wh, self.rows_first)
+        tiles = split_tiles(_rgb(canvas), self.tile)
         grid_wh = (canvas_wh[0] // self.tile, canvas_wh[1] // self.tile)
         pixels = _normalise(np.concatenate([base[None], tiles]))
         return ProcessedImage(pixels, image.size, grid_wh)
@@ -234,9 +249,8 @@ class ImagePreprocessor:
             raise TypeError(f"got {given}; give frames as a uint8 numpy array (T, H, W, 3)")
         if frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
             raise ValueError(f"frames of shape {frames.shape}; need (T, H, W, 3), none of them 0")
-        size = (self.tile, self.tile)
         pictures = (Image.fromarray(frame) for frame in frames)
-        squashed = [_rgb(_resize(frame, size, Image.Resampling.BICUBIC)) for frame in pictures]
+        squashed = [_rgb(self._view(frame, Image.Resampling.BICUBIC)) for frame in pictures]
         return _normalise(np.stack(squashed))
 
 

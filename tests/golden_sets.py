@@ -21,6 +21,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 SIGNS = {
     "llada_v": ("generate.json", "multimodal.json", "preprocess_real.json"),
+    "lavida_dream": ("generate_meta.json", "schedules.json", "preprocess_meta.json"),
     "pruners": ("divprune*.npz", "fastv*.npz"),
 }
 """Files, any of which shows that a folder IS the set of that name."""
@@ -41,7 +42,24 @@ FILES = {
         "preprocess_real.safetensors",
         "images_real.npz",
         "prompts.json",
-    )
+    ),
+    "lavida_dream": (
+        "config.json",
+        "model.safetensors",
+        "siglip-tiny/config.json",
+        "tokenizer/vocab.json",
+        "tokenizer/merges.txt",
+        "tokenizer/tokenizer_config.json",
+        "text_forward.npz",
+        "mm_forward.npz",
+        "generate.npz",
+        "generate_meta.json",
+        "schedules.json",
+        "preprocess.npz",
+        "preprocess_meta.json",
+        "merge_maps.npz",
+        "prompts.json",
+    ),
 }
 """Files that a whole set of that name has."""
 

@@ -181,10 +181,9 @@ class TrainConfig(_Strict):
                     f"stages.{number}: a causal model learns with shared_prefix: true, which is "
                     "its real forward"
                 )
-            if self.family == "lavida-dream" and (stage.shared_prefix or stage.guide):
+            if self.family == "lavida-dream" and stage.guide:
                 raise ValueError(
-                    f"stages.{number}: lavida-dream learns by its real forwards; leave out "
-                    "shared_prefix and guide"
+                    f"stages.{number}: lavida-dream learns without guide; leave it out"
                 )
         return self
 

@@ -53,7 +53,7 @@ def export(
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a checkpoint that `load` reads; weights are rounded to `dtype`."""
-    preprocessor = ImagePreprocessor(network.tower.image_size, (), "square")
+    preprocessor = ImagePreprocessor(network.tower.image_size, (), "square", family.rows_first)
     spec = family.spec("embedded", network.language, tokenizer.token_to_id)
     config = checkpoint_config(network, family, tokenizer)
     model = Model(network.to(dtype), family, spec, preprocessor, tokenizer, config)

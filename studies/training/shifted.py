@@ -3,7 +3,8 @@
 Every row still predicts the token after it, so that what was learned is kept, but rows attend in
 both directions. The pages of a batch are shared out between the two ways in which LaViDa-Dream
 decodes: full mode, in which prompt and answer see each other, and prefix mode, in which the prompt
-does not see the answer and its last row decides the first token.
+does not see the answer and its last row decides the first token. While the rows learn to look both
+ways, many questions may share one pass of their page instead, as in `shared_prefix`.
 """
 
 import torch
@@ -37,9 +38,14 @@ def shifted_loss(
     generator: torch.Generator,
     guide: float = 0.0,
 ) -> tuple[Tensor, Figures]:
-    """Mean loss over the kinds of all questions of a batch, half of its pages in each mode, and
-    each kind's figures. Masks are drawn from `generator`; there is no guide."""
+    """Mean loss over the kinds of all questions of a batch, and each kind's figures.
+
+    Half of the pages are in each mode, unless their questions share a pass. Masks are drawn from
+    `generator`; there is no guide.
+    """
     page, n = embed_page(network, batch), len(batch.pixels)
+    if stage.shared_prefix:
+        return _shared(network, chat, page, batch, generator)
     parts: dict[str, list[Tensor]] = {}
     figures: Figures = {}
     for group in batch.groups:
@@ -55,6 +61,37 @@ def shifted_loss(
     return mean_loss(losses, figures), figures
 
 
+def _shared(
+    network: Network, chat: Chat, page: Tensor, batch: Batch, generator: torch.Generator
+) -> tuple[Tensor, Figures]:
+    """Loss where the questions of a page share its pass, which does not see them."""
+    noises = [mask_response(g.answers.flatten(0, 1), chat.mask_id, generator) for g in batch.groups]
+    questions = []
+    for group, (noisy, _, _) in zip(batch.groups, noises, strict=True):
+        ids = torch.cat([group.prompts, noisy.view_as(group.answers)], dim=2)
+        questions.append(network.model.embed_tokens(ids.to(page.device)))
+    ran = shared_prefix_hidden(network, page, questions)
+    losses: dict[str, Tensor] = {}
+    figures: Figures = {}
+    for group, hidden, (_, masked, rates) in zip(batch.groups, ran.hidden, noises, strict=True):
+        losses[group.kind], figures[f"right/{group.kind}"] = _scored(
+            network, group, hidden, masked, rates
+        )
+    return mean_loss(losses, figures), figures
+
+
+def _scored(
+    network: Network, group: Questions, hidden: Tensor, masked: Tensor, rates: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Loss and share of right tokens of the rows before the masked ones."""
+    logits = network.logits(answer_rows(hidden, group, 1).flatten(0, 1))
+    answers, masked, rates = (
+        t.to(logits.device) for t in (group.answers.flatten(0, 1), masked, rates)
+    )
+    right = share_right(logits, answers, masked)
+    return diffusion_loss(logits, answers, masked, rates), right
+
+
 def _tensors(group: Questions) -> tuple[Tensor, Tensor, Tensor]:
     return group.prompts, group.answers, group.places
 
@@ -67,10 +104,7 @@ def full_part(
     noisy, masked, rates = mask_response(answers, chat.mask_id, generator)
     ids = torch.cat([group.prompts, noisy.view_as(group.answers)], dim=2)
     (hidden,) = full_hidden(network, page, [network.model.embed_tokens(ids.to(page.device))])
-    logits = network.logits(answer_rows(hidden, group, 1).flatten(0, 1))
-    answers, masked, rates = (t.to(logits.device) for t in (answers, masked, rates))
-    right = share_right(logits, answers, masked)
-    return diffusion_loss(logits, answers, masked, rates), right
+    return _scored(network, group, hidden, masked, rates)
 
 
 def prefix_part(

@@ -109,10 +109,10 @@ def make_optimizer(modules: dict[str, nn.Module], stage: Stage) -> torch.optim.A
 
 
 def mean_figures(shares: Sequence[Figures]) -> Figures:
-    """Mean of every figure over the workers that have it."""
+    """Mean of every figure over the workers that have it and for whom it is a number."""
     names = dict.fromkeys(name for figures in shares for name in figures)
     found = {name: [f[name] for f in shares if name in f] for name in names}
-    return {name: torch.stack(values).mean() for name, values in found.items()}
+    return {name: torch.stack(values).nanmean() for name, values in found.items()}
 
 
 class Trainer:

@@ -114,7 +114,7 @@ def test_the_first_interrupt_saves_and_the_next_acts_as_ever() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("none",), "or one of: llada-v"),
+        (("none",), "or one of: lavida-dream, llada-v, llava-ar"),
         (("{config}", "--workers", "3"), "--workers 3 cannot share 2 pages"),
         (("{config}", "--device", "abacus"), "no device 'abacus' here"),
         (("{typo}",), "unknown key 'pace' (stages.0.pace); allowed: kind, steps"),

@@ -98,7 +98,10 @@ def test_what_a_vision_stage_would_ignore_is_refused(
             {"stages": [VISION | {"pace": 1}]},
             r"yaml: unknown key 'pace' \(stages\.0\.pace\); allowed: kind, steps, [a-z_, ]+$",
         ),
-        ({"stagez": []}, r"unknown key 'stagez' \(stagez\); allowed: name, seed, language"),
+        (
+            {"stagez": []},
+            r"unknown key 'stagez' \(stagez\); allowed: name, family, init, seed, language",
+        ),
         ({"seed": -1}, "seed: "),
         ({"seed": 2**32}, "seed: "),
         ({"name": ""}, "name: "),

@@ -7,13 +7,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from saccade.backbones import load
+from saccade.backbones import embedded_models, llada_v, load
 from saccade.backbones.prompt import SYSTEM
 from saccade.backbones.rows import Rows
 from saccade.controller.errors import StudyError
 from saccade.studies.documents import KINDS, make_sample
-from saccade.studies.training import stages
-from saccade.studies.training.batch import encode_answer, encode_prompt, make_batch, token_id
+from saccade.studies.training import masked as masked_stage
+from saccade.studies.training.batch import make_batch
+from saccade.studies.training.chat import Chat
 from saccade.studies.training.config import Stage, TrainConfig
 from saccade.studies.training.export import export
 from saccade.studies.training.grounding import ELSEWHERE, guided_loss, page_places
@@ -21,7 +22,7 @@ from saccade.studies.training.objective import diffusion_loss, mask_rates, mask_
 from saccade.studies.training.pages import patch_labels
 from saccade.studies.training.progress import read_checkpoint
 from saccade.studies.training.shared_prefix import shared_prefix_hidden
-from saccade.studies.training.stages import full_hidden, model_loss
+from saccade.studies.training.stages import full_hidden
 from saccade.studies.training.tokenizer import build_tokenizer
 from saccade.studies.training.trainer import (
     Trainer,
@@ -38,6 +39,11 @@ ONE_EACH = dict.fromkeys(KINDS, 1)
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     return build_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def chat(tokenizer: Tokenizer) -> Chat:
+    return Chat(tokenizer, llada_v.FAMILY)
 
 
 def small_config(n_layers: int = 2) -> TrainConfig:
@@ -64,29 +70,31 @@ def small_config(n_layers: int = 2) -> TrainConfig:
     )
 
 
-def test_tokenizer_is_lossless_and_words_are_tokens(tokenizer: Tokenizer) -> None:
+def test_tokenizer_is_lossless_and_words_are_tokens(tokenizer: Tokenizer, chat: Chat) -> None:
     for text in ("Row 1 at left reads 0997.", "naïve — ünïcode 12\n\n3", SYSTEM + " Hi"):
         assert tokenizer.decode(tokenizer.encode(text).ids) == text
     assert len(tokenizer.encode(SYSTEM).ids) == 1
     for kind in KINDS:
         sample = make_sample(kind, 0)
-        assert encode_answer(tokenizer, kind, sample.answer)
+        assert chat.answer(kind, sample.answer)
     assert len(tokenizer.encode("Row 1 at left reads 0997.").ids) == 10
 
 
-def test_answers_are_ended_and_filled(tokenizer: Tokenizer) -> None:
-    ids = encode_answer(tokenizer, "code", "The code in row 3 reads 0997.")
-    eot = token_id(tokenizer, "<|eot_id|>")
+def test_answers_are_ended_and_filled(chat: Chat) -> None:
+    ids = chat.answer("code", "The code in row 3 reads 0997.")
+    eot = chat.token("<|eot_id|>")
     assert len(ids) == KINDS["code"].gen_length
     assert ids[11:] == [eot] * 5 and eot not in ids[:11]
     with pytest.raises(ValueError, match="does not fit"):
-        encode_answer(tokenizer, "digit", "12")
+        chat.answer("digit", "12")
 
 
-def test_training_prompt_is_the_prompt_of_generate(tokenizer: Tokenizer) -> None:
-    model = load("embedded/llada-v", device="cpu")
+@pytest.mark.parametrize("name", embedded_models())
+def test_training_prompt_is_the_prompt_of_generate(name: str) -> None:
+    model = load(name, device="cpu")
+    assert model.tokenizer is not None
     sample = make_sample("code", 0)
-    before, after = encode_prompt(model.tokenizer, sample.question)
+    before, after = Chat(model.tokenizer, model.family).prompt(sample.question)
     inputs = model.prepare(sample.question, [sample.page.image])
     embed = model.network.model.embed_tokens
     visual = inputs.visual_positions
@@ -107,8 +115,8 @@ def test_patches_are_labelled_by_what_covers_their_centre() -> None:
             assert digits[y, x] == (int(page.codes[row][cx // 12]) if inside else 10)
 
 
-def test_answers_are_guided_to_the_digits_they_repeat(tokenizer: Tokenizer) -> None:
-    batch = make_batch(tokenizer, 0, 3, dict.fromkeys(KINDS, 2), seed=0)
+def test_answers_are_guided_to_the_digits_they_repeat(tokenizer: Tokenizer, chat: Chat) -> None:
+    batch = make_batch(chat, 0, 3, dict.fromkeys(KINDS, 2), seed=0)
     seen = 0
     for group in batch.groups:
         for b, page in enumerate(batch.pages):
@@ -165,7 +173,7 @@ def test_shared_prefix_equals_the_real_forward_where_the_page_cannot_see(
     """With one layer the page's rows are read before they could have looked at the question."""
     network = build_network(small_config(n_layers=1), tokenizer.get_vocab_size())
     page, groups = torch.randn(2, 9, 32), [torch.randn(2, 3, 5, 32), torch.randn(2, 1, 8, 32)]
-    shared, attention = shared_prefix_hidden(network, page, groups, watched=0)
+    shared, attention, _ = shared_prefix_hidden(network, page, groups, watched=0)
     for given, wanted in zip(shared, full_hidden(network, page, groups), strict=True):
         torch.testing.assert_close(given, wanted, atol=1e-5, rtol=1e-5)
     assert [a.shape for a in attention] == [(2, 3, 5, 9), (2, 1, 8, 9)]
@@ -186,8 +194,8 @@ def test_learning_rate_warms_up_and_decays() -> None:
     assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
 
 
-def run_training(folder: Path, tokenizer: Tokenizer, stop_after: int | None) -> Trainer:
-    trainer = Trainer(small_config(), tokenizer, folder, save_every=0.0)
+def run_training(folder: Path, chat: Chat, stop_after: int | None) -> Trainer:
+    trainer = Trainer(small_config(), chat, folder, save_every=0.0)
     count = 0
 
     def report(stage: str, step: int, steps: int, figures: dict[str, float]) -> None:
@@ -202,19 +210,19 @@ def run_training(folder: Path, tokenizer: Tokenizer, stop_after: int | None) -> 
 
 @pytest.mark.parametrize("stop_after", [2, 3, 4, 6])
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
-    tmp_path: Path, tokenizer: Tokenizer, stop_after: int
+    tmp_path: Path, chat: Chat, stop_after: int
 ) -> None:
     torch.set_num_threads(1)
-    whole = run_training(tmp_path / "whole", tokenizer, None)
+    whole = run_training(tmp_path / "whole", chat, None)
     with pytest.raises(KeyboardInterrupt):
-        run_training(tmp_path / "cut", tokenizer, stop_after)
-    resumed = run_training(tmp_path / "cut", tokenizer, None)
+        run_training(tmp_path / "cut", chat, stop_after)
+    resumed = run_training(tmp_path / "cut", chat, None)
     for name, value in whole.network.state_dict().items():
         torch.testing.assert_close(resumed.network.state_dict()[name], value, atol=1e-6, rtol=1e-5)
 
 
-def test_a_stopped_training_has_saved_its_last_step(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    trainer = Trainer(small_config(), tokenizer, tmp_path, save_every=3600)
+def test_a_stopped_training_has_saved_its_last_step(tmp_path: Path, chat: Chat) -> None:
+    trainer = Trainer(small_config(), chat, tmp_path, save_every=3600)
     with pytest.raises(KeyboardInterrupt):
         trainer.run(lambda stage, step, steps, figures: trainer.stop())
     state = read_checkpoint(trainer.state_path)
@@ -222,11 +230,11 @@ def test_a_stopped_training_has_saved_its_last_step(tmp_path: Path, tokenizer: T
 
 
 def test_a_resumed_training_has_its_averages_on_its_device(
-    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_training(tmp_path, tokenizer, None)
+    run_training(tmp_path, chat, None)
     monkeypatch.setattr(Trainer, "_run_stage", lambda *rest: None)
-    elsewhere = Trainer(small_config(), tokenizer, tmp_path, device="meta")
+    elsewhere = Trainer(small_config(), chat, tmp_path, device="meta")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch: weights copied to "meta" are lost
         network = elsewhere.run()
@@ -235,10 +243,8 @@ def test_a_resumed_training_has_its_averages_on_its_device(
 
 
 @pytest.mark.parametrize("size", [0, 100, -100])
-def test_a_damaged_state_is_named_with_advice(
-    tmp_path: Path, tokenizer: Tokenizer, size: int
-) -> None:
-    trainer = Trainer(small_config(), tokenizer, tmp_path)
+def test_a_damaged_state_is_named_with_advice(tmp_path: Path, chat: Chat, size: int) -> None:
+    trainer = Trainer(small_config(), chat, tmp_path)
     trainer._save(0, 1, None)
     content = trainer.state_path.read_bytes()
     trainer.state_path.write_bytes(content[:size])
@@ -247,29 +253,37 @@ def test_a_damaged_state_is_named_with_advice(
 
 
 def test_nothing_masked_gives_no_share_of_right_tokens(
-    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        stages,
+        masked_stage,
         "mask_response",
         lambda answers, *_: (answers, torch.zeros_like(answers).bool(), torch.ones(len(answers))),
     )
-    network = build_network(small_config(), tokenizer.get_vocab_size())
-    loss, figures = model_loss(network, tokenizer, small_config().stages[2], 0, 1, seed=0)
-    assert float(loss.detach()) == 0 and figures == {"loss/digit": 0}
+    network = build_network(small_config(), chat.tokenizer.get_vocab_size())
+    stage = small_config().stages[2]
+    batch = make_batch(chat, 0, 1, stage.per_page, seed=0)
+    loss, figures = masked_stage.masked_loss(network, chat, stage, batch, torch.Generator())
+    assert float(loss.detach()) == 0 and float(figures["loss/digit"]) == 0
+    assert bool(figures["right/digit"].isnan())
 
 
 def test_figures_are_averaged_over_the_workers_that_have_them() -> None:
-    assert mean_figures([{"loss": 1.0}, {"loss": 2.0, "right": 0.5}]) == {"loss": 1.5, "right": 0.5}
+    one, two, half, none = (torch.tensor(x) for x in (1.0, 2.0, 0.5, torch.nan))
+    shares = [{"loss": one, "right": none}, {"loss": two, "right": half}, {"loss": one}]
+    mean = {name: round(float(value), 4) for name, value in mean_figures(shares).items()}
+    assert mean == {"loss": 1.3333, "right": 0.5}
 
 
-def test_workers_share_a_step(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    trainer = Trainer(small_config(), tokenizer, tmp_path, workers=2)
+def test_workers_share_a_step(tmp_path: Path, chat: Chat) -> None:
+    trainer = Trainer(small_config(), chat, tmp_path, workers=2)
     parameters = list(trainer.network.parameters())
-    trainer._gradients(1, 0, 0, parameters)
+    drawn = trainer._draws(1, 0)
+    batches = [next(drawn), next(drawn)]
+    trainer._gradients(1, 0, batches, parameters)
     shared = [p.grad for p in parameters if p.grad is not None]
     parts = [
-        torch.autograd.grad(trainer._loss(1, 0, w, 0)[0], parameters, allow_unused=True)
+        torch.autograd.grad(trainer._loss(1, 0, w, batches[w])[0], parameters, allow_unused=True)
         for w in (0, 1)
     ]
     wanted = [(a + b) / 2 for a, b in zip(*parts, strict=True) if a is not None and b is not None]
