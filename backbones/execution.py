@@ -169,9 +169,10 @@ class PlanHook:
         visual = self.actives[i].inputs.visual_positions
         present = np.flatnonzero(np.isin(visual, alive))
         n = round_keep(keep, len(visual))
-        if n >= len(present):
+        if n > len(present) or (n == len(present) and self.memory is None):
             return False
-        kept = self._selected(i, layer, present, n)
+        # Of what is cached the deepest layer may have as many as asked for, and others more.
+        kept = present if n == len(present) else self._selected(i, layer, present, n)
         self.kept[i] = tuple(kept.tolist())
         self._lost[i] = np.setdiff1d(visual, visual[kept])
         return True

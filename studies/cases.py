@@ -1,15 +1,19 @@
 """The configuration of a study: its cases, and the tasks that they all run on."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from saccade.backbones.decoding.settings import GenerateSettings
+from saccade.backbones.decoding.settings import GenerateSettings, Settings
+from saccade.backbones.loading import read_family
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.registry import policies, pruners
+from saccade.controller.session import Positions
 from saccade.studies.documents.tasks import KINDS
 from saccade.studies.plugins import build
 from saccade.studies.yaml_files import read_config
@@ -40,7 +44,11 @@ class Case(BaseModel):
     pruner : Plugin or None
         None (or "none") for policies that never drop.
     settings : dict
-        Fields of `GenerateSettings` that differ from those of the task.
+        Options of the model's `generate` that differ from those of the task.
+    positions : "original" or "compact"
+        As in `Controller`.
+    models : tuple of str
+        Which models of the study it runs on; all without any.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +57,8 @@ class Case(BaseModel):
     policy: Plugin | None = None
     pruner: Plugin | None = None
     settings: dict[str, Any] = {}
+    positions: Positions = "original"
+    models: tuple[str, ...] = ()
 
     @field_validator("policy", "pruner", mode="before")
     @classmethod
@@ -78,6 +88,8 @@ class StudyConfig(BaseModel):
     baseline : str
         Name of the case all others are compared with; it has no policy.
     cases : tuple of Case
+    models : tuple of str
+        Several models instead of `model`: each runs its cases and is compared with itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,6 +102,17 @@ class StudyConfig(BaseModel):
     tasks: tuple[str, ...] = Field(default=tuple(KINDS), min_length=1)
     baseline: str = "none"
     cases: tuple[Case, ...] = Field(min_length=1)
+    models: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values; what only studies of several models or some cases say is left out where
+        it says nothing."""
+        content = self.model_dump(mode="json")
+        for part in (content, *content["cases"]):
+            for name, nothing in (("models", []), ("positions", "original")):
+                if part.get(name) == nothing:
+                    del part[name]
+        return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +144,29 @@ def plan_units(config: StudyConfig) -> tuple[Unit, ...]:
     )
 
 
+def each_model(config: StudyConfig) -> tuple[StudyConfig, ...]:
+    """A study of each model alone, with the cases that run on it; the study itself if it is one."""
+    if not config.models:
+        return (config,)
+    return tuple(
+        config.model_copy(update={"model": name, "models": (), "cases": _cases_on(config, name)})
+        for name in config.models
+    )
+
+
+def _cases_on(config: StudyConfig, model: str) -> tuple[Case, ...]:
+    return tuple(
+        case.model_copy(update={"models": ()})
+        for case in config.cases
+        if not case.models or model in case.models
+    )
+
+
+def model_slug(model: str) -> str:
+    """A model's name as a file name."""
+    return re.sub(r"[^\w.-]+", "-", model).strip("-")
+
+
 def load_study(path: str | Path) -> StudyConfig:
     """Read a study from a YAML file and check all of it.
 
@@ -144,14 +190,44 @@ def check_study(config: StudyConfig) -> None:
     names = tuple(case.name for case in config.cases)
     _check_names("case", names, names)
     _check_names("baseline", (config.baseline,), names)
+    _check_models(config)
     for case in config.cases:
-        if case.name == config.baseline and case.policy is not None:
-            raise StudyError(
-                f"the baseline {case.name!r} has the policy {case.policy.name!r}; it must have none"
-            )
+        if case.name == config.baseline and (case.policy is not None or case.models):
+            what = "models" if case.policy is None else f"the policy {case.policy.name!r}"
+            raise StudyError(f"the baseline {case.name!r} has {what}; it must have none")
         controller_of(case)
-        for task in config.tasks:
-            settings_of(case, task)
+    for single in each_model(config):
+        settings = settings_class(single)
+        for case in single.cases:
+            for task in single.tasks:
+                settings_of(case, task, settings)
+
+
+def _check_models(config: StudyConfig) -> None:
+    """Raise `StudyError` unless models are named once, and cases name models of the study."""
+    if config.models and "model" in config.model_fields_set:
+        raise StudyError("give model or models, not both")
+    _check_names("model", config.models, config.models)
+    slugs = [model_slug(name) for name in config.models]
+    if len(set(slugs)) < len(slugs):
+        raise StudyError(f"models {', '.join(config.models)} need folders of different names")
+    known = config.models or (config.model,)
+    for case in config.cases:
+        _check_names(f"model of case {case.name!r}", case.models, known)
+
+
+def settings_class(config: StudyConfig) -> type[Settings]:
+    """The settings of a study's one model, from its checkpoint's family.
+
+    Raises
+    ------
+    StudyError
+        If there is no such checkpoint, or it is of no known family.
+    """
+    try:
+        return read_family(config.model).settings
+    except SaccadeError as error:
+        raise StudyError(f"model {config.model}: {error}") from error
 
 
 def controller_of(case: Case) -> Controller | None:
@@ -172,13 +248,16 @@ def controller_of(case: Case) -> Controller | None:
         policy = build(policies, case.policy.name, case.policy.options)
         chosen = case.pruner
         pruner = None if chosen is None else build(pruners, chosen.name, chosen.options)
-        return Controller(policy, pruner, probe="needed")
+        return Controller(policy, pruner, probe="needed", positions=case.positions)
     except (SaccadeError, TypeError, ValueError) as error:
         raise StudyError(f"case {case.name!r}: {error}") from error
 
 
-def settings_of(case: Case, task: str) -> dict[str, Any]:
-    """Options of `generate` for a case on a task: the task's own, then what the case overrides.
+def settings_of(
+    case: Case, task: str, settings: type[Settings] = GenerateSettings
+) -> dict[str, Any]:
+    """Options of `generate` for a case on a task: the task's own, in the words of the model's
+    `settings`, then what the case overrides.
 
     Raises
     ------
@@ -186,14 +265,10 @@ def settings_of(case: Case, task: str) -> dict[str, Any]:
         If they are not valid together.
     """
     kind = KINDS[task]
-    options: dict[str, Any] = {
-        "gen_length": kind.gen_length,
-        "block_length": kind.block_length,
-        "steps": kind.steps,
-        **case.settings,
-    }
+    own: Mapping[str, Any] = settings.for_lengths(kind.gen_length, kind.block_length, kind.steps)
+    options = {**own, **case.settings}
     try:
-        GenerateSettings.from_options(options)
+        settings.from_options(options)
     except (TypeError, ValueError) as error:
         raise StudyError(f"case {case.name!r} on task {task!r}: {error}") from error
     return options

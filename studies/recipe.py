@@ -14,11 +14,10 @@ import torch
 
 from saccade import __version__
 from saccade.backbones.checkpoint import CONFIG, TOWER_CONFIG, shard_files
-from saccade.backbones.decoding.settings import GenerateSettings
 from saccade.backbones.loading import resolve
 from saccade.backbones.model import Model
 from saccade.backbones.vocabulary import MERGES, SPECIALS, TOKENIZER, VOCABULARY
-from saccade.studies.cases import Case, StudyConfig, controller_of, settings_of
+from saccade.studies.cases import Case, StudyConfig, controller_of, settings_class, settings_of
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
 SOURCES = ("saccade", "controller", "pruners", "backbones", "tuning", "studies")
@@ -37,9 +36,9 @@ def make_recipe(config: StudyConfig, model: Model) -> Recipe:
         Loaded from ``config.model``; torch's number of threads is already set.
     """
     recipe = {
-        "config": config.model_dump(mode="json"),
+        "config": config.plain(),
         "cases": {case.name: _controller(case) for case in config.cases},
-        "settings": _settings(config.tasks),
+        "settings": _settings(config),
         "backbone": _backbone(model),
         "model_files": file_hashes(resolve(config.model)),
         "versions": versions(),
@@ -57,13 +56,15 @@ def _controller(case: Case) -> dict[str, str]:
     return {"policy": repr(policy), "pruner": repr(pruner)}
 
 
-def _settings(tasks: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def _settings(config: StudyConfig) -> dict[str, dict[str, Any]]:
     """Settings of every task after defaults; what a case changes in them is in the config."""
     plain, seed = Case(name="plain"), {"seed": "seed + first sample of the batch"}
-    return {
-        task: asdict(GenerateSettings.from_options(settings_of(plain, task))) | seed
-        for task in tasks
-    }
+    kind = settings_class(config)
+    out: dict[str, dict[str, Any]] = {}
+    for task in config.tasks:
+        settings: Any = kind.from_options(settings_of(plain, task, kind))
+        out[task] = asdict(settings) | seed
+    return out
 
 
 def _backbone(model: Model) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from typing import ClassVar, Self
 from pydantic import ConfigDict, TypeAdapter
 
 from saccade.controller.errors import StudyError
-from saccade.studies.cases import StudyConfig, Unit, plan_units
-from saccade.studies.files import lock_folder
+from saccade.studies.cases import StudyConfig, Unit, model_slug, plan_units
+from saccade.studies.files import lock_folder, replacing
 from saccade.studies.recipe import Recipe
 from saccade.studies.recipe_files import check_recipe, read_recipe, write_recipe
 
-RECORDS, RECIPE = "records.jsonl", "recipe.json"
+RECORDS, RECIPE, MODELS = "records.jsonl", "recipe.json", "models.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,49 @@ def read_run(folder: str | Path) -> tuple[Recipe, StudyConfig, list[Record]]:
         return recipe, config, complete_records(data, config)[0]
     except (OSError, KeyError, ValueError, StudyError) as error:
         raise StudyError(f"the run in {folder} cannot be read: {error}") from error
+
+
+def write_models(folder: Path, config: StudyConfig) -> None:
+    """Say in ``models.json`` which models a study has, whose runs lie in the folders beside it.
+
+    Raises
+    ------
+    StudyError
+        If the folder cannot be written, or holds a run of one model.
+    """
+    if (folder / RECIPE).exists():
+        raise StudyError(f"{folder} holds a run of one model; give another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / MODELS) as partial:
+            partial.write_text(json.dumps(list(config.models)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StudyError(f"{folder} cannot be written: {_reason(error)}") from error
+
+
+def run_folders(folder: str | Path) -> list[Path]:
+    """Folders of the runs of a study: its own, or one for each of several models that has begun.
+
+    Raises
+    ------
+    StudyError
+        If ``models.json`` is damaged, or no model has begun.
+    """
+    folder = Path(folder)
+    if not (folder / MODELS).exists():
+        return [folder]
+    try:
+        names = _NAMES.validate_json((folder / MODELS).read_bytes())
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{folder / MODELS} is damaged: {error}") from error
+    found = [folder / model_slug(name) for name in names]
+    begun = [path for path in found if (path / RECIPE).exists()]
+    if not begun:
+        raise StudyError(f"no run in {folder}: none of its models has begun")
+    return begun
+
+
+_NAMES = TypeAdapter(list[str])
 
 
 class RecordStore:

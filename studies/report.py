@@ -16,6 +16,7 @@ from saccade.studies.charts import (
     switch_script,
 )
 from saccade.studies.files import replacing
+from saccade.studies.overview import overview_html
 from saccade.studies.summary import Row, Summary
 from saccade.studies.table import committed_note, interval, number, percent
 
@@ -32,8 +33,9 @@ COLUMNS = {
     "matrices); only for comparing with published figures.",
     "Projected": "the same when this run's own pattern of visual tokens is priced at the published "
     "size of LLaDA-V: 32 layers of width 4,096, 3,645 visual tokens, without its vision tower. "
-    "Counted, not measured.",
-    "Visual tokens": "share of the visual tokens that was computed, over all layers and steps.",
+    "Counted, not measured, and only for models that compute the picture in every step.",
+    "Visual tokens": "share of the visual tokens that the answer could attend to, over all layers "
+    "and steps.",
     "GMAC": "billions of multiply-accumulates per sample, in the decoder and its output head, "
     "exact.",
     "GMAC, paper": "the same by the published formula.",
@@ -41,15 +43,15 @@ COLUMNS = {
 """Columns of the table after the case's name, and what they mean."""
 
 
-def write_report(summary: Summary, path: str | Path) -> None:
-    """Write the report of a run, finished or not, as one self-contained page.
+def write_report(summaries: Summary | Sequence[Summary], path: str | Path) -> None:
+    """Write the report of a run, or of a study's runs, as one self-contained page.
 
     Raises
     ------
     StudyError
         If the file cannot be written.
     """
-    page = report_html(summary)
+    page = report_html(*([summaries] if isinstance(summaries, Summary) else summaries))
     try:
         with replacing(path) as partial:
             partial.write_text(page, encoding="utf-8")
@@ -57,36 +59,93 @@ def write_report(summary: Summary, path: str | Path) -> None:
         raise StudyError(f"the report cannot be written to {path}: {error}") from error
 
 
-def report_html(summary: Summary) -> str:
-    """The page: what was compared, charts, table and recipe. All text from outside is escaped."""
+def report_html(*summaries: Summary) -> str:
+    """The page: what was compared, charts, table and recipe. All text from outside is escaped.
+
+    Of several models each has a part of its own, after an overview.
+    """
     from plotly.offline import get_plotlyjs
 
-    rows, baseline = summary.rows(), summary.config.baseline
-    styles = case_styles([case.name for case in summary.config.cases], baseline)
-    ranges = axis_ranges(rows)
-    tasks: dict[str, list[Row]] = {}
-    for row in rows:
-        tasks.setdefault(row["task"], []).append(row)
-    charts = [
-        f'<figure><figcaption>{escape(task)}</figcaption><div class="chart">'
-        f"{scatter(i, own, styles, baseline, ranges)}</div></figure>"
-        for i, (task, own) in enumerate(tasks.items())
-    ]
+    first = summaries[0]
+    names = dict.fromkeys(case.name for one in summaries for case in one.config.cases)
+    styles = case_styles(list(names), first.config.baseline)
+    ranges = axis_ranges([row for one in summaries for row in one.rows()])
+    recipes = [one.recipe for one in summaries]
+    shown = recipes[0] if len(recipes) == 1 else recipes
     return Template(_PAGE).substitute(
         css=_CSS,
         plotly=get_plotlyjs(),
-        title=escape(summary.config.name),
-        lead=_lead(summary),
+        title=escape(first.config.name),
+        lead=_lead(first) if len(summaries) == 1 else _lead_of_many(summaries),
+        overview="" if len(summaries) == 1 else overview_html(summaries),
         buttons=_buttons(),
         legend="".join(f"<li>{_mark(style)}{escape(name)}</li>" for name, style in styles.items()),
-        charts="".join(charts),
+        charts=_all_charts(summaries, styles, ranges),
         switch=switch_script(ranges),
-        heads="".join(f'<th scope="col">{escape(name)}</th>' for name in COLUMNS),
-        bodies="".join(_task_rows(task, own, styles, summary) for task, own in tasks.items()),
+        tables="".join(_table(one, styles, len(summaries) > 1) for one in summaries),
         notes="".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in COLUMNS.items()),
-        recipe=escape(json.dumps(summary.recipe, indent=2, ensure_ascii=False)),
-        version=escape(str(summary.recipe["versions"]["saccade"])),
+        recipe=escape(json.dumps(shown, indent=2, ensure_ascii=False)),
+        version=escape(str(first.recipe["versions"]["saccade"])),
     )
+
+
+def _by_task(summary: Summary) -> dict[str, list[Row]]:
+    tasks: dict[str, list[Row]] = {}
+    for row in summary.rows():
+        tasks.setdefault(row["task"], []).append(row)
+    return tasks
+
+
+def _all_charts(
+    summaries: Sequence[Summary], styles: dict[str, Style], ranges: dict[str, list[float]]
+) -> str:
+    """Charts of every task, model by model."""
+    out, number = "", 0
+    for summary in summaries:
+        charts = ""
+        for task, rows in _by_task(summary).items():
+            chart = scatter(number, rows, styles, summary.config.baseline, ranges)
+            charts += (
+                f"<figure><figcaption>{escape(task)}</figcaption>"
+                f'<div class="chart">{chart}</div></figure>'
+            )
+            number += 1
+        heading = f"<h3>{escape(summary.config.model)}</h3>" if len(summaries) > 1 else ""
+        out += f'{heading}<div class="charts">{charts}</div>'
+    return out
+
+
+def _table(summary: Summary, styles: dict[str, Style], named: bool) -> str:
+    """The table of one model."""
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in COLUMNS)
+    bodies = "".join(
+        _task_rows(task, rows, styles, summary) for task, rows in _by_task(summary).items()
+    )
+    heading = f"<h3>{escape(summary.config.model)}</h3>" if named else ""
+    return (
+        f'{heading}<div class="scroll"><table><thead><tr><th scope="col">Case</th>{heads}</tr>'
+        f"</thead>{bodies}</table></div>"
+    )
+
+
+def _lead_of_many(summaries: Sequence[Summary]) -> str:
+    """What several models did, and which of their runs are unfinished."""
+    config, hardware = summaries[0].config, summaries[0].recipe["hardware"]
+    names = ", ".join(
+        f"{one.config.model} ({one.recipe['backbone']['origin']})" for one in summaries
+    )
+    text = (
+        f"{len(summaries)} models answered the same {config.samples} samples of each task: "
+        f"{names}. Each case is compared with the baseline “{config.baseline}” of the same model, "
+        "which drops no visual tokens. Times were measured on "
+        f"{hardware['gpu'] or hardware['cpu']} with {hardware['threads']} threads."
+    )
+    lead = f'<p class="lead">{escape(text)}</p>'
+    for one in summaries:
+        if not one.finished:
+            done = f"{one.config.model} is unfinished: {one.done} of {one.total} batches are in."
+            lead += f'<p class="banner">{escape(done)}</p>'
+    return lead
 
 
 def _lead(summary: Summary) -> str:
@@ -123,9 +182,10 @@ def _mark(style: Style) -> str:
 def _task_rows(task: str, rows: Sequence[Row], styles: dict[str, Style], summary: Summary) -> str:
     """The table's section of one task: a heading, and a row per case."""
     settings = summary.recipe["settings"][task]
+    steps = f"in {settings['steps']} steps" if "steps" in settings else "one a step"
     facts = (
         f"{rows[0]['n']} samples in {rows[0]['n_units']} batches, {settings['gen_length']} tokens "
-        f"in {settings['steps']} steps. {committed_note(rows)}"
+        f"{steps}. {committed_note(rows)}"
     )
     heading = f'<th colspan="{len(COLUMNS) + 1}" scope="rowgroup">{escape(task)}'
     lines = [f'<tr class="task">{heading}<span>{escape(facts)}</span></th></tr>']
@@ -173,17 +233,14 @@ _PAGE = """<!doctype html>
 <body>
 <main>
 <header><p class="kicker">Saccade study</p><h1>$title</h1>$lead</header>
-<section>
+$overview<section>
 <div class="bar"><h2>Score against speed-up</h2><div class="switch">$buttons</div></div>
 <ul class="legend">$legend</ul>
-<div class="charts">$charts</div>
+$charts
 </section>
 <section>
 <h2>Results</h2>
-<div class="scroll"><table>
-<thead><tr><th scope="col">Case</th>$heads</tr></thead>
-$bodies
-</table></div>
+$tables
 <dl>$notes</dl>
 </section>
 <details><summary>Recipe: configuration, versions, hardware, hashes of the weights</summary>
@@ -204,6 +261,9 @@ main { max-width: 1220px; margin: 0 auto; padding: 48px 28px 64px; }
   letter-spacing: .08em; text-transform: uppercase; }
 h1 { margin: 4px 0 12px; font-size: 36px; line-height: 1.15; letter-spacing: -.015em;
   overflow-wrap: anywhere; }
+h3 { margin: 26px 0 4px; font-size: 16px; }
+td.worse em { color: #b3261e; } td.better em { color: #1b7a52; }
+td em { display: block; color: var(--soft); font-size: 12px; font-style: normal; }
 h2 { margin: 0; font-size: 20px; letter-spacing: -.005em; }
 .lead { max-width: 80ch; margin: 0; color: #454a52; }
 .banner { margin: 16px 0 0; padding: 10px 14px; border-left: 3px solid #d0a21a;

@@ -20,13 +20,15 @@ from saccade.studies.cases import (
     Unit,
     check_study,
     controller_of,
+    each_model,
+    model_slug,
     plan_units,
     settings_of,
 )
 from saccade.studies.documents.metrics import score_answer
 from saccade.studies.documents.tasks import Sample, make_sample
 from saccade.studies.recipe import make_recipe
-from saccade.studies.records import Record, RecordStore
+from saccade.studies.records import Record, RecordStore, write_models
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
@@ -55,7 +57,7 @@ def run_study(
     Returns
     -------
     Path
-        The folder.
+        The folder. Of several models each has a folder of its own in it.
 
     Raises
     ------
@@ -66,20 +68,44 @@ def run_study(
         goes on from them. The message says how many there are.
     """
     check_study(config)
-    out = Path(out)
+    out, singles = Path(out), each_model(config)
+    if config.models:
+        write_models(out, config)
     with _threads(threads):
-        model = load(config.model)
-        for case in config.cases:
-            _check_capabilities(case, model)
-        with RecordStore(out, make_recipe(config, model), config) as store:
-            try:
-                _Run(config, model, store, progress).run()
-            except KeyboardInterrupt:
-                total = len(plan_units(config))
-                raise KeyboardInterrupt(
-                    f"interrupted: {len(store.done)} of {total} units are kept in {out}"
-                ) from None
+        for number, single in enumerate(singles):
+            folder = out / model_slug(single.model) if config.models else out
+            run_single(single, folder, _shared(progress, number, singles))
     return out
+
+
+def run_single(config: StudyConfig, out: Path, progress: Progress | None = None) -> None:
+    """Run a study of one model in its folder; see `run_study`."""
+    model = load(config.model)
+    for case in config.cases:
+        _check_capabilities(case, model)
+    with RecordStore(out, make_recipe(config, model), config) as store:
+        try:
+            _Run(config, model, store, progress).run()
+        except KeyboardInterrupt:
+            total = len(plan_units(config))
+            raise KeyboardInterrupt(
+                f"interrupted: {len(store.done)} of {total} units are kept in {out}"
+            ) from None
+
+
+def _shared(
+    progress: Progress | None, number: int, singles: Sequence[StudyConfig]
+) -> Progress | None:
+    """Progress of model `number` as part of that of all."""
+    if progress is None or len(singles) == 1:
+        return progress
+    sizes = [len(plan_units(single)) * len(single.cases) for single in singles]
+    before, name = sum(sizes[:number]), singles[number].model
+
+    def report(done: int, _total: int, label: str) -> None:
+        progress(before + done, sum(sizes), f"{name}: {label}")
+
+    return report
 
 
 @contextmanager
@@ -173,7 +199,7 @@ class _Run:
         # Per unit, so that random choices differ between batches but neither between the cases
         # of one nor between a run and its repetition.
         seed = {"seed": self.config.seed + unit.samples[0]}
-        options: dict[str, Any] = seed | settings_of(case, unit.task)
+        options: dict[str, Any] = seed | settings_of(case, unit.task, self.model.family.settings)
         try:
             return self.model.generate(inputs=inputs, controller=controller_of(case), **options)
         except SaccadeError as error:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ import pandas as pd
 from scipy.stats import t as student
 
 from saccade.controller.errors import StudyError
-from saccade.studies.cases import StudyConfig, plan_units
+from saccade.studies.cases import StudyConfig, model_slug, plan_units
 from saccade.studies.files import replacing
 from saccade.studies.projection import projected
 from saccade.studies.recipe import Recipe
-from saccade.studies.records import Record, read_run
+from saccade.studies.records import Record, read_run, run_folders
 
 COLUMNS = (
     "case",
@@ -29,6 +28,8 @@ COLUMNS = (
     "score",
     "score_se",
     "score_relative",
+    "score_change",
+    "score_change_se",
     "speedup",
     "speedup_low",
     "speedup_high",
@@ -42,6 +43,8 @@ COLUMNS = (
     "macs_paper",
 )
 COMMITTED = ("score_committed_same", "score_committed")
+PRICED = "from-scratch"
+"""Origin of the models whose patterns are priced at a published size."""
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
 
@@ -112,7 +115,8 @@ def summarise(folder: str | Path) -> Summary:
     """Summarise what a run has measured so far.
 
     Per case and task, over its `n` samples: mean score and its standard error; score relative to
-    the baseline's; mean seconds (preparation and generation), visual tokens, their ratio, and
+    the baseline's, and the mean change from it over the same samples with the standard error of
+    that; mean seconds (preparation and generation), visual tokens, their ratio, and
     multiply-accumulates per sample; and speed-ups, all as the baseline's over the case's, more is
     faster:
 
@@ -124,7 +128,8 @@ def summarise(folder: str | Path) -> Summary:
     speedup_ideal_paper
         Ratio by the paper's formula, decoder layers alone.
     speedup_projected
-        Ratio at the published size, see `saccade.studies.projection`.
+        Ratio at the published size, see `saccade.studies.projection`; NaN for models that are not
+        from scratch, as it prices LLaDA-V, without a cache.
     score_committed_same, score_committed
         Of the baseline: the score of the evaluation stored with the package, on the same samples
         and on all of its own; NaN where there is none.
@@ -135,6 +140,7 @@ def summarise(folder: str | Path) -> Summary:
         If the folder holds no run, or a damaged one.
     """
     recipe, config, records = read_run(folder)
+    priced = recipe["backbone"]["origin"] == PRICED
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.task, record.case), []).append(record)
@@ -145,6 +151,8 @@ def summarise(folder: str | Path) -> Summary:
             if own := groups.get((task, case.name)):
                 baseline = groups[task, config.baseline]
                 row = _row(own, baseline, recipe)
+                if not priced:
+                    row["speedup_projected"] = math.nan
                 row |= _committed(own if own is baseline else [], committed)
                 rows.append(row)
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *COMMITTED])
@@ -152,10 +160,16 @@ def summarise(folder: str | Path) -> Summary:
     return Summary(frame, recipe, config, done, len(plan_units(config)))
 
 
+def summarise_all(folder: str | Path) -> list[Summary]:
+    """Summaries of all models of a study, in its order; errors are those of `summarise`."""
+    return [summarise(own) for own in run_folders(folder)]
+
+
 def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> Row:
     scores = [record.score for record in own]
     score, score_baseline = float(np.mean(scores)), float(np.mean([b.score for b in baseline]))
     se = float(np.std(scores, ddof=1)) / math.sqrt(len(own)) if len(own) > 1 else math.nan
+    change, change_se = paired_change(_scores(baseline), _scores(own))
     speedup, low, high = paired_speedup(_unit_seconds(baseline), _unit_seconds(own))
     return {
         "case": own[0].case,
@@ -167,6 +181,8 @@ def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> R
         "score": score,
         "score_se": se,
         "score_relative": score / score_baseline if score_baseline else math.nan,
+        "score_change": change,
+        "score_change_se": change_se,
         "speedup": speedup,
         "speedup_low": low,
         "speedup_high": high,
@@ -186,6 +202,18 @@ def _ideal_speedups(own: Sequence[Record], baseline: Sequence[Record]) -> Row:
         "speedup_projected": projected,
     }
     return {name: sum(map(of, baseline)) / sum(map(of, own)) for name, of in prices.items()}
+
+
+def _scores(records: Sequence[Record]) -> dict[int, float]:
+    return {record.sample: record.score for record in records}
+
+
+def paired_change(baseline: Mapping[int, float], case: Mapping[int, float]) -> tuple[float, float]:
+    """Mean change of the score over the same samples, and its standard error (NaN for one)."""
+    changes = np.array([case[sample] - baseline[sample] for sample in sorted(case)])
+    if len(changes) < 2:
+        return float(changes.mean()), math.nan
+    return float(changes.mean()), float(changes.std(ddof=1)) / math.sqrt(len(changes))
 
 
 def _unit_seconds(records: Sequence[Record]) -> dict[int, float]:
@@ -224,9 +252,8 @@ def committed_scores(model: str, seed: int) -> dict[tuple[str, int], float]:
 
     Lines that give another seed (0 unless they say so) are about other samples and do not count.
     """
-    slug = re.sub(r"[^\w.-]+", "-", model).strip("-")
     try:
-        text = (RESULTS / slug / "evaluation.jsonl").read_text(encoding="utf-8")
+        text = (RESULTS / model_slug(model) / "evaluation.jsonl").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return {}
     scores = {}

@@ -95,7 +95,7 @@ _WORK_LEGEND = (
 
 
 def _table(task: str, rows: Sequence[Row], baseline: str, width: int) -> Table:
-    table = _titled(f"{task} (n = {rows[0]['n']})")
+    table = titled(f"{task} (n = {rows[0]['n']})")
     shown = {name: name for name in ("score", "relative", "speed-up", "ideal", "projected")}
     shown["relative"] = f"vs {baseline}" if len(baseline) <= 8 else "relative"
     for name, narrowest in _NARROWEST.items():
@@ -114,7 +114,7 @@ def _table(task: str, rows: Sequence[Row], baseline: str, width: int) -> Table:
     return table
 
 
-def _titled(title: str) -> Table:
+def titled(title: str) -> Table:
     """A table without columns but that of the cases."""
     text = Text(title, style="bold")
     table = Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -139,7 +139,7 @@ def _cells(row: Row, with_interval: bool) -> dict[str, Text]:
 
 def _work(rows: Sequence[Row], baseline: str) -> Table:
     """What each answer took: one row per task and case."""
-    table = _titled("work per sample")
+    table = titled("work per sample")
     table.columns[0].header = "task, case"
     for title in ("seconds", "visual tokens", "GMAC", "GMAC, paper"):
         table.add_column(title, justify="right", no_wrap=True)

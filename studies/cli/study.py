@@ -18,8 +18,8 @@ study = typer.Typer(
     cls=ListingGroup,
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Run studies and show their results.\n\nA study is a YAML file: a model, tasks, and the "
-    "cases to compare.",
+    help="Run studies and show their results.\n\nA study is a YAML file: one model or several, "
+    "tasks, and the cases to compare.",
     epilog="Example: saccade study run demo",
 )
 
@@ -73,6 +73,7 @@ def show(
 ) -> None:
     """Show the results of a study, finished or not: accuracy, time and work of every case.
 
+    Of several models each is shown, then an overview; --json gives them as a list, "models".
     Figures are what was achieved (tokens really kept, forwards really run), each compared with the
     baseline on the same samples.
     """
@@ -80,30 +81,41 @@ def show(
         raise FileNotFoundError(f"no folder of results at {folder}")
     if report is not None:
         check_output(report)
+    from saccade.studies.overview import render_overview
     from saccade.studies.report import write_report
-    from saccade.studies.summary import summarise
+    from saccade.studies.summary import summarise_all
     from saccade.studies.table import render
 
-    summary = summarise(folder)
+    summaries = summarise_all(folder)
     if as_json:
-        emit(summary.to_json())
+        found = [summary.to_json() for summary in summaries]
+        emit(found[0] if len(found) == 1 else {"models": found})
     else:
-        render(summary, out(), work=True)
+        for summary in summaries:
+            render(summary, out(), work=True)
+        if len(summaries) > 1:
+            render_overview(summaries, out())
     if report is not None:
-        write_report(summary, report)
+        write_report(summaries, report)
         note(f"report written to {report}")
 
 
 def _finish(folder: Path) -> None:
-    """Summarise a run, show its table, and say where everything lies."""
+    """Summarise the runs of a study, show their tables, and say where everything lies."""
+    from saccade.studies.overview import render_overview
+    from saccade.studies.records import run_folders
     from saccade.studies.report import write_report
-    from saccade.studies.summary import summarise
+    from saccade.studies.summary import summarise_all
     from saccade.studies.table import render
 
-    summary, report = summarise(folder), folder / "report.html"
-    summary.write(folder)
-    write_report(summary, report)
+    summaries, report = summarise_all(folder), folder / "report.html"
+    for summary, own in zip(summaries, run_folders(folder), strict=True):
+        summary.write(own)
+    write_report(summaries, report)
     console = out()
-    render(summary, console)
+    if len(summaries) == 1:
+        render(summaries[0], console)
+    else:
+        render_overview(summaries, console)
     console.out(f"results  {folder}", highlight=False)
     console.out(f"report   {report}", highlight=False)

@@ -27,21 +27,32 @@ class Naive:
     attention: list[Tensor] = field(default_factory=list)
 
 
+Visible = Callable[[int], Tensor]
+"""Which rows each row may attend to in a layer: (L, L) bool."""
+
+
 @torch.inference_mode()
 def naive_forward(
-    network: Network, embeds: Tensor, alive: Mapping[int, Sequence[int]] | None = None
+    network: Network,
+    embeds: Tensor,
+    alive: Mapping[int, Sequence[int]] | None = None,
+    visible: Visible | None = None,
+    positions: Tensor | None = None,
 ) -> Naive:
     """One sequence (L, D), attention written out; from layer `l` on only the rows `alive[l]` exist.
 
-    Rows are physically removed, and the others keep the positions they had.
+    Rows are physically removed, and the others keep the positions they had. What is `visible` says
+    instead which of all rows each attends to.
     """
-    out, positions, hidden = Naive(embeds), torch.arange(len(embeds)), embeds
+    out, hidden = Naive(embeds), embeds
+    positions = torch.arange(len(embeds)) if positions is None else positions
     for index, layer in enumerate(network.model.layers):
         assert isinstance(layer, DecoderLayer)
         if alive is not None and index in alive:
             stays = torch.isin(positions, torch.as_tensor(list(alive[index])))
             positions, hidden = positions[stays], hidden[stays]
-        mixed, weights = _attend(network, layer, hidden, positions)
+        seen = None if visible is None else visible(index)
+        mixed, weights = _attend(network, layer, hidden, positions, seen)
         out.attention.append(weights)
         hidden = hidden + mixed
         x, mlp = _norm(layer.post_attention_layernorm, hidden), layer.mlp
@@ -56,7 +67,11 @@ def _norm(norm: RMSNorm, x: Tensor) -> Tensor:
 
 
 def _attend(
-    network: Network, layer: DecoderLayer, hidden: Tensor, positions: Tensor
+    network: Network,
+    layer: DecoderLayer,
+    hidden: Tensor,
+    positions: Tensor,
+    seen: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     config, own = network.language, layer.self_attn
     d = config.head_dim
@@ -65,14 +80,16 @@ def _attend(
     turn = torch.polar(torch.ones(()), positions[:, None] * frequency)[:, None]
 
     def heads(linear: torch.nn.Linear, turned: bool) -> Tensor:
-        y = (x @ linear.weight.T).reshape(len(x), -1, d)
+        y = x @ linear.weight.T
+        y = (y if linear.bias is None else y + linear.bias).reshape(len(x), -1, d)
         if turned:
             z = torch.complex(y[..., : d // 2], y[..., d // 2 :]) * turn
             y = torch.cat([z.real, z.imag], dim=-1)
         return y.repeat_interleave(config.n_heads // y.shape[1], dim=1).transpose(0, 1)
 
     q, k, v = heads(own.q_proj, True), heads(own.k_proj, True), heads(own.v_proj, False)
-    weights = (q @ k.transpose(1, 2) / d**0.5).softmax(-1)
+    scores = q @ k.transpose(1, 2) / d**0.5
+    weights = (scores if seen is None else scores.masked_fill(~seen, -torch.inf)).softmax(-1)
     return (weights @ v).transpose(0, 1).flatten(1) @ own.o_proj.weight.T, weights
 
 
