@@ -75,6 +75,8 @@ def tiny_model(
         4,
         n_kv_heads,
         rows,
+        rms_norm_eps=family.decoder.rms_norm_eps,
+        rope_theta=family.decoder.rope_theta,
         max_length=max_length,
         qkv_bias=family.decoder.qkv_bias,
         causal=family.decoder.causal,
