@@ -8,9 +8,15 @@ from typer import Argument, Option
 
 from saccade.studies.cli.answer import Answer
 from saccade.studies.cli.consoles import emit, err, note, out
-from saccade.studies.cli.inputs import check_device, check_output, load_model, open_picture
+from saccade.studies.cli.inputs import (
+    check_device,
+    check_output,
+    load_model,
+    model_family,
+    open_picture,
+)
 from saccade.studies.cli.progress import Steps
-from saccade.studies.cli.specs import make
+from saccade.studies.cli.specs import make, options_from
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -42,7 +48,12 @@ def generate(
             show_default=False,
         ),
     ] = None,
-    gen_length: Annotated[int, Option(help="Response tokens.", min=1)] = 64,
+    positions: Annotated[
+        str, Option(help="original, or compact: the arithmetic of published caches.")
+    ] = "original",
+    gen_length: Annotated[
+        int | None, Option(help="Response tokens.  [default: 64]", min=1, show_default=False)
+    ] = None,
     block_length: Annotated[
         int | None, Option(help="Tokens per block. Default: one block.", min=1)
     ] = None,
@@ -52,9 +63,20 @@ def generate(
     ] = None,
     temperature: Annotated[float, Option(help="0 is greedy.", min=0.0)] = 0.0,
     remasking: Annotated[
-        str, Option(help="What is committed first: low_confidence or random.")
-    ] = "low_confidence",
-    cfg_scale: Annotated[float, Option(help="Classifier-free guidance; 0 is off.", min=0.0)] = 0.0,
+        str | None, Option(help="LLaDA-V: what is committed first, low_confidence or random.")
+    ] = None,
+    cfg_scale: Annotated[
+        float | None, Option(help="LLaDA-V: classifier-free guidance; 0 is off.", min=0.0)
+    ] = None,
+    extra: Annotated[
+        list[str] | None,
+        Option(
+            "--set",
+            metavar="OPTION=VALUE",
+            help="Another option of the model's generate, such as prefix_lm=false or alg=entropy "
+            "(LaViDa-Dream), prefix_refresh_interval=8 (LLaDA-V); may be repeated.",
+        ),
+    ] = None,
     stop: Annotated[
         list[str] | None, Option(help="End the answer before this text; may be repeated.")
     ] = None,
@@ -78,9 +100,10 @@ def generate(
 ) -> None:
     """Ask a question about a picture, and show what the answer cost.
 
-    The answer is denoised in several steps. A policy says how many visual tokens each step keeps,
-    a pruner says which; by default all are kept. The answer is printed first, then the time, the
-    exact work done and the visual tokens that every step really read.
+    The answer is denoised in several steps; an autoregressive model writes a token a step. A policy
+    says how many visual tokens each step keeps, a pruner says which; by default all are kept. The
+    answer is printed first, then the time, the exact work done and the visual tokens that every
+    step really read.
 
     The embedded models answer the questions of `saccade page --kind ...` about its pages, each
     with the lengths and steps that it prints.
@@ -90,19 +113,17 @@ def generate(
     pictures = [open_picture(path) for path in (image, *(more or []))]
     if trace is not None:
         check_output(trace)
-    block_length = gen_length if block_length is None else block_length
-    blocks = max(1, gen_length // block_length)
-    settings = {
+    typed = {
         "gen_length": gen_length,
         "block_length": block_length,
-        "steps": blocks * max(1, block_length // 2) if steps is None else steps,
-        "temperature": temperature,
+        "steps": steps,
         "remasking": remasking,
         "cfg_scale": cfg_scale,
-        "stopping_criteria": stop or [],
-        "seed": seed,
     }
-    controller = _controller(policy, pruner, probe)
+    settings = _settings(model, revision, {k: v for k, v in typed.items() if v is not None})
+    settings |= {"temperature": temperature, "stopping_criteria": stop or [], "seed": seed}
+    settings |= options_from(extra or [])
+    controller = _controller(policy, pruner, probe, positions)
     where = {"name": model, "dtype": dtype, "revision": revision}
     answer = _answer(where, device, controller, settings, question, pictures, think_mode)
     if as_json:
@@ -115,7 +136,17 @@ def generate(
         answer.trace.to_jsonl(trace)
 
 
-def _controller(policy_spec: str, pruner_spec: str | None, probe: bool) -> "Controller":
+def _settings(model: str, revision: str | None, typed: dict[str, Any]) -> dict[str, Any]:
+    """What was typed, and lengths in the model's own words for what was not."""
+    length = typed.get("gen_length", 64)
+    block = typed.get("block_length", length)
+    steps = typed.get("steps", max(1, length // block) * max(1, block // 2))
+    return model_family(model, revision).settings.for_lengths(length, block, steps) | typed
+
+
+def _controller(
+    policy_spec: str, pruner_spec: str | None, probe: bool, positions: Any
+) -> "Controller":
     from saccade.controller import Controller, Keep
     from saccade.controller.registry import policies, pruners
 
@@ -127,7 +158,7 @@ def _controller(policy_spec: str, pruner_spec: str | None, probe: bool) -> "Cont
         note(f"no --pruner given: {DEFAULT_PRUNER} chooses which visual tokens stay")
     elif pruner_spec is not None and not drops:
         note("the policy keep drops nothing, so the pruner is never asked")
-    return Controller(policy, pruner, probe="all" if probe else "needed")
+    return Controller(policy, pruner, probe="all" if probe else "needed", positions=positions)
 
 
 def _answer(
@@ -139,9 +170,9 @@ def _answer(
     pictures: list["Image.Image"],
     think_mode: str | None,
 ) -> Answer:
-    from saccade.backbones import GenerateSettings
-
-    GenerateSettings.from_options(settings)  # wrong settings before a large model is loaded
+    # Wrong settings are told before a large model is loaded.
+    plain: Any = model_family(where["name"], where["revision"]).settings.from_options(settings)
+    total = getattr(plain, "steps", plain.gen_length)
     started = time.perf_counter()
     model = load_model(device=check_device(device), **where)
     controller.check(model.spec)
@@ -151,7 +182,7 @@ def _answer(
         generation = model.generate(
             inputs=inputs,
             controller=controller,
-            callback=lambda view: bar.update(view.step + 1, settings["steps"], "denoising"),
+            callback=lambda view: bar.update(view.step + 1, max(total, view.step + 1), "answering"),
             **settings,
         )
     seconds = time.perf_counter() - loaded

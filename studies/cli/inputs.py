@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from saccade.backbones import Model
+    from saccade.backbones.family import Family
 
 SMALLEST = 8
 """Pixels that a side of a picture must have at least."""
@@ -119,6 +120,20 @@ def check_device(name: str | None) -> "torch.device | None":
     return device
 
 
+def model_family(name: str, revision: str | None = None) -> "Family":
+    """The family of a model, before it is loaded; errors are those of `load_model`."""
+    from saccade.backbones.loading import read_family, resolve
+    from saccade.controller.errors import CheckpointError
+
+    try:
+        resolve(name, revision)
+    except CheckpointError as error:
+        if error.__cause__ is None:
+            raise ValueError(str(error)) from error
+        raise
+    return read_family(name, revision)
+
+
 def load_model(
     name: str,
     dtype: str | None = None,
@@ -135,13 +150,6 @@ def load_model(
         If there is a checkpoint that cannot be used, or the hub cannot be reached.
     """
     from saccade.backbones import load
-    from saccade.backbones.loading import resolve
-    from saccade.controller.errors import CheckpointError
 
-    try:
-        resolve(name, revision)
-    except CheckpointError as error:
-        if error.__cause__ is None:
-            raise ValueError(str(error)) from error
-        raise
+    model_family(name, revision)
     return load(name, dtype, device, revision)

@@ -1,5 +1,6 @@
 """Policies and pruners as typed on the command line: ``name:key=value,key=value``."""
 
+from collections.abc import Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,3 +63,22 @@ def _guess(text: str, is_word: bool) -> Any:
         except ValueError:
             continue
     return text
+
+
+def options_from(given: Sequence[str]) -> dict[str, Any]:
+    """Options typed one by one as ``key=value``.
+
+    Raises
+    ------
+    ValueError
+        For what is no ``key=value``, or a key that is given twice.
+    """
+    values: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = (piece.strip() for piece in text.partition("="))
+        if not (key and equals and value):
+            raise ValueError(f"--set {text!r} is not OPTION=VALUE, such as alg=entropy")
+        if key in values:
+            raise ValueError(f"--set gives {key} twice")
+        values[key] = _guess(value, is_word=False)
+    return values

@@ -271,3 +271,31 @@ def test_pictures_are_read_as_a_viewer_shows_them(page: Path, tmp_path: Path) ->
         difference = np.asarray(picture.convert("L")).astype(int) - np.asarray(plain)
         assert abs(difference).max() <= 1
     assert as_shown(plain) == (plain, [])
+
+
+AR = "embedded/llava-ar"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("-m", AR, "--steps", "4"), "one token a step; give gen_length alone"),
+        (("-m", AR, "--remasking", "random"), "unknown option remasking; known options: gen_len"),
+        (("--set", "alg=entropy"), "unknown option alg; known options: gen_length, block_length"),
+        (("--set", "alg"), "--set 'alg' is not OPTION=VALUE"),
+        (("--set", "top_k=3", "--set", "top_k=4"), "--set gives top_k twice"),
+        (("--positions", "close"), "positions='close'; allowed: 'original' or 'compact'"),
+    ],
+)
+def test_options_that_a_model_does_not_have(
+    page: Path, words: tuple[str, ...], message: str
+) -> None:
+    result = invoke(page, "Transcribe the page.", *words)
+    assert result.exit_code == 2 and message in result.stderr
+
+
+def test_an_autoregressive_model_answers(page: Path) -> None:
+    result = invoke(page, "Transcribe the page.", "-m", AR, "--gen-length", "32", "--json")
+    content = json.loads(result.stdout)
+    assert content["forwards"] == len(content["visual_tokens_per_step"]) <= 32
+    assert content["settings"]["gen_length"] == 32 and "steps" not in content["settings"]
