@@ -1,7 +1,7 @@
 """Models and their denoising loop; they execute plans and report signals."""
 
-from saccade.backbones.decoding.denoise import StepView
 from saccade.backbones.decoding.settings import GenerateSettings
+from saccade.backbones.decoding.step_view import StepView
 from saccade.backbones.loading import embedded_models, load
 from saccade.backbones.model import Model
 from saccade.backbones.prepare import Prepared

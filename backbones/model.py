@@ -1,7 +1,7 @@
 """A multimodal language model: prompts and pictures in, answers and traces out."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -12,21 +12,20 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from saccade.backbones.checkpoint import write_checkpoint
-from saccade.backbones.decoding.denoise import Callback, Denoiser
+from saccade.backbones.decoding.denoise import Denoiser
 from saccade.backbones.decoding.scheme import Decoding
 from saccade.backbones.decoding.settings import Settings
+from saccade.backbones.decoding.step_view import Callback
 from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import Prepared
 from saccade.backbones.processor import MultiImage, Processor
+from saccade.backbones.requests import collected
 from saccade.backbones.tiling import ImagePreprocessor
 from saccade.backbones.tower import tower_macs
 from saccade.controller.controller import Controller
 from saccade.controller.trace import Generation, Trace
 from saccade.controller.types import BackboneSpec
-
-PREPARED = {"think_mode": None, "drop_after_image": True, "multi_image_pad": True}
-"""Arguments of `generate` that say how to prepare, where nothing is said."""
 
 
 class Model:
@@ -253,43 +252,11 @@ class Model:
             "drop_after_image": drop_after_image,
             "multi_image_pad": multi_image_pad,
         }
-        if inputs is None:
-            single = isinstance(prompt, str)
-            requests = self._prepare_all(prompt, () if images is None else images, video, how)
-        else:
-            pictured = images is not None and not (isinstance(images, Sequence) and not images)
-            if prompt is not None or pictured or video is not None:
-                raise ValueError("give prompt and images, or inputs: not both")
-            if how != PREPARED:
-                raise ValueError(f"give {', '.join(how)} to prepare(): inputs are made already")
-            single = isinstance(inputs, Prepared)
-            requests = _prepared(inputs)
+        requests = collected(self.prepare, prompt, images, video, inputs, how)
+        single = isinstance(prompt, str) or isinstance(inputs, Prepared)
         chosen = self.controller if controller is None else controller
         out = self._run(requests, settings, chosen, callback)
         return out[0] if single else out
-
-    def _prepare_all(
-        self, prompt: Any, images: Any, video: Any, how: dict[str, Any]
-    ) -> list[Prepared]:
-        if prompt is None:
-            raise ValueError("give a prompt (and images), or inputs made by prepare()")
-        if isinstance(images, Image.Image) or not isinstance(images, Sequence):
-            raise TypeError(
-                f"images must be a list of PIL images: write [image], not {type(images).__name__}"
-            )
-        if isinstance(prompt, str):
-            return [self.prepare(prompt, images, video=video, **how)]
-        if not isinstance(prompt, Sequence) or not all(isinstance(p, str) for p in prompt):
-            raise TypeError(f"prompt must be a text or a list of texts, not {prompt!r}")
-        if video is not None:
-            raise ValueError("a video goes with a single prompt; batch by prepare() and inputs=")
-        pictures = list(images) or [()] * len(prompt)
-        if len(pictures) != len(prompt):
-            raise ValueError(
-                f"{len(prompt)} prompts but {len(pictures)} lists of images: "
-                "give one list per prompt"
-            )
-        return [self.prepare(p, i, **how) for p, i in zip(prompt, pictures, strict=True)]
 
     def _run(
         self,
@@ -348,12 +315,3 @@ class Model:
             decoding.transfers,
         )
         return Generation(tokens, self.processor.decode(tokens), trace)
-
-
-def _prepared(inputs: object) -> list[Prepared]:
-    """The requests of a batch, or of one."""
-    requests: list[Any] = list(inputs) if isinstance(inputs, Iterable) else [inputs]
-    wrong = [each for each in requests if not isinstance(each, Prepared)]
-    if wrong:
-        raise TypeError(f"inputs must be what prepare() makes, or a list of it, not {wrong[0]!r}")
-    return requests

@@ -85,7 +85,7 @@ _LEGEND = (
     "Score: mean and standard error. Speed-up: time of the baseline over that of the case, "
     "preparation included, paired by batch, with its 95 % interval. Ideal: the same of "
     "multiply-accumulates. Projected: counted for the decoder at the published size of LLaDA-V. "
-    "Visual: share of the visual tokens that was computed, over all layers and steps."
+    "Visual: share of the visual tokens that the answer could attend to, over all layers and steps."
 )
 _WORK_LEGEND = (
     "Seconds of a batch divided by its samples, preparation included; visual tokens computed, "

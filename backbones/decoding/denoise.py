@@ -3,14 +3,13 @@
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from saccade.backbones.cache import Reader, Recorder, Stack
-from saccade.backbones.decoding.commit import Commit
 from saccade.backbones.decoding.outcome import (
     Count,
     Outcome,
@@ -22,6 +21,7 @@ from saccade.backbones.decoding.outcome import (
     widened,
 )
 from saccade.backbones.decoding.scheme import Choice, Decoding, Pass, Scheme
+from saccade.backbones.decoding.step_view import Callback, StepView
 from saccade.backbones.execution import Active, PlanHook
 from saccade.backbones.network import Network
 from saccade.backbones.rows import Rows
@@ -29,38 +29,6 @@ from saccade.controller.plan import Plan
 from saccade.controller.session import Session
 from saccade.controller.trace import StepRecord
 from saccade.controller.types import BackboneSpec, StepState, round_keep
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StepView:
-    """What a callback sees after a step of one sequence; all on the host but the logits.
-
-    Attributes
-    ----------
-    sequence, step : int
-    logits : Tensor (R, V)
-        What the candidates are the best of: logits in float32, forbidden ids at -inf where masked;
-        if LLaDA-V's temperature is above 0, the noisy scores of `gumbel_scores`, float64. Only of
-        the positions that were forwarded.
-    chosen : Tensor (R,) int64
-        Candidate id at every response position; -1 where not forwarded.
-    confidence : Tensor (R,)
-        What decided the order: probabilities of the candidates in float64, what ``alg`` makes of
-        them, or random numbers; -inf where not eligible.
-    commit : Commit
-    record : StepRecord
-    """
-
-    sequence: int
-    step: int
-    logits: Tensor
-    chosen: Tensor
-    confidence: Tensor
-    commit: Commit
-    record: StepRecord
-
-
-Callback = Callable[[StepView], None]
 
 
 @dataclass(slots=True, eq=False)

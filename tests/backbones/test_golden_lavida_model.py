@@ -20,6 +20,7 @@ from saccade.backbones.rows import Rows
 from tests.backbones.golden_lavida import SET, arrays, model, prepared
 from tests.golden_sets import assert_near, golden_json, golden_params, golden_set
 
+pytestmark = pytest.mark.golden
 close = partial(assert_near, tolerance=1e-4)
 THERE = ["open"] if golden_set(SET) else []
 IGNORED = {"block_length", "step_per_block", "do_sample", "num_beams", "use_cache", "pad_token_id"}

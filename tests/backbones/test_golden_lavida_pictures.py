@@ -15,6 +15,7 @@ from saccade.backbones.tiling import ImagePreprocessor
 from tests.backbones.golden_lavida import SET, arrays, model, model_with_words, prompts
 from tests.golden_sets import FILES, assert_near, golden_json, golden_params, golden_set
 
+pytestmark = pytest.mark.golden
 SIDE = 27
 close = partial(assert_near, tolerance=1e-4)
 

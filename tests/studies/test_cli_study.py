@@ -92,8 +92,8 @@ def test_shipped_studies_go_by_their_bare_names(study: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("run", "none"), "or one of: demo"),
-        (("run", "none.yaml"), "or one of: demo"),
+        (("run", "none"), "or one of: contrast, demo, evaluate"),
+        (("run", "none.yaml"), "or one of: contrast, demo, evaluate"),
         (("run", "."), "is a folder"),
         (("run", "broken.yaml"), "is not valid YAML"),
         (("run", "typo.yaml"), "unknown key 'sample'"),
