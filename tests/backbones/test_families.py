@@ -8,10 +8,12 @@ import torch
 from PIL import Image
 
 import saccade
+from saccade.backbones.config import SO400M, language_config
 from saccade.backbones.families import FAMILIES
 from saccade.backbones.family import Family
 from saccade.backbones.lavida_dream import FAMILY as LAVIDA
 from saccade.backbones.llada_v import FAMILY as LLADA
+from saccade.backbones.network import Network
 from saccade.backbones.packing import pool_2d
 from saccade.controller import CapabilityError
 from tests.tiny import SIDE, fake_page, tiny_model
@@ -127,3 +129,30 @@ def test_the_vocabulary_stays_if_asked(tmp_path: Path) -> None:
     tiny_model(tokenizer=True, vocab=300).save_pretrained(tmp_path)
     assert saccade.load(tmp_path, device="cpu", cut_vocab=False).spec.geometry.vocab == 300
     assert saccade.load(tmp_path, device="cpu").spec.geometry.vocab < 300
+
+
+def test_the_published_lavida_dream_has_these_tensors() -> None:
+    """Counts of the published checkpoint, by its specification: 765 tensors, 8.03 billion weights."""
+    language = language_config(
+        {
+            "hidden_size": 3584,
+            "intermediate_size": 18944,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+            "vocab_size": 152064,
+            "rope_theta": 1000000.0,
+            "tokenizer_model_max_length": 4096,
+        },
+        LAVIDA.decoder,
+    )
+    with torch.device("meta"):
+        network = Network(language, SO400M)
+    state = network.state_dict()
+    sizes = {name: value.numel() for name, value in state.items()}
+    tower = sum(n for name, n in sizes.items() if ".vision_tower." in name)
+    projector = sum(n for name, n in sizes.items() if ".mm_projector." in name)
+    assert (len(sizes), tower, projector) == (765, 397_747_744, 16_980_992)
+    assert sum(sizes.values()) == 8_030_348_832
+    assert state["model.layers.27.self_attn.k_proj.bias"].shape == (512,)
+    assert "model.layers.0.self_attn.o_proj.bias" not in state
