@@ -132,7 +132,7 @@ def test_the_vocabulary_stays_if_asked(tmp_path: Path) -> None:
 
 
 def test_the_published_lavida_dream_has_these_tensors() -> None:
-    """Counts of the published checkpoint, by its specification: 765 tensors, 8.03 billion weights."""
+    """Counts of the published checkpoint, by its specification: 765 tensors, 8 billion weights."""
     language = language_config(
         {
             "hidden_size": 3584,
