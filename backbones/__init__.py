@@ -1,5 +1,7 @@
-"""Models and their denoising loop; they execute plans and report signals."""
+"""Models and how they decode; they execute plans and report signals."""
 
+from saccade.backbones.decoding.causal_settings import CausalSettings
+from saccade.backbones.decoding.lavida_settings import LavidaSettings
 from saccade.backbones.decoding.settings import GenerateSettings
 from saccade.backbones.decoding.step_view import StepView
 from saccade.backbones.loading import embedded_models, load
@@ -7,8 +9,10 @@ from saccade.backbones.model import Model
 from saccade.backbones.prepare import Prepared
 
 __all__ = [
-    "Model",
+    "CausalSettings",
     "GenerateSettings",
+    "LavidaSettings",
+    "Model",
     "Prepared",
     "StepView",
     "embedded_models",

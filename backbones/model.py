@@ -221,7 +221,9 @@ class Model:
         think_mode, drop_after_image, multi_image_pad
             As in `prepare`; `inputs` have theirs already.
         **options
-            Fields of `GenerateSettings`: ``gen_length``, ``block_length``, ``steps``, ...
+            Fields of the family's settings, such as ``gen_length`` and ``steps``:
+            `GenerateSettings` (LLaDA-V), `LavidaSettings` (LaViDa-Dream) or `CausalSettings`
+            (autoregressive). `Family.settings` says which.
 
         Returns
         -------

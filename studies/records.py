@@ -49,7 +49,7 @@ class Record:
     n_visual : int
         Visual tokens before any reduction.
     visual_tokens : int
-        Visual tokens computed, summed over layers and steps.
+        Visual tokens that the answer could attend to, summed over layers and steps.
     visual_tokens_ratio : float
         The same relative to all of them in every layer and step.
     keep : list of float

@@ -1,5 +1,6 @@
 """LaViDa-Dream's recorded forwards, caches and generate calls."""
 
+import re
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,10 @@ pytestmark = pytest.mark.golden
 close = partial(assert_near, tolerance=1e-4)
 THERE = ["open"] if golden_set(SET) else []
 IGNORED = {"block_length", "step_per_block", "do_sample", "num_beams", "use_cache", "pad_token_id"}
-"""Options of recorded calls that the published code ignores."""
+IGNORED |= {"output_history"}
+"""Options of recorded calls that the published code ignores, or that only ask for a record."""
+PUBLISHED = {"temperature": 0.2, "top_p": 0.95, "alg": "entropy", "prefix_lm": False}
+"""Defaults of the published method."""
 
 
 class Recording:
@@ -118,14 +122,15 @@ def runs() -> dict[str, dict[str, Any]]:
 
 def options(name: str, run: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments of a run, in our words."""
-    given = {k: v for k, v in run["kwargs"].items() if k not in IGNORED and k != "output_history"}
+    given = PUBLISHED | {k: v for k, v in run["kwargs"].items() if k not in IGNORED}
     shift = (given.pop("schedule_kwargs", None) or {}).get("shift")
     if shift is not None:
         given["shift"] = shift
     if name.endswith("topkNone"):
         given["top_k"] = None
     given.setdefault("steps", given["max_new_tokens"])
-    seed = int(name.rpartition("seed")[2]) if "seed" in name else None
+    seeds = re.findall(r"seed(\d+)", name)
+    seed = int(seeds[0]) if seeds else None
     return {k: v for k, v in given.items() if v is not None or k == "top_k"} | {"seed": seed}
 
 
