@@ -196,13 +196,11 @@ class Denoiser:
     def _rows(self, items: list[Work]) -> Rows:
         """Embedded rows of the answer's forward, with those of the prompt where it has them."""
         embed = self.network.model.embed_tokens
-        device = embed.weight.device
-        sequences = []
-        for item in items:
-            prompt, work = item.decoding.inputs.embeds, item.work
-            start, stop = max(0, work.start - len(prompt)), work.stop - len(prompt)
-            response = embed(item.decoding.answer.ids[start:stop].to(device))
-            sequences.append(torch.cat([prompt[work.start :], response]))
+        ids = torch.stack([_response_ids(item) for item in items])  # of equal lengths in a group
+        sequences = [
+            torch.cat([item.decoding.inputs.embeds[item.work.start :], response])
+            for item, response in zip(items, embed(ids.to(embed.weight.device)), strict=True)
+        ]
         if self.scheme.copies > 1:
             mask = embed.weight[self.spec.mask_id]
             for item, sequence in zip(items, tuple(sequences), strict=True):
@@ -246,6 +244,12 @@ class Denoiser:
             step = item.state.step
             view = StepView(decoding.number, step, scores, chosen, ranking, commit, record)
             self.callback(view)
+
+
+def _response_ids(item: Work) -> Tensor:
+    """Ids of the response positions that a step forwards."""
+    prompt, work = len(item.decoding.inputs), item.work
+    return item.decoding.answer.ids[max(0, work.start - prompt) : work.stop - prompt]
 
 
 def _can_cut(decoding: Decoding, plan: Plan) -> bool:
