@@ -1,5 +1,6 @@
 """The configuration of a study: its cases, and the tasks that they all run on."""
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -163,8 +164,8 @@ def _cases_on(config: StudyConfig, model: str) -> tuple[Case, ...]:
 
 
 def model_slug(model: str) -> str:
-    """A model's name as a file name."""
-    return re.sub(r"[^\w.-]+", "-", model).strip("-")
+    """A model's name as a file name; never hidden, and never a folder above."""
+    return re.sub(r"[^\w.-]+", "-", model).strip("-.") or "model"
 
 
 def load_study(path: str | Path) -> StudyConfig:
@@ -178,10 +179,20 @@ def load_study(path: str | Path) -> StudyConfig:
     """
     config = read_config(path, "study", StudyConfig, {"cases": Case})
     try:
+        _check_given(config)
         check_study(config)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
     return config
+
+
+def _check_given(config: StudyConfig) -> None:
+    """Raise `StudyError` for lists of models that are there and empty: they would mean all."""
+    parts: dict[str, StudyConfig | Case] = {"the study": config}
+    parts |= {f"case {case.name!r}": case for case in config.cases}
+    for where, part in parts.items():
+        if "models" in part.model_fields_set and not part.models:
+            raise StudyError(f"{where} has no models; give one or more, or leave out models")
 
 
 def check_study(config: StudyConfig) -> None:
@@ -198,9 +209,11 @@ def check_study(config: StudyConfig) -> None:
         controller_of(case)
     for single in each_model(config):
         settings = settings_class(single)
-        for case in single.cases:
-            for task in single.tasks:
+        try:
+            for case, task in itertools.product(single.cases, single.tasks):
                 settings_of(case, task, settings)
+        except StudyError as error:
+            raise StudyError(f"{single.model}: {error}" if config.models else str(error)) from error
 
 
 def _check_models(config: StudyConfig) -> None:

@@ -50,10 +50,16 @@ def case_styles(cases: Sequence[str], baseline: str) -> dict[str, Style]:
 
 
 def axis_ranges(rows: Sequence[Row]) -> dict[str, list[float]]:
-    """One range per axis for all charts of a page, so that they can be compared."""
+    """One range per axis for all charts of a page, so that they can be compared.
+
+    An axis on which no row has a value is left out; measured speed-ups have theirs always.
+    """
     ranges = {}
     for axis in AXES:
-        values = [row[axis] for row in rows] + [1.0]
+        values = [row[axis] for row in rows]
+        if axis != "speedup" and not any(value is not None for value in values):
+            continue
+        values.append(1.0)
         if axis == "speedup":
             values += [row[end] for row in rows for end in ("speedup_low", "speedup_high")]
         found = [value for value in values if value is not None]
@@ -83,7 +89,7 @@ def scatter(
 
     traces = [
         _point(row, axis, styles[row["case"]], visible=axis == "speedup")
-        for axis in AXES
+        for axis in ranges
         for row in rows
     ]
     score = next(row["score"] for row in rows if row["case"] == baseline)
@@ -97,7 +103,7 @@ def scatter(
 
 def switch_script(ranges: dict[str, list[float]]) -> str:
     """Script that lets the buttons (``data-axis``) choose the axis of all charts."""
-    axes = [{"title": title, "range": ranges[axis]} for axis, title in AXES.items()]
+    axes = [{"title": AXES[axis], "range": ends} for axis, ends in ranges.items()]
     return _SWITCH.replace("AXES", json.dumps(axes))
 
 

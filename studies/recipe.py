@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,9 @@ ROOT = Path(__file__).parent.parent
 Recipe = dict[str, Any]
 
 
-def make_recipe(config: StudyConfig, model: Model) -> Recipe:
+def make_recipe(
+    config: StudyConfig, model: Model, git: Mapping[str, str | None] | None = None
+) -> Recipe:
     """Describe a run that is about to start, in plain values that survive JSON unchanged.
 
     Parameters
@@ -34,6 +37,8 @@ def make_recipe(config: StudyConfig, model: Model) -> Recipe:
     config : StudyConfig
     model : Model
         Loaded from ``config.model``; torch's number of threads is already set.
+    git : mapping, optional
+        The `git_state` of the code that runs, if it is older than this call; the present one.
     """
     recipe = {
         "config": config.plain(),
@@ -43,7 +48,7 @@ def make_recipe(config: StudyConfig, model: Model) -> Recipe:
         "model_files": file_hashes(resolve(config.model)),
         "versions": versions(),
         "hardware": hardware(),
-        "git": git_state(ROOT),
+        "git": git_state(ROOT) if git is None else dict(git),
         "seed": config.seed,
     }
     plain: Recipe = json.loads(json.dumps(recipe))

@@ -12,12 +12,12 @@ from typing import ClassVar, Self
 from pydantic import ConfigDict, TypeAdapter
 
 from saccade.controller.errors import StudyError
-from saccade.studies.cases import StudyConfig, Unit, model_slug, plan_units
-from saccade.studies.files import lock_folder, replacing
+from saccade.studies.cases import StudyConfig, Unit, plan_units
+from saccade.studies.files import lock_folder
 from saccade.studies.recipe import Recipe
 from saccade.studies.recipe_files import check_recipe, read_recipe, write_recipe
 
-RECORDS, RECIPE, MODELS = "records.jsonl", "recipe.json", "models.json"
+RECORDS, RECIPE = "records.jsonl", "recipe.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,49 +160,6 @@ def read_run(folder: str | Path) -> tuple[Recipe, StudyConfig, list[Record]]:
         raise StudyError(f"the run in {folder} cannot be read: {error}") from error
 
 
-def write_models(folder: Path, config: StudyConfig) -> None:
-    """Say in ``models.json`` which models a study has, whose runs lie in the folders beside it.
-
-    Raises
-    ------
-    StudyError
-        If the folder cannot be written, or holds a run of one model.
-    """
-    if (folder / RECIPE).exists():
-        raise StudyError(f"{folder} holds a run of one model; give another --out")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / MODELS) as partial:
-            partial.write_text(json.dumps(list(config.models)) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StudyError(f"{folder} cannot be written: {_reason(error)}") from error
-
-
-def run_folders(folder: str | Path) -> list[Path]:
-    """Folders of the runs of a study: its own, or one for each of several models that has begun.
-
-    Raises
-    ------
-    StudyError
-        If ``models.json`` is damaged, or no model has begun.
-    """
-    folder = Path(folder)
-    if not (folder / MODELS).exists():
-        return [folder]
-    try:
-        names = _NAMES.validate_json((folder / MODELS).read_bytes())
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{folder / MODELS} is damaged: {error}") from error
-    found = [folder / model_slug(name) for name in names]
-    begun = [path for path in found if (path / RECIPE).exists()]
-    if not begun:
-        raise StudyError(f"no run in {folder}: none of its models has begun")
-    return begun
-
-
-_NAMES = TypeAdapter(list[str])
-
-
 class RecordStore:
     """The folder of one run, opened for writing by one process at a time.
 
@@ -237,7 +194,7 @@ class RecordStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
-            raise StudyError(f"{self.folder} cannot be written: {_reason(error)}") from error
+            raise StudyError(f"{self.folder} cannot be written: {reason(error)}") from error
         try:
             lock_folder(self._file, self.folder)
             self.records, self._end = self._open(recipe, config)
@@ -276,7 +233,7 @@ class RecordStore:
             with suppress(OSError):  # else it is cut off when the folder is opened again
                 os.ftruncate(self._file, self._end)
             raise StudyError(
-                f"{self.path} cannot be written: {_reason(error)}. {len(self.done)} units are "
+                f"{self.path} cannot be written: {reason(error)}. {len(self.done)} units are "
                 "kept; make room and run again with the same --out to go on"
             ) from error
         self._end += len(data)
@@ -297,11 +254,12 @@ class RecordStore:
             if before is None:
                 write_recipe(self.folder / RECIPE, recipe)
         except OSError as error:
-            raise StudyError(f"{self.folder} cannot be written: {_reason(error)}") from error
+            raise StudyError(f"{self.folder} cannot be written: {reason(error)}") from error
         except StudyError as error:
             raise StudyError(f"{self.folder}: {error}; mend it, or give another --out") from error
         return records, end
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """What went wrong, without the path."""
     return error.strerror or str(error)

@@ -17,6 +17,7 @@ from saccade.studies.charts import (
 )
 from saccade.studies.files import replacing
 from saccade.studies.overview import overview_html
+from saccade.studies.report_page import CSS, PAGE
 from saccade.studies.summary import Row, Summary
 from saccade.studies.table import committed_note, interval, number, percent
 
@@ -41,6 +42,17 @@ COLUMNS = {
     "GMAC, paper": "the same by the published formula.",
 }
 """Columns of the table after the case's name, and what they mean."""
+
+
+WAYS = {
+    "from-scratch": "a model that denoises its answer in several steps and reads the whole picture "
+    "again in each of them",
+    "ar-to-diffusion": "a model that denoises its answer in several steps and reads the picture "
+    "once, then what it cached of it, unless a case says otherwise",
+    "autoregressive": "a model that writes its answer token by token and reads the picture once, "
+    "then what it cached of it",
+}
+"""How models of each origin answer."""
 
 
 def write_report(summaries: Summary | Sequence[Summary], path: str | Path) -> None:
@@ -72,13 +84,13 @@ def report_html(*summaries: Summary) -> str:
     ranges = axis_ranges([row for one in summaries for row in one.rows()])
     recipes = [one.recipe for one in summaries]
     shown = recipes[0] if len(recipes) == 1 else recipes
-    return Template(_PAGE).substitute(
-        css=_CSS,
+    return Template(PAGE).substitute(
+        css=CSS,
         plotly=get_plotlyjs(),
         title=escape(first.config.name),
         lead=_lead(first) if len(summaries) == 1 else _lead_of_many(summaries),
         overview="" if len(summaries) == 1 else overview_html(summaries),
-        buttons=_buttons(),
+        buttons=_buttons(list(ranges)),
         legend="".join(f"<li>{_mark(style)}{escape(name)}</li>" for name, style in styles.items()),
         charts=_all_charts(summaries, styles, ranges),
         switch=switch_script(ranges),
@@ -153,10 +165,9 @@ def _lead(summary: Summary) -> str:
     hardware, threads = summary.recipe["hardware"], summary.recipe["hardware"]["threads"]
     text = (
         f"{len(config.cases)} cases answered the same {config.samples} samples of each task with "
-        f"{backbone['name']} ({backbone['origin']}), a model that denoises its answer in several "
-        "steps and reads the whole picture again in each of them. A case drops visual tokens by a "
-        f"schedule of its own; the baseline, “{config.baseline}”, drops nothing. The figures say "
-        "what that costs in score and gains in time, measured on "
+        f"{backbone['name']} ({backbone['origin']}), {WAYS[backbone['origin']]}. A case drops "
+        f"visual tokens by a schedule of its own; the baseline, “{config.baseline}”, drops "
+        "nothing. The figures say what that costs in score and gains in time, measured on "
         f"{hardware['gpu'] or hardware['cpu']} with {threads} thread{'s' if threads > 1 else ''}."
     )
     lead = f'<p class="lead">{escape(text)}</p>'
@@ -166,8 +177,8 @@ def _lead(summary: Summary) -> str:
     return lead
 
 
-def _buttons() -> str:
-    names = [title.removesuffix(" speed-up").capitalize() for title in AXES.values()]
+def _buttons(axes: Sequence[str]) -> str:
+    names = [AXES[axis].removesuffix(" speed-up").capitalize() for axis in axes]
     pressed = ["true"] + ["false"] * (len(names) - 1)
     return "".join(
         f'<button type="button" data-axis="{i}" aria-pressed="{state}">{name}</button>'
@@ -218,105 +229,3 @@ def _cells(row: Row) -> list[str]:
         number(row["macs_paper"] / 1e9, 2),
     )
     return [f"<td>{cell}</td>" for cell in cells]
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<link rel="icon" href="data:,">
-<style>$css</style>
-<script>$plotly</script>
-</head>
-<body>
-<main>
-<header><p class="kicker">Saccade study</p><h1>$title</h1>$lead</header>
-$overview<section>
-<div class="bar"><h2>Score against speed-up</h2><div class="switch">$buttons</div></div>
-<ul class="legend">$legend</ul>
-$charts
-</section>
-<section>
-<h2>Results</h2>
-$tables
-<dl>$notes</dl>
-</section>
-<details><summary>Recipe: configuration, versions, hardware, hashes of the weights</summary>
-<pre>$recipe</pre></details>
-<footer>Written by Saccade $version</footer>
-</main>
-<script>$switch</script>
-</body>
-</html>
-"""
-_CSS = """
-:root { --ink: #22262c; --soft: #686d76; --line: #e3e0d9; --tint: #f4f1ea; --accent: #2f6db5; }
-* { box-sizing: border-box; }
-body { margin: 0; background: #fcfbf9; color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-main { max-width: 1220px; margin: 0 auto; padding: 48px 28px 64px; }
-.kicker { margin: 0; color: var(--accent); font-size: 13px; font-weight: 600;
-  letter-spacing: .08em; text-transform: uppercase; }
-h1 { margin: 4px 0 12px; font-size: 36px; line-height: 1.15; letter-spacing: -.015em;
-  overflow-wrap: anywhere; }
-h3 { margin: 26px 0 4px; font-size: 16px; }
-td.worse em { color: #b3261e; } td.better em { color: #1b7a52; }
-td em { display: block; color: var(--soft); font-size: 12px; font-style: normal; }
-h2 { margin: 0; font-size: 20px; letter-spacing: -.005em; }
-.lead { max-width: 80ch; margin: 0; color: #454a52; }
-.banner { margin: 16px 0 0; padding: 10px 14px; border-left: 3px solid #d0a21a;
-  background: #fdf6e0; }
-section { margin-top: 44px; }
-.bar { display: flex; flex-wrap: wrap; gap: 12px; align-items: center;
-  justify-content: space-between; }
-.switch { display: inline-flex; border: 1px solid var(--line); border-radius: 8px;
-  overflow: hidden; background: white; }
-.switch button { padding: 6px 14px; border: 0; background: none; color: var(--soft); font: inherit;
-  font-size: 14px; cursor: pointer; }
-.switch button + button { border-left: 1px solid var(--line); }
-.switch button[aria-pressed=true] { background: var(--accent); color: white; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 12px 0 14px; padding: 0;
-  list-style: none; font-size: 14px; }
-.mark { display: inline-block; width: 1.4em; }
-.charts { display: grid; gap: 18px;
-  grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 1fr)); }
-figure { min-width: 0; margin: 0; padding: 14px 14px 4px; border: 1px solid var(--line);
-  border-radius: 10px; background: white; }
-figcaption { font-size: 15px; font-weight: 600; }
-.chart { height: 270px; }
-.scroll { margin-top: 14px; overflow-x: auto; border: 1px solid var(--line); border-radius: 10px;
-  background: white; }
-table { width: 100%; border-collapse: collapse; font-size: 14px;
-  font-variant-numeric: tabular-nums; }
-th, td { padding: 7px 10px; text-align: right; white-space: nowrap; }
-th:first-child { padding-left: 16px; text-align: left; }
-td:last-child, thead th:last-child { padding-right: 16px; }
-thead th { border-bottom: 1px solid var(--line); color: var(--soft); font-size: 13px;
-  font-weight: 600; }
-tbody th[scope=row] { min-width: 216px; max-width: 280px; font-weight: 400; white-space: normal;
-  overflow-wrap: break-word; }
-tr.task th { padding-top: 18px; border-bottom: 1px solid var(--line); font-size: 15px;
-  white-space: normal; }
-tr.task span { margin-left: 12px; color: var(--soft); font-size: 13px; font-weight: 400; }
-tbody + tbody tr.task th { border-top: 1px solid var(--line); }
-tr.baseline > * { background: var(--tint); }
-tr.baseline th[scope=row] { font-weight: 600; }
-small { color: var(--soft); font-size: 12px; }
-small[hidden] { display: inline; visibility: hidden; }
-.share { display: inline-block; width: 84px; padding: 0 6px; border-radius: 3px;
-  background: linear-gradient(90deg, #d5e3f3 var(--share), #f1efea var(--share)); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 16px; margin: 18px 0 0;
-  color: var(--soft); font-size: 13px; }
-dt { font-weight: 600; }
-dd { max-width: 100ch; margin: 0; }
-details { margin-top: 44px; border: 1px solid var(--line); border-radius: 10px; background: white; }
-summary { padding: 12px 16px; font-weight: 600; cursor: pointer; }
-pre { margin: 0; padding: 4px 16px 16px; font: 12.5px/1.5 ui-monospace, Menlo, Consolas, monospace;
-  white-space: pre-wrap; overflow-wrap: anywhere; }
-footer { margin-top: 28px; color: var(--soft); font-size: 13px; }
-@media (max-width: 640px) { main { padding: 28px 16px 48px; } h1 { font-size: 28px; }
-  dl { grid-template-columns: 1fr; } dd { margin-bottom: 8px; } }
-@media print { .switch { display: none; } body { background: white; } }
-"""

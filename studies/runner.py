@@ -2,14 +2,17 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from saccade.backbones.loading import load
+from saccade.backbones.config import language_config
+from saccade.backbones.families import family_of
+from saccade.backbones.json_files import read_json
+from saccade.backbones.loading import load, resolve
 from saccade.backbones.model import Model
 from saccade.backbones.prepare import Prepared
 from saccade.controller.errors import SaccadeError, StudyError
@@ -27,8 +30,9 @@ from saccade.studies.cases import (
 )
 from saccade.studies.documents.metrics import score_answer
 from saccade.studies.documents.tasks import Sample, make_sample
-from saccade.studies.recipe import make_recipe
-from saccade.studies.records import Record, RecordStore, write_models
+from saccade.studies.model_folders import MODELS, write_models
+from saccade.studies.recipe import ROOT, git_state, make_recipe
+from saccade.studies.records import Record, RecordStore
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
@@ -67,23 +71,28 @@ def run_study(
         When interrupted: complete units are kept, and running the study again with the same `out`
         goes on from them. The message says how many there are.
     """
+    git = git_state(ROOT)  # of the code that is loaded now, whatever is edited meanwhile
     check_study(config)
     out, singles = Path(out), each_model(config)
+    for single in singles:  # the last model's turn may come hours after the first's
+        _check_capabilities(single)
     if config.models:
         write_models(out, config)
+    elif (out / MODELS).exists():
+        raise StudyError(f"{out} holds runs of several models; give another --out")
     with _threads(threads):
         for number, single in enumerate(singles):
             folder = out / model_slug(single.model) if config.models else out
-            run_single(single, folder, _shared(progress, number, singles))
+            _run_single(single, folder, git, _shared(progress, number, singles))
     return out
 
 
-def run_single(config: StudyConfig, out: Path, progress: Progress | None = None) -> None:
+def _run_single(
+    config: StudyConfig, out: Path, git: Mapping[str, str | None], progress: Progress | None
+) -> None:
     """Run a study of one model in its folder; see `run_study`."""
     model = load(config.model)
-    for case in config.cases:
-        _check_capabilities(case, model)
-    with RecordStore(out, make_recipe(config, model), config) as store:
+    with RecordStore(out, make_recipe(config, model, git), config) as store:
         try:
             _Run(config, model, store, progress).run()
         except KeyboardInterrupt:
@@ -120,11 +129,17 @@ def _threads(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _check_capabilities(case: Case, model: Model) -> None:
-    controller = controller_of(case)
-    if controller is not None:
+def _check_capabilities(config: StudyConfig) -> None:
+    """Raise `StudyError` unless the model, by its config alone, can do what every case asks."""
+    folder = resolve(config.model)
+    content = read_json(folder / "config.json")
+    family = family_of(content, folder)
+    spec = family.spec(config.model, language_config(content, family.decoder))
+    for case in config.cases:
+        controller = controller_of(case)
         try:
-            controller.check(model.spec)
+            if controller is not None:
+                controller.check(spec)
         except SaccadeError as error:
             raise StudyError(f"case {case.name!r}: {error}") from error
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from scipy.stats import t as student
 from saccade.controller.errors import StudyError
 from saccade.studies.cases import StudyConfig, model_slug, plan_units
 from saccade.studies.files import replacing
+from saccade.studies.model_folders import run_folders
 from saccade.studies.projection import projected
 from saccade.studies.recipe import Recipe
-from saccade.studies.records import Record, read_run, run_folders
+from saccade.studies.records import Record, read_run
 
 COLUMNS = (
     "case",
@@ -45,6 +46,8 @@ COLUMNS = (
 COMMITTED = ("score_committed_same", "score_committed")
 PRICED = "from-scratch"
 """Origin of the models whose patterns are priced at a published size."""
+UNPRICED = ("prefix_refresh_interval", "cfg_scale")
+"""Settings with which their steps do not read everything once, as the prices assume."""
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
 
@@ -129,7 +132,8 @@ def summarise(folder: str | Path) -> Summary:
         Ratio by the paper's formula, decoder layers alone.
     speedup_projected
         Ratio at the published size, see `saccade.studies.projection`; NaN for models that are not
-        from scratch, as it prices LLaDA-V, without a cache.
+        from scratch and for cases with settings of `UNPRICED`, as it prices LLaDA-V where every
+        step reads everything, without a cache.
     score_committed_same, score_committed
         Of the baseline: the score of the evaluation stored with the package, on the same samples
         and on all of its own; NaN where there is none.
@@ -140,7 +144,7 @@ def summarise(folder: str | Path) -> Summary:
         If the folder holds no run, or a damaged one.
     """
     recipe, config, records = read_run(folder)
-    priced = recipe["backbone"]["origin"] == PRICED
+    priced = _priced(config, recipe)
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.task, record.case), []).append(record)
@@ -151,7 +155,7 @@ def summarise(folder: str | Path) -> Summary:
             if own := groups.get((task, case.name)):
                 baseline = groups[task, config.baseline]
                 row = _row(own, baseline, recipe)
-                if not priced:
+                if not {case.name, config.baseline} <= priced:
                     row["speedup_projected"] = math.nan
                 row |= _committed(own if own is baseline else [], committed)
                 rows.append(row)
@@ -163,6 +167,20 @@ def summarise(folder: str | Path) -> Summary:
 def summarise_all(folder: str | Path) -> list[Summary]:
     """Summaries of all models of a study, in its order; errors are those of `summarise`."""
     return [summarise(own) for own in run_folders(folder)]
+
+
+def write_all(summaries: Sequence[Summary], folder: str | Path) -> None:
+    """Write the rows of several models as one ``summary.parquet`` and ``summary.csv``; their
+    column ``backbone`` tells them apart. Errors are those of `Summary.write`."""
+    frame = pd.concat([summary.frame for summary in summaries], ignore_index=True)
+    replace(summaries[0], frame=frame).write(folder)
+
+
+def _priced(config: StudyConfig, recipe: Recipe) -> set[str]:
+    """Names of the cases whose work can be projected to the published size."""
+    if recipe["backbone"]["origin"] != PRICED:
+        return set()
+    return {c.name for c in config.cases if not any(map(c.settings.get, UNPRICED))}
 
 
 def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> Row:

@@ -84,13 +84,14 @@ def interval(row: Row) -> str:
 _LEGEND = (
     "Score: mean and standard error. Speed-up: time of the baseline over that of the case, "
     "preparation included, paired by batch, with its 95 % interval. Ideal: the same of "
-    "multiply-accumulates. Projected: counted for the decoder at the published size of LLaDA-V. "
+    "multiply-accumulates. Projected: counted for the decoder at the published size of LLaDA-V, "
+    "where no cache is read. "
     "Visual: share of the visual tokens that the answer could attend to, over all layers and steps."
 )
 _WORK_LEGEND = (
-    "Seconds of a batch divided by its samples, preparation included; visual tokens computed, "
-    "summed over layers and steps; billions of multiply-accumulates, counted exactly and by the "
-    "paper's formula."
+    "Seconds of a batch divided by its samples, preparation included; visual tokens that the "
+    "answer could attend to, summed over layers and steps; billions of multiply-accumulates, "
+    "counted exactly and by the paper's formula."
 )
 
 

@@ -38,8 +38,10 @@ def run(
 ) -> None:
     """Run a study, then show its table and write its report.
 
-    Every case answers the same samples. Results are kept as they come: after an interruption the
-    same command goes on where it stopped, and a finished study is only shown again.
+    Every case answers the same samples. Several models run one after the other, each in a folder of
+    its own, and every case is compared with the baseline of its model. Results are kept as they
+    come: after an interruption the same command goes on where it stopped, and a finished study is
+    only shown again.
     """
     path = find_config(config)
     from saccade.studies.cases import load_study
@@ -81,12 +83,16 @@ def show(
         raise FileNotFoundError(f"no folder of results at {folder}")
     if report is not None:
         check_output(report)
+    from saccade.studies.model_folders import waiting_models
     from saccade.studies.overview import render_overview
     from saccade.studies.report import write_report
     from saccade.studies.summary import summarise_all
     from saccade.studies.table import render
 
     summaries = summarise_all(folder)
+    waiting = waiting_models(folder)
+    if waiting:
+        note(f"not begun yet: {', '.join(waiting)}")
     if as_json:
         found = [summary.to_json() for summary in summaries]
         emit(found[0] if len(found) == 1 else {"models": found})
@@ -102,15 +108,17 @@ def show(
 
 def _finish(folder: Path) -> None:
     """Summarise the runs of a study, show their tables, and say where everything lies."""
+    from saccade.studies.model_folders import run_folders
     from saccade.studies.overview import render_overview
-    from saccade.studies.records import run_folders
     from saccade.studies.report import write_report
-    from saccade.studies.summary import summarise_all
+    from saccade.studies.summary import summarise_all, write_all
     from saccade.studies.table import render
 
     summaries, report = summarise_all(folder), folder / "report.html"
     for summary, own in zip(summaries, run_folders(folder), strict=True):
         summary.write(own)
+    if len(summaries) > 1:
+        write_all(summaries, folder)
     write_report(summaries, report)
     console = out()
     if len(summaries) == 1:

@@ -1,6 +1,7 @@
 """``saccade study``: a small study from the command line, interrupted and shown again."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,22 @@ def test_wrong_studies(study: Path, words: tuple[str, ...], message: str) -> Non
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: ") and message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_study_of_two_models_is_shown_model_by_model(study: Path) -> None:
+    models = ["embedded/llada-v", "embedded/llava-ar"]
+    study.write_text(f"{STUDY}\nmodels: {models}", encoding="utf-8")
+    result = invoke("run", study)
+    assert result.exit_code == 0, result.output
+    folder = Path("runs") / "small"
+    for model in models:
+        assert f"Score: {model} (" in result.stdout and f"Speed-up: {model} (" in result.stdout
+        assert (folder / model.replace("/", "-") / "summary.csv").exists()
+    assert len((folder / "summary.csv").read_text(encoding="utf-8").splitlines()) == 5
+    content = json.loads(invoke("show", folder, "--json").stdout)
+    assert [one["cases"][0]["backbone"] for one in content["models"]] == models
+
+    shutil.rmtree(folder / "embedded-llava-ar")
+    shown = invoke("show", folder)
+    assert shown.exit_code == 0 and "note: not begun yet: embedded/llava-ar" in shown.stderr
+    assert models[1] not in shown.stdout

@@ -3,20 +3,24 @@
 import json
 import math
 import random
+import shutil
 import statistics
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from saccade.controller import StudyError
-from saccade.studies.cases import Case, Plugin, StudyConfig, each_model, load_study
-from saccade.studies.overview import grid, render_overview
-from saccade.studies.records import Record, run_folders
+from saccade.studies import runner
+from saccade.studies.cases import Case, Plugin, StudyConfig, each_model, load_study, model_slug
+from saccade.studies.model_folders import run_folders, waiting_models, write_models
+from saccade.studies.overview import UNTOUCHED, grid, render_overview, speed_cell
+from saccade.studies.records import Record
 from saccade.studies.report import report_html
 from saccade.studies.runner import run_study
-from saccade.studies.summary import paired_change, summarise, summarise_all
+from saccade.studies.summary import Summary, paired_change, summarise, summarise_all, write_all
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("embedded/llada-v", "embedded/llava-ar")
@@ -59,6 +63,8 @@ def test_a_study_of_one_model_says_nothing_of_several() -> None:
         ("models: [embedded/llava-ar, embedded/llava-ar]", "'embedded/llava-ar' is given twice"),
         ("models: [embedded/llava]", "unknown embedded model 'embedded/llava'; known: "),
         ("model: ./nowhere", "no checkpoint folder at ./nowhere"),
+        ("models: []", "the study has no models; give one or more, or leave out models"),
+        ("models: embedded/llada-v", "models: give a list of one or more"),
     ],
 )
 def test_wrong_models_are_named(tmp_path: Path, text: str, message: str) -> None:
@@ -72,7 +78,12 @@ def test_wrong_models_are_named(tmp_path: Path, text: str, message: str) -> None
     ("case", "message"),
     [
         ("{name: a, models: [embedded/x]}", "unknown model of case 'a' 'embedded/x'; known: emb"),
-        ("{name: a, settings: {steps: 2}}", "case 'a' on task 'yesno': .*one token a step"),
+        (
+            "{name: a, settings: {steps: 2}}",
+            "embedded/llava-ar: case 'a' on task 'yesno': .*one token a step",
+        ),
+        ("{name: a, models: []}", "case 'a' has no models; give one or more, or leave out models"),
+        ("{name: a, models: [embedded/llava-ar, embedded/llava-ar]}", "is given twice"),
         ("{name: a, policy: keep, positions: close}", "cases.1.positions: .*'original' or 'comp"),
     ],
 )
@@ -132,6 +143,68 @@ def test_a_folder_of_one_model_is_not_one_of_several(tmp_path: Path, run: Path) 
     (tmp_path / "models.json").write_text('["embedded/llada-v"]')
     with pytest.raises(StudyError, match="none of its models has begun"):
         run_folders(tmp_path)
+    before = sorted(run.iterdir())
+    with pytest.raises(StudyError, match="holds runs of several models; give another --out"):
+        run_study(each_model(study())[0], run)
+    assert sorted(run.iterdir()) == before
+
+
+def test_a_folder_keeps_its_models(tmp_path: Path, run: Path) -> None:
+    before = (run / "models.json").read_bytes()
+    other = study(models=(MODELS[0], "embedded/lavida-dream"))
+    with pytest.raises(StudyError, match=f"also holds a run of {MODELS[1]}, which is none of"):
+        run_study(other, run)
+    assert (run / "models.json").read_bytes() == before and waiting_models(run) == []
+    copied = tmp_path / "more"
+    shutil.copytree(run, copied)
+    write_models(copied, study(models=(*MODELS, "embedded/lavida-dream")))  # may be added
+    assert waiting_models(copied) == ["embedded/lavida-dream"] and len(run_folders(copied)) == 2
+    (copied / "models.json").write_text("{")
+    with pytest.raises(StudyError, match="models.json is damaged"):
+        run_folders(copied)
+
+
+def test_what_the_last_model_cannot_do_is_said_before_the_first_runs(tmp_path: Path) -> None:
+    deep = Plugin.model_validate({"name": "after-share", "share": 0, "keep": 0, "layer": 6})
+    only = Case(name="deep", policy=deep, models=(MODELS[1],))
+    with pytest.raises(StudyError, match="case 'deep': .* embedded/llava-ar has 6 layers, 0 to 5"):
+        run_study(study(only), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_models_run_with_the_code_of_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = iter("abcdef")
+    monkeypatch.setattr(runner, "git_state", lambda root: {"commit": next(commits), "dirty": None})
+    folder = run_study(study(samples=1), tmp_path / "run", threads=1)
+    recipes = [summary.recipe["git"]["commit"] for summary in summarise_all(folder)]
+    assert recipes == ["a", "a"]
+    with pytest.raises(StudyError, match="git.commit"):  # edited since: no study of two codes
+        run_study(study(samples=1), folder, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("model", "slug"),
+    [
+        ("embedded/llava-ar", "embedded-llava-ar"),
+        ("./here", "here"),
+        ("..", "model"),
+        ("a b", "a-b"),
+    ],
+)
+def test_folders_of_models_lie_in_the_study_s(model: str, slug: str) -> None:
+    assert model_slug(model) == slug
+
+
+def test_one_file_has_the_rows_of_all_models(run: Path, tmp_path: Path) -> None:
+    summaries = summarise_all(run)
+    write_all(summaries, tmp_path)
+    frame = pd.read_csv(tmp_path / "summary.csv")
+    keys = frame[["backbone", "case", "task"]]
+    assert len(keys.drop_duplicates()) == len(frame) == sum(len(one.frame) for one in summaries)
+    assert set(frame["backbone"]) == set(MODELS)
+    assert summaries[0].frame["backbone"].unique().tolist() == [MODELS[0]], "as it was"
 
 
 def test_changes_are_paired_by_sample() -> None:
@@ -150,13 +223,52 @@ def test_only_sure_changes_are_marked(
 ) -> None:
     def worse(record: Record) -> Record:
         lost = record.case == "half" and record.task == "yesno"
-        return replace(record, score=0.0 if lost and record.sample != 2 else 1.0)
+        score = 0.0 if lost and record.sample != 2 else 1.0
+        return replace(record, score=score, visual_tokens_ratio=0.5 if record.case == "half" else 1)
 
     folder = made_run(config, worse)  # type: ignore[operator]
     cells = dict(grid(summarise(folder)))
-    assert [c.score for c in cells["none"]] == ["100.0", "100.0"]
+    assert [c.figure for c in cells["none"]] == ["100.0", "100.0"]
     assert [c.sign for c in cells["half"]] == [-1, 0]
     assert cells["half"][0].change == "-80.0 ± 20.0" and cells["half"][1].change == "+0.0 ± 0.0"
+
+
+def test_a_policy_that_never_acts_is_told_from_one_that_costs_nothing(
+    config: StudyConfig, made_run: "object", tmp_path: Path
+) -> None:
+    def idle(record: Record) -> Record:
+        acted = record.case == "half" and record.task == "code"
+        return replace(record, visual_tokens_ratio=0.6 if acted else 1.0)
+
+    cells = dict(grid(summarise(made_run(config, idle))))  # type: ignore[operator]
+    assert [c.change for c in cells["half"]] == [UNTOUCHED, "+0.0 ± 0.0"]
+    assert [c.change for c in cells["none"]] == ["", ""]
+
+
+def test_speed_ups_are_measured_and_ideal(
+    config: StudyConfig, made_run: "object", tmp_path: Path
+) -> None:
+    def faster(record: Record) -> Record:
+        full = record.case == "none"
+        return replace(record, seconds=1.9 if full else 0.9, macs=900 if full else 300)
+
+    summary = summarise(made_run(config, faster, units=3))  # type: ignore[operator]
+    cells = dict(grid(summary, speed_cell))
+    assert [c.figure for c in cells["none"]] == ["1.00 / 1.00", "-"]
+    assert [c.figure for c in cells["half"]] == ["2.00 / 2.50", "-"]
+
+
+@pytest.mark.parametrize("n_models", [1, 3])
+def test_the_overview_fits_100_columns(
+    config: StudyConfig, made_run: "object", n_models: int
+) -> None:
+    tasks = ("yesno", "digit", "code", "transcribe", "describe")
+    summary: Summary = summarise(made_run(config.model_copy(update={"tasks": tasks})))  # type: ignore[operator]
+    console = Console(width=140, record=True)
+    render_overview([summary] * n_models, console)
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 100 and not any("…" in line for line in lines)
+    assert sum(line.startswith(("Score: ", "Speed-up: ")) for line in lines) == 2 * n_models
 
 
 def test_the_contrast_is_valid() -> None:

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from saccade.controller import StudyError
+from saccade.controller.types import Origin
 from saccade.studies.cases import Case, StudyConfig
 from saccade.studies.records import Record
-from saccade.studies.report import report_html, write_report
+from saccade.studies.report import WAYS, report_html, write_report
 from saccade.studies.summary import summarise
 
 MakeRun = Callable[..., Path]
@@ -88,3 +90,22 @@ def test_it_is_written_as_one_file(config: StudyConfig, made_run: MakeRun, tmp_p
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == report_html(summary)
     with pytest.raises(StudyError, match="report cannot be written"):
         write_report(summary, tmp_path / "absent" / "report.html")
+
+
+@pytest.mark.parametrize("origin", get_args(Origin))
+def test_the_lead_says_how_models_of_an_origin_answer(
+    config: StudyConfig, made_run: MakeRun, origin: Origin
+) -> None:
+    summary = summarise(made_run(config))
+    backbone = {"name": "some model", "origin": origin}
+    changed = replace(summary, recipe=summary.recipe | {"backbone": backbone})
+    assert f"some model ({origin}), {WAYS[origin]}. A case" in Page(report_html(changed)).text
+
+
+def test_only_axes_with_values_can_be_chosen(config: StudyConfig, made_run: MakeRun) -> None:
+    summary = summarise(made_run(config))
+    assert [f'data-axis="{i}"' in report_html(summary) for i in range(4)] == [True] * 3 + [False]
+    cached = replace(summary, frame=summary.frame.assign(speedup_projected=float("nan")))
+    page = report_html(cached)
+    assert ">Projected</button>" not in page and 'data-axis="2"' not in page
+    assert ">Measured</button>" in report_html(summarise(made_run(config, units=0)))

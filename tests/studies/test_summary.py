@@ -208,3 +208,25 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text("{}")
     with pytest.raises(StudyError, match="cannot be read"):
         summarise(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "priced"),
+    [
+        ({"prefix_refresh_interval": 4}, False),
+        ({"cfg_scale": 1.5}, False),
+        ({"prefix_refresh_interval": None, "steps": 2}, True),
+    ],
+)
+def test_only_cases_that_read_everything_once_are_projected(
+    config: StudyConfig, made_run: MakeRun, settings: dict[str, Any], priced: bool
+) -> None:
+    plain, half = config.cases
+    other = half.model_copy(update={"name": "other", "settings": settings})
+    cases = (plain, half, other)
+    rows = summarise(made_run(config.model_copy(update={"cases": cases}), noisy)).rows()
+    assert [row["speedup_projected"] is not None for row in rows] == [True, True, priced] * 2
+    cached = plain.model_copy(update={"settings": settings})
+    changed = config.model_copy(update={"cases": (cached, half)})
+    rows = summarise(made_run(changed, noisy)).rows()
+    assert [row["speedup_projected"] is not None for row in rows] == [priced] * 4
