@@ -17,7 +17,7 @@ from torch import Tensor
 from saccade.backbones.config import SO400M, TowerConfig, tower_config
 from saccade.backbones.json_files import read_json
 from saccade.backbones.network import Network
-from saccade.backbones.vocabulary import MERGES, SPECIALS, TOKENIZER, VOCABULARY
+from saccade.backbones.vocabulary import ADDED, MERGES, SPECIALS, TOKENIZER, VOCABULARY
 from saccade.controller.errors import CheckpointError
 
 CONFIG, TOWER_CONFIG = "config.json", "vision_config.json"
@@ -35,14 +35,22 @@ _UNUSED = (
 
 def read_tower_config(folder: Path, config: Mapping[str, Any]) -> TowerConfig:
     """Geometry of the tower: ``vision_config.json``, ``vision_config`` in the config, the config of
-    a tower that lies in the checkpoint's folder, or so400m."""
+    a tower that lies in the checkpoint's folder (SigLIP's, or its vision part alone), or so400m.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none of these, or one is damaged or not supported.
+    """
     if (folder / TOWER_CONFIG).exists():
         return tower_config(read_json(folder / TOWER_CONFIG))
     if isinstance(config.get("vision_config"), dict):
         return tower_config(config["vision_config"])
     name = str(config.get("mm_vision_tower", ""))
     if name and (folder / name / CONFIG).is_file():
-        return tower_config(read_json(folder / name / CONFIG))
+        whole = read_json(folder / name / CONFIG)
+        part = whole.get("vision_config")
+        return tower_config(part if isinstance(part, dict) else whole)
     if "so400m-patch14-384" in name:
         return SO400M
     raise CheckpointError(
@@ -135,7 +143,8 @@ def load_weights(
         found[wanted.pop(HEAD)] = found[EMBEDDING].clone()
     for name in (f"{_PUBLISHED_TOWER}post_layernorm.{part}" for part in ("weight", "bias")):
         if name in wanted:
-            found[wanted[name]] = torch.zeros(shapes[wanted.pop(name)], dtype=dtype)
+            own = wanted.pop(name)
+            found[own] = torch.zeros(shapes[own], dtype=dtype)
     problems = [
         f"{what} {len(names)}: {', '.join(sorted(names)[:5])}{' ...' * (len(names) > 5)}"
         for what, names in (
@@ -180,7 +189,7 @@ def write_checkpoint(
 
 
 def _is_ours(name: str) -> bool:
-    tokenizer = (TOKENIZER, VOCABULARY, MERGES, SPECIALS)
+    tokenizer = (TOKENIZER, VOCABULARY, MERGES, SPECIALS, ADDED)
     return name in (INDEX, SINGLE, *tokenizer) or _SHARD.fullmatch(name) is not None
 
 

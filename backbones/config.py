@@ -85,7 +85,7 @@ class TowerConfig:
 
 
 SO400M = TowerConfig(1152, 4304, 26, 16, image_size=384, patch_size=14)
-"""SigLIP(2) so400m patch14 384 as LLaDA-V uses it: 26 of its 27 layers run."""
+"""SigLIP(2) so400m patch14 384 as the published families use it: 26 of its 27 layers run."""
 
 
 DECODER: Mapping[str, tuple[object, ...]] = {

@@ -1,10 +1,11 @@
-"""Fetching checkpoints from the Hugging Face hub: weights and JSON only, never code."""
+"""Fetching checkpoints from the Hugging Face hub: weights, JSON and merges, never code."""
 
 from pathlib import Path
 
+from saccade.backbones.vocabulary import MERGES
 from saccade.controller.errors import CheckpointError
 
-PATTERNS = ["*.json", "*.safetensors"]
+PATTERNS = ["*.json", "*.safetensors", MERGES]
 
 
 def fetch(repo_id: str, revision: str | None = None) -> Path:

@@ -128,7 +128,7 @@ class Processor:
         """
         if self.tokenizer is None:
             raise CapabilityError(
-                "the checkpoint has no tokenizer.json: use prepare_ids, and token ids for stops"
+                "the checkpoint has no tokenizer: use prepare_ids, and token ids for stops"
             )
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids

@@ -110,7 +110,8 @@ def render_question(text: str, n_images: int, think_mode: str | None = None) -> 
 
     Notes
     -----
-    Source: LLaDA-V, ML-GSAI, commit c810b4b (its lmms-eval wrapper).
+    Sources: LLaDA-V, ML-GSAI, commit c810b4b, and LaViDa, jacklishufan, commit 284ef5c (their
+    lmms-eval wrappers; only LLaDA-V's has the switch).
     """
     if think_mode not in _SUFFIX:
         raise ValueError(f"think_mode={think_mode!r}; allowed: {', '.join(map(repr, _SUFFIX))}")
@@ -144,7 +145,7 @@ def encode_with_images(
         newline, and two placeholders the blank between them; in training they were there.
         False: nothing is lost.
     bos : str
-        The template's first token; without one, nothing is lost either.
+        The template's first token; without one, as in LaViDa-Dream, nothing is lost either.
 
     Returns
     -------
@@ -152,7 +153,8 @@ def encode_with_images(
 
     Notes
     -----
-    Source: LLaDA-V, ML-GSAI, commit c810b4b (``tokenizer_image_token`` of ``mm_utils.py``).
+    Sources: LLaDA-V, ML-GSAI, commit c810b4b, and LaViDa, jacklishufan, commit 284ef5c
+    (``tokenizer_image_token`` of ``mm_utils.py``).
     """
     lost = 1 if drop_after_image and bos and text.startswith(bos) else 0
     first, *later = text.split(IMAGE)

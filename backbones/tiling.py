@@ -216,8 +216,8 @@ class ImagePreprocessor:
         ----------
         images : sequence of PIL images
         multi_image_pad : bool
-            Several images go the ``"pad"`` way, whatever `aspect` says, as in LLaDA-V's published
-            evaluation (they lose tiles and newlines). False: each by `aspect`, as in its demo.
+            Several images go the ``"pad"`` way, whatever `aspect` says, as in the published
+            evaluations (they lose tiles and newlines). False: each by `aspect`, as in the demos.
 
         Raises
         ------

@@ -12,8 +12,8 @@ from saccade.backbones.config import LanguageConfig, TowerConfig
 class VisionTower(nn.Module):
     """transformers' SigLIP encoder, returning the raw residual stream after its last layer.
 
-    LLaDA-V deletes SigLIP's last layer and its pooling head and does not apply the final norm
-    (``post_layernorm`` is kept for the checkpoint's sake and never runs).
+    The published families delete SigLIP's last layer and its pooling head and do not apply the
+    final norm (``post_layernorm`` is kept for the checkpoint's sake and never runs).
     """
 
     def __init__(self, config: TowerConfig) -> None:

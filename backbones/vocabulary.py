@@ -8,11 +8,12 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from saccade.backbones.json_files import read_json
 from saccade.controller.errors import CheckpointError
 
-TOKENIZER, VOCABULARY, MERGES, SPECIALS = (
+TOKENIZER, VOCABULARY, MERGES, SPECIALS, ADDED = (
     "tokenizer.json",
     "vocab.json",
     "merges.txt",
     "tokenizer_config.json",
+    "added_tokens.json",
 )
 _QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -25,7 +26,8 @@ def read_tokenizer(folder: Path) -> Tokenizer | None:
     """The checkpoint's fast tokenizer, or None if it has none.
 
     Without a ``tokenizer.json`` it is made from ``vocab.json``, ``merges.txt`` and the added tokens
-    of ``tokenizer_config.json``, byte-level BPE as Qwen2's and Dream's.
+    of ``tokenizer_config.json`` or, in older checkpoints, ``added_tokens.json``: byte-level BPE as
+    Qwen2's and Dream's.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def _from_parts(folder: Path) -> Tokenizer:
         tokenizer.add_tokens([token])
         if tokenizer.token_to_id(token.content) != number:
             raise CheckpointError(
-                f"{folder / SPECIALS}: {token.content!r} has the id {number}, but "
+                f"{folder}: the added token {token.content!r} has the id {number}, but "
                 f"{tokenizer.token_to_id(token.content)} is the next of {VOCABULARY}"
             )
     return tokenizer
@@ -79,20 +81,37 @@ def _from_parts(folder: Path) -> Tokenizer:
 def _added(folder: Path) -> list[tuple[int, AddedToken]]:
     """Added tokens by ascending id."""
     path = folder / SPECIALS
-    stored: dict[str, dict[str, Any]] = {}
-    if path.exists():
-        stored = read_json(path).get("added_tokens_decoder") or {}
+    about = read_json(path) if path.exists() else {}
+    if about.get("added_tokens_decoder") is None and (folder / ADDED).exists():
+        return _added_by_name(folder / ADDED, _special(about))
+    stored: dict[str, dict[str, Any]] = about.get("added_tokens_decoder") or {}
     flags = ("single_word", "lstrip", "rstrip", "normalized", "special")
     try:
-        return sorted(
-            (
-                (
-                    int(number),
-                    AddedToken(about["content"], **{f: about.get(f, False) for f in flags}),
-                )
-                for number, about in stored.items()
-            ),
-            key=lambda pair: pair[0],
-        )
+        found = [
+            (int(number), AddedToken(token["content"], **{f: token.get(f, False) for f in flags}))
+            for number, token in stored.items()
+        ]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: added_tokens_decoder is damaged: {error!r}") from error
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _added_by_name(path: Path, special: set[str]) -> list[tuple[int, AddedToken]]:
+    """Added tokens of an older checkpoint, whose file says only which id each has."""
+    stored = read_json(path)
+    wrong = [name for name, number in stored.items() if type(number) is not int]
+    if wrong:
+        raise CheckpointError(f"{path}: the id of {wrong[0]!r} is {stored[wrong[0]]!r}, no integer")
+    return [
+        (number, AddedToken(name, normalized=name not in special, special=name in special))
+        for name, number in sorted(stored.items(), key=lambda pair: pair[1])
+    ]
+
+
+def _special(about: dict[str, Any]) -> set[str]:
+    """Tokens with a role, such as ``eos_token``; a role may be written with flags or without."""
+    further = about.get("additional_special_tokens")
+    roles = [token for role, token in about.items() if role.endswith("_token")]
+    roles += further if isinstance(further, list) else []
+    names = (token.get("content") if isinstance(token, dict) else token for token in roles)
+    return {name for name in names if isinstance(name, str)}

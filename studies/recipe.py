@@ -17,7 +17,7 @@ from saccade import __version__
 from saccade.backbones.checkpoint import CONFIG, TOWER_CONFIG, shard_files
 from saccade.backbones.loading import resolve
 from saccade.backbones.model import Model
-from saccade.backbones.vocabulary import MERGES, SPECIALS, TOKENIZER, VOCABULARY
+from saccade.backbones.vocabulary import ADDED, MERGES, SPECIALS, TOKENIZER, VOCABULARY
 from saccade.studies.cases import Case, StudyConfig, controller_of, settings_class, settings_of
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
@@ -85,7 +85,7 @@ def _backbone(model: Model) -> dict[str, Any]:
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of a checkpoint's weights, and of the JSON files read with them."""
-    words = (TOKENIZER, VOCABULARY, MERGES, SPECIALS)
+    words = (TOKENIZER, VOCABULARY, MERGES, SPECIALS, ADDED)
     beside = [folder / name for name in (CONFIG, TOWER_CONFIG, *words)]
     hashes = {}
     for path in [*shard_files(folder), *(path for path in beside if path.exists())]:

@@ -23,7 +23,7 @@ def model(rounded: bool = False) -> Model:
     """The recorded model, with all rows of its vocabulary, as it was recorded."""
     folder = golden_set(SET)
     assert folder is not None
-    return saccade.load(folder, torch.float32, cut_vocab=False, rounded_rotary=rounded)
+    return saccade.load(folder, device="cpu", cut_vocab=False, rounded_rotary=rounded)
 
 
 @functools.cache
@@ -35,7 +35,7 @@ def model_with_words() -> Model:
         shutil.copytree(folder, aside, dirs_exist_ok=True)
         for file in (folder / "tokenizer").iterdir():
             shutil.copy(file, Path(aside, file.name))
-        return saccade.load(aside, torch.float32)
+        return saccade.load(aside, device="cpu")
 
 
 @functools.cache

@@ -108,7 +108,7 @@ def test_half_precision_is_near(_set: str) -> None:
     stored = arrays("text_forward.npz")
     folder = golden_set(SET)
     assert folder is not None
-    own = saccade.load(folder, torch.bfloat16, cut_vocab=False)
+    own = saccade.load(folder, torch.bfloat16, "cpu", cut_vocab=False)
     assert own.network.language.rotary == torch.bfloat16
     out = own.network.run(Rows.of(own.network.model.embed_tokens(stored["full_ids"]))).hidden
     given, wanted = own.network.logits(out)[0], stored["logits_all_bf16_as_fp32"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.backbones.packing import pack_anyres, pool_2d
+from saccade.backbones.packing import pack_anyres, pool_2d, token_grid_anyres
 from saccade.backbones.tiling import ImagePreprocessor
 from tests.backbones.golden_lavida import SET, arrays, model, model_with_words, prompts
 from tests.golden_sets import FILES, assert_near, golden_json, golden_params, golden_set
@@ -74,6 +74,30 @@ def test_tokens_come_from_the_recorded_places(name: str) -> None:
     torch.testing.assert_close(packed, arrays("merge_maps.npz")[name], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", golden_params(SET, map_names()))
+def test_centres_are_those_of_the_recorded_places(name: str) -> None:
+    """Patch (row, column) of a view is 14 pixels a side; tiles lie on the canvas, the base over
+    the whole image."""
+    width, height = (int(n) for n in name.removeprefix("map_").split("x"))
+    own = preprocessor()
+    grid, tower = own.image(Image.new("RGB", (width, height))).grid_wh, model().network.tower
+    assert grid is not None
+    view, row, column = arrays("merge_maps.npz")[name].unbind(1)
+    view = view.round()  # recorded after an interpolation
+    patch, tile = tower.patch_size, own.tile
+    canvas, size = torch.tensor(grid) * tile, torch.tensor([width, height])
+    fitted = size * min(canvas / size)
+    inside = (torch.stack([column, row], 1) + 0.5) * patch
+    number = (view - 1).clamp(min=0)
+    corner = torch.stack([number % grid[0], number // grid[0]], 1) * tile
+    tiles = (corner + inside - (canvas - fitted) / 2) / fitted
+    wanted = torch.where(view[:, None] == 0, inside / tile, tiles).clamp(0, 1)
+    wanted[view < 0] = torch.nan
+    coverage = tower.side * patch / tile
+    made = token_grid_anyres((width, height), grid, tower.side, None, coverage, pooled=True)
+    torch.testing.assert_close(made, wanted, atol=1e-5, rtol=0, equal_nan=True)
+
+
 @pytest.mark.parametrize("case", golden_params(SET, meta("visual_token_counts")))
 def test_pictures_have_the_recorded_number_of_tokens(case: dict[str, Any]) -> None:
     image = preprocessor().image(Image.new("RGB", tuple(case["size_wh"])))
@@ -110,10 +134,12 @@ def test_prompts_have_the_recorded_ids(name: str) -> None:
     images = [Image.new("RGB", (20, 20))] * n
     question = stored["question"].removeprefix("<image>\n").removeprefix("<image> <image>\n")
     made = own.prepare(question, images)
-    ids = [token for token in stored["input_ids"] if token != -200]
+    wanted = own.prepare_ids(stored["input_ids"], images)
+    assert torch.equal(made.embeds, wanted.embeds) and torch.equal(made.images, wanted.images)
+    text = [token for token in stored["input_ids"] if token != -200]
     with torch.inference_mode():
-        wanted = own.network.model.embed_tokens(torch.tensor(ids))
-    assert torch.equal(made.embeds[made.segments.prompt], wanted)
+        embedded = own.network.model.embed_tokens(torch.tensor(text))
+    assert torch.equal(made.embeds[made.segments.prompt], embedded)
     assert own.tokenizer is not None
     assert own.tokenizer.get_vocab_size() == golden_json(SET, "prompts.json")["len_tokenizer"]
 

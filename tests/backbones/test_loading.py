@@ -65,7 +65,9 @@ def test_a_cached_hub_id_offline(offline: Path, model: Model) -> None:
         load("some/model", revision="another")
 
 
-def test_only_weights_and_json_are_fetched(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_only_weights_json_and_merges_are_fetched(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
     asked: list[dict[str, Any]] = []
 
     def download(repo_id: str, **options: Any) -> str:
@@ -75,9 +77,11 @@ def test_only_weights_and_json_are_fetched(monkeypatch: pytest.MonkeyPatch, fold
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert load("some/model", device="cpu", revision="v1").spec.name == "some/model"
     assert asked[0]["revision"] == "v1"
-    files = ["config.json", INDEX, SINGLE, "modeling_llada.py", "pytorch_model.bin", "x.pkl"]
-    taken = [f for f in files if any(fnmatch(f, p) for p in asked[0]["allow_patterns"])]
-    assert taken == files[:3]
+    files = ["config.json", INDEX, SINGLE, "vocab.json", "merges.txt", "tokenizer_config.json"]
+    code = ["modeling_llada.py", "tokenization_dream.py", "pytorch_model.bin", "x.pkl", "README.md"]
+    patterns = asked[0]["allow_patterns"]
+    taken = [f for f in [*files, *code] if any(fnmatch(f, p) for p in patterns)]
+    assert taken == files
 
 
 @pytest.mark.parametrize("name", embedded_models())

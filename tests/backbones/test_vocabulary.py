@@ -60,6 +60,25 @@ def test_an_added_token_has_the_id_that_is_written(tmp_path: Path) -> None:
         read_tokenizer(write(tmp_path, first=3))
 
 
+def test_added_tokens_of_an_older_checkpoint(tmp_path: Path) -> None:
+    """They stand in a file of ids; those with a role are special: not decoded, not merged."""
+    newer = read_tokenizer(write(tmp_path))
+    content = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    ids = {about["content"]: int(n) for n, about in content["added_tokens_decoder"].items()}
+    ids |= {"<plain>": max(ids.values()) + 1}
+    (tmp_path / "added_tokens.json").write_text(json.dumps(dict(reversed(ids.items()))))
+    roles = {"eos_token": "<|endoftext|>", "unk_token": None, "add_bos_token": False}
+    roles["additional_special_tokens"] = ["<|im_start|>", {"content": "<|im_end|>"}]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(roles))
+    older = read_tokenizer(tmp_path)
+    assert newer is not None and older is not None
+    for text in TEXTS:
+        assert older.encode(text).ids == newer.encode(text).ids
+        assert older.decode(older.encode(text).ids) == newer.decode(newer.encode(text).ids)
+    assert older.encode("a<plain>").ids[-1] == ids["<plain>"]
+    assert older.decode(older.encode("a<plain><|im_end|>").ids) == "a<plain>"
+
+
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
@@ -82,6 +101,14 @@ def test_damaged_files_are_named(
     else:
         (folder / file).write_text(content, encoding="utf-8")
     with pytest.raises(CheckpointError, match=message):
+        read_tokenizer(folder)
+
+
+def test_an_id_that_is_no_number_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "tokenizer_config.json").unlink()
+    (folder / "added_tokens.json").write_text('{"<x>": "7"}')
+    with pytest.raises(CheckpointError, match="the id of '<x>' is '7', no integer"):
         read_tokenizer(folder)
 
 
