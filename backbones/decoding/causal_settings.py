@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from saccade.backbones.decoding.settings import Stop, check_options, plain_stops
+from saccade.backbones.decoding.settings import PlainEnd, Stop, check_options, plain_stops, renamed
 from saccade.controller.arguments import real, switch, whole
 
 
 @dataclass(frozen=True, slots=True)
-class CausalSettings:
+class CausalSettings(PlainEnd):
     """Settings of `generate` for an autoregressive model.
 
     Attributes
@@ -66,27 +66,13 @@ class CausalSettings:
         """None: nothing is masked."""
         return None
 
-    @property
-    def forbidden_ids(self) -> None:
-        """None: the backbone's own, of which it has none."""
-        return None
-
-    @property
-    def generation_suffix(self) -> None:
-        """None: nothing follows the answer."""
-        return None
-
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
         """Build from keyword arguments; unknown ones raise `TypeError` listing the known.
 
         ``max_new_tokens`` may stand for `gen_length`.
         """
-        given = dict(options)
-        if "max_new_tokens" in given:
-            if "gen_length" in given:
-                raise TypeError("generate() got gen_length and max_new_tokens, which are the same")
-            given["gen_length"] = given.pop("max_new_tokens")
+        given = renamed(options)
         masked = [name for name in ("steps", "block_length") if name in given]
         if masked:
             raise TypeError(

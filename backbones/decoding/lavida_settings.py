@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from saccade.backbones.decoding.filtered import ALGORITHMS
 from saccade.backbones.decoding.schedules import SCHEDULES
-from saccade.backbones.decoding.settings import Stop, check_options, plain_stops
+from saccade.backbones.decoding.settings import PlainEnd, Stop, check_options, plain_stops, renamed
 from saccade.controller.arguments import real, switch, whole
 
 CONFIDENCE_DTYPES = ("model", "float32")
@@ -25,7 +25,7 @@ IGNORED = {
 
 
 @dataclass(frozen=True, slots=True)
-class LavidaSettings:
+class LavidaSettings(PlainEnd):
     """Settings of `generate`, with the published names (jacklishufan/LaViDa, ``generate``).
 
     The defaults are those of the published evaluations; those of the published method's signature
@@ -151,16 +151,6 @@ class LavidaSettings:
             return int(self.gen_length * self.step_ratio)
         return min(self.steps, self.gen_length)
 
-    @property
-    def forbidden_ids(self) -> None:
-        """None: the backbone's own, of which it has none."""
-        return None
-
-    @property
-    def generation_suffix(self) -> None:
-        """None: nothing follows the answer."""
-        return None
-
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
         """Build from keyword arguments; unknown ones raise `TypeError` listing the known.
@@ -168,11 +158,7 @@ class LavidaSettings:
         ``max_new_tokens`` may stand for `gen_length`, and ``block_length`` may be given if it is
         the whole answer. Options that the published code ignores are errors that say so.
         """
-        given = dict(options)
-        if "max_new_tokens" in given:
-            if "gen_length" in given:
-                raise TypeError("generate() got gen_length and max_new_tokens, which are the same")
-            given["gen_length"] = given.pop("max_new_tokens")
+        given = renamed(options)
         if "block_length" in given and given["block_length"] == given.get("gen_length"):
             del given["block_length"]
         ignored = [name for name in given if name in IGNORED]

@@ -176,6 +176,38 @@ class Settings(Protocol):
     def for_lengths(cls, gen_length: int, block_length: int, steps: int) -> dict[str, Any]: ...
 
 
+class PlainEnd:
+    """Part of the settings of families that forbid no ids and have nothing after an answer."""
+
+    __slots__ = ()
+
+    @property
+    def forbidden_ids(self) -> None:
+        """None: the backbone's own, of which it has none."""
+        return None
+
+    @property
+    def generation_suffix(self) -> None:
+        """None: nothing follows the answer."""
+        return None
+
+
+def renamed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options in which ``max_new_tokens``, published for `gen_length`, has that name.
+
+    Raises
+    ------
+    TypeError
+        If both are given.
+    """
+    given = dict(options)
+    if "max_new_tokens" in given:
+        if "gen_length" in given:
+            raise TypeError("generate() got gen_length and max_new_tokens, which are the same")
+        given["gen_length"] = given.pop("max_new_tokens")
+    return given
+
+
 def check_options(settings: type[Any], options: Mapping[str, Any]) -> None:
     """Raise `TypeError` for options that are no fields of a settings class, listing the fields."""
     known = [field.name for field in fields(settings)]
