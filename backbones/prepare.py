@@ -10,6 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from saccade.backbones.centres import (
+    token_grid_anyres,
+    token_grid_listed,
+    token_grid_plain,
+    token_grid_video,
+)
 from saccade.backbones.network import Network
 from saccade.backbones.packing import (
     pack_anyres,
@@ -17,10 +23,6 @@ from saccade.backbones.packing import (
     pack_plain,
     pack_video,
     pool_2d,
-    token_grid_anyres,
-    token_grid_listed,
-    token_grid_plain,
-    token_grid_video,
 )
 from saccade.backbones.tiling import ProcessedImage
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Segments

@@ -67,6 +67,7 @@ class Answer:
             "seconds": round(self.seconds, 4),
             "load_seconds": round(self.load_seconds, 4),
             "forwards": self.trace.forwards,
+            "refreshes": self.trace.refreshes,
             "macs": self.trace.macs,
             "prepare_macs": self.trace.prepare_macs,
             "visual_tokens": self.trace.n_visual,
@@ -95,6 +96,9 @@ class Answer:
         trace, tokens = self.trace, len(self.generation.tokens)
         table.add_row("time", f"{self.seconds:.2f} s, after {self.load_seconds:.2f} s of loading")
         table.add_row("forwards", f"{trace.forwards} for {tokens} tokens")
+        if trace.refreshes < trace.forwards:
+            times = f"computed in {trace.refreshes} of {trace.forwards} steps, else cached"
+            table.add_row("prompt", times)
         table.add_row("multiply-accumulates", f"{trace.macs:,} ({scaled(trace.macs)})")
         share = f"{trace.visual_tokens_ratio:.1%} of the work on them"
         table.add_row("visual tokens per step", f"{runs(self.kept)} ({share})")

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.backbones.packing import pack_anyres, pool_2d, token_grid_anyres
+from saccade.backbones.centres import token_grid_anyres
+from saccade.backbones.packing import pack_anyres, pool_2d
 from saccade.backbones.tiling import ImagePreprocessor
 from tests.backbones.golden_lavida import SET, arrays, model, model_with_words, prompts
 from tests.golden_sets import FILES, assert_near, golden_json, golden_params, golden_set

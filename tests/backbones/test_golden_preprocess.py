@@ -10,15 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from saccade.backbones.centres import token_grid_anyres, token_grid_video
 from saccade.backbones.config import SO400M
-from saccade.backbones.packing import (
-    count_anyres,
-    count_video,
-    pack_anyres,
-    pack_video,
-    token_grid_anyres,
-    token_grid_video,
-)
+from saccade.backbones.packing import count_anyres, count_video, pack_anyres, pack_video
 from saccade.backbones.pinpoints import best_resolution, parse_pinpoints
 from saccade.backbones.prompt import IMAGE, encode_with_images, render_chat, render_question
 from saccade.backbones.tiling import ImagePreprocessor

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from saccade.backbones.centres import token_grid_anyres, token_grid_plain, token_grid_video
 from saccade.backbones.packing import (
     count_anyres,
     count_video,
@@ -14,9 +15,6 @@ from saccade.backbones.packing import (
     pack_plain,
     pack_video,
     pool_2d,
-    token_grid_anyres,
-    token_grid_plain,
-    token_grid_video,
     unpad_bounds,
 )
 from saccade.backbones.pinpoints import best_resolution, parse_pinpoints
