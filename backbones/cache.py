@@ -7,6 +7,7 @@ keys, so that dropping some moves neither text nor answer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,10 +37,12 @@ class Entry:
     def __len__(self) -> int:
         return len(self.places)
 
-    def keep(self, stays: NDArray[np.bool_]) -> "Entry":
-        """Only the keys where `stays` (N,) is True, copied: what goes is freed."""
+    def keep(self, stays: NDArray[np.bool_], places: Places | None = None) -> "Entry":
+        """Only the keys where `stays` (N,) is True, copied: what goes is freed. Their `places` may
+        be given, so that layers share them."""
         index = torch.from_numpy(np.flatnonzero(stays)).to(self.k.device)
-        return Entry(self.k[:, index], self.v[:, index], self.places[stays])
+        left = self.places[stays] if places is None else places
+        return Entry(self.k[:, index], self.v[:, index], left)
 
 
 @dataclass(slots=True, eq=False)
@@ -171,6 +174,15 @@ class Recorder:
             cache.entries.append(Entry(k[i, :, :n].clone(), v[i, :, :n].clone(), places))
 
 
+class _Cut(NamedTuple):
+    """A cut of one layer, which is that of the next if that one had the same keys."""
+
+    before: Places
+    lost: Places
+    stays: NDArray[np.bool_]
+    after: Places
+
+
 class Reader:
     """Gives a forward over new rows the caches of its sequences, and lets a plan cut them.
 
@@ -195,13 +207,17 @@ class Reader:
     ) -> None:
         self.caches, self.rows, self.append = caches, rows, append
         self.stacks: dict[int, Stack] = {} if stacks is None else stacks
+        self._cuts: dict[int, _Cut] = {}
 
     def cut(self, layer: int, i: int, lost: Places) -> None:
         """Drop these original positions from a layer of sequence `i`, where they are there."""
         entry = self.caches[i].entries[layer]
-        stays = ~np.isin(entry.places, lost)
-        if not stays.all():
-            self.caches[i].entries[layer] = entry.keep(stays)
+        known = self._cuts.get(i)
+        if known is None or known.before is not entry.places or known.lost is not lost:
+            stays = ~np.isin(entry.places, lost)
+            known = self._cuts[i] = _Cut(entry.places, lost, stays, entry.places[stays])
+        if len(known.after) < len(known.before):
+            self.caches[i].entries[layer] = entry.keep(known.stays, known.after)
 
     def places(self, layer: int) -> list[Places]:
         """Original positions of each sequence's cached keys of a layer."""

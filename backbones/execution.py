@@ -1,5 +1,6 @@
 """Carrying out plans inside a forward: drops before layers, and attention measured on the way."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -77,6 +78,7 @@ class PlanHook:
     _masses: dict[int, Tensor] = field(default_factory=dict)
     _received: dict[str, Tensor] = field(default_factory=dict)
     _segments: tuple[Columns, Tensor] | None = None
+    _seen: tuple[object, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.actives)
@@ -91,16 +93,25 @@ class PlanHook:
             rows = self._without_dropped(layer, rows)
         else:
             rows = self._after_cuts(layer, rows, self.memory)
-        for i, active in enumerate(self.actives):
-            places = rows.alive[i]
-            new = len(places)
-            if self.memory is not None:
-                places = np.concatenate([self.memory.places(layer)[i], places])
-            kinds = active.inputs.kinds_with_response(active.response)[places]
-            self.visual_counts[i].append(int((kinds == VISUAL).sum()))
-            self.row_counts[i].append(new)
-            self.key_counts[i].append(len(places))
+        self._count(rows, [] if self.memory is None else self.memory.places(layer))
         return rows
+
+    def _count(self, rows: Rows, cached: Sequence[Places]) -> None:
+        """Write down what a layer computes and reads, which may be what the one before did."""
+        seen = (rows.alive, *cached)
+        same = len(seen) == len(self._seen) and all(map(operator.is_, seen, self._seen))
+        self._seen = seen
+        for i, active in enumerate(self.actives):
+            if same:
+                for counts in (self.visual_counts, self.row_counts, self.key_counts):
+                    counts[i].append(counts[i][-1])
+                continue
+            old = cached[i] if cached else np.zeros(0, dtype=np.int64)
+            kinds = active.inputs.kinds_with_response(active.response)
+            visual = sum(int((kinds[places] == VISUAL).sum()) for places in (old, rows.alive[i]))
+            self.visual_counts[i].append(visual)
+            self.row_counts[i].append(len(rows.alive[i]))
+            self.key_counts[i].append(len(old) + len(rows.alive[i]))
 
     def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None:
         """Measure the response rows' attention, and what a pruner at the next layer needs."""
