@@ -100,7 +100,7 @@ def _run(trainer: "Trainer") -> "Network":
         with Steps(err()) as bar, first_interrupt(trainer.stop):
             return trainer.run(
                 lambda stage, step, total, figures: bar.update(
-                    step, total, f"loss {_loss(figures):.4f}", f"stage {stage}"
+                    step, total, _label(figures), f"stage {stage}"
                 )
             )
     except KeyboardInterrupt:
@@ -154,7 +154,8 @@ def _tokenizer(folder: Path, family: "Family") -> "Tokenizer":
     return found
 
 
-def _loss(figures: dict[str, float]) -> float:
-    """The loss of a step: its own, or the mean over task kinds."""
+def _label(figures: dict[str, float]) -> str:
+    """The loss last looked at: a step's own, or the mean over task kinds; none right after a start
+    in between."""
     parts = [value for name, value in figures.items() if name.split("/")[0] == "loss"]
-    return sum(parts) / len(parts) if parts else float("nan")
+    return f"loss {sum(parts) / len(parts):.4f}" if parts else ""
