@@ -124,8 +124,8 @@ class LavidaAnswer:
         n = len(confidence)
         if self._table is None:
             k = linear_count(n, self.step, self.settings.n_steps, self._times)
-        else:
-            k = min(n, self._table[self.step])
+        else:  # of a one-token answer the prompt may leave nothing, and then the table is empty
+            k = min(n, self._table[self.step]) if n else 0
         if not k:
             return torch.zeros(0, dtype=torch.int64)
         if self.settings.alg_temp == 0:

@@ -14,7 +14,9 @@ def schedule_table(masked: int, steps: int, schedule: str, shift: float = 3.0) -
     """Positions to commit in each of ``min(steps, masked)`` steps; they sum up to `masked`.
 
     The share that is committed follows a curve over the steps, and the counts are reversed in the
-    end: "shift" commits few positions early above 1 and many below.
+    end: "shift" commits few positions early above 1 and many below. By the published recipe the sum
+    is one less where a shift's curve ends a float32 rounding below 1 (0.58 or 1.43, not the
+    published 0.33 and 3); that position stays masked.
 
     Parameters
     ----------
