@@ -79,6 +79,7 @@ class PlanHook:
     _received: dict[str, Tensor] = field(default_factory=dict)
     _segments: tuple[Columns, Tensor] | None = None
     _seen: tuple[object, ...] = ()
+    _known: tuple[tuple[object, ...], Columns] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.actives)
@@ -100,7 +101,7 @@ class PlanHook:
         """Write down what a layer computes and reads, which may be what the one before did."""
         seen = (rows.alive, *cached)
         same = len(seen) == len(self._seen) and all(map(operator.is_, seen, self._seen))
-        self._seen = seen
+        self._seen = self._seen if same else seen
         for i, active in enumerate(self.actives):
             if same:
                 for counts in (self.visual_counts, self.row_counts, self.key_counts):
@@ -257,9 +258,16 @@ class PlanHook:
         return cached is not None and self.actives[i].plan.drops == cached.caches[i].drops
 
     def _columns(self, layer: int, rows: Rows) -> Columns:
-        if self.memory is None:
-            return Columns.of_rows(rows, len(self.actives))
-        return Columns.of_cached(rows, self.memory, layer)
+        """Keys of a layer; those of the one before if it has the same."""
+        known = self._known
+        if known is None or known[0] is not self._seen:
+            columns = (
+                Columns.of_rows(rows, len(self.actives))
+                if self.memory is None
+                else Columns.of_cached(rows, self.memory, layer)
+            )
+            known = self._known = (self._seen, columns)
+        return known[1]
 
     def _receive(self, name: str, rows: Rows, q: Tensor, k: Tensor, columns: Columns) -> Tensor:
         """Attention received, scattered to original positions (B, longest original length)."""
@@ -285,9 +293,7 @@ class PlanHook:
     def _one_hot(self, columns: Columns, device: torch.device) -> Tensor:
         """Kind of each key (B, width, 3), made anew when the keys change."""
         known = self._segments
-        if known is not None and all(
-            a is b for a, b in zip(known[0].places, columns.places, strict=True)
-        ):
+        if known is not None and known[0] is columns:
             return known[1]
         inputs = [active.inputs for active in self.actives]
         kinds = columns.kinds(inputs, self.actives[0].response).to(device)

@@ -48,7 +48,8 @@ def certainty(probabilities: Tensor, chosen: Tensor, alg: str) -> Tensor:
         best = probabilities.topk(min(2, probabilities.shape[-1])).values
         return best[..., 0] - best[..., 1:].sum(-1)
     if alg == "entropy":
-        return (probabilities * (probabilities + 1e-10).log()).sum(-1)
+        # In float16 the published 1e-10 is 0, and 0 * log 0 no number.
+        return (probabilities * (probabilities + 1e-10).log()).nan_to_num(nan=0.0).sum(-1)
     return probabilities.gather(-1, chosen[..., None])[..., 0]
 
 

@@ -9,6 +9,8 @@ from saccade.backbones.decoding.schedules import SCHEDULES
 from saccade.backbones.decoding.settings import PlainEnd, Stop, check_options, plain_stops, renamed
 from saccade.controller.arguments import real, switch, whole
 
+LENGTH = 512
+"""Published tokens of an answer, and steps."""
 CONFIDENCE_DTYPES = ("model", "float32")
 IGNORED = {
     "block_length": "LaViDa-Dream decodes the whole answer as one block",
@@ -18,6 +20,10 @@ IGNORED = {
     "do_sample": "give temperature",
     "num_beams": "there is no beam search",
     "use_cache": "give prefix_lm",
+    "cfg": "LaViDa-Dream has no guidance",
+    "until": "give stopping_criteria",
+    "tokenizer": "it is the checkpoint's",
+    "verbose": "give a callback",
     "schedule_kwargs": "give shift",
     "schedule__shift": "give shift",
 }
@@ -74,8 +80,8 @@ class LavidaSettings(PlainEnd):
         Saying what was given and what is allowed.
     """
 
-    gen_length: int = 512
-    steps: int = 512
+    gen_length: int = LENGTH
+    steps: int = LENGTH
     temperature: float = 0.0
     top_p: float | None = None
     top_k: int | None = 50
@@ -159,7 +165,7 @@ class LavidaSettings(PlainEnd):
         the whole answer. Options that the published code ignores are errors that say so.
         """
         given = renamed(options)
-        if "block_length" in given and given["block_length"] == given.get("gen_length"):
+        if "block_length" in given and given["block_length"] == given.get("gen_length", LENGTH):
             del given["block_length"]
         ignored = [name for name in given if name in IGNORED]
         if ignored:

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from saccade.backbones.cache import Cache
 from saccade.backbones.decoding.commit import Commit
-from saccade.backbones.decoding.settings import Settings
 from saccade.backbones.prepare import Prepared
 from saccade.controller.trace import StepRecord
-from saccade.controller.types import BackboneSpec, StepState
+from saccade.controller.types import StepState
 
 
 class Answering(Protocol):
@@ -187,9 +186,3 @@ class Scheme(Protocol):
     def commit(self, decoding: Decoding, chosen: Tensor, ranking: Tensor, work: Pass) -> Commit:
         """Commit a step's tokens: `chosen` (R,), and `ranking` (R,), -inf where not eligible."""
         ...
-
-
-class SchemeFactory(Protocol):
-    """Makes the scheme of a call."""
-
-    def __call__(self, settings: Settings, spec: BackboneSpec, dtype: torch.dtype) -> Scheme: ...

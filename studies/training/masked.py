@@ -7,7 +7,7 @@ from saccade.backbones.network import Network
 from saccade.studies.training.batch import Batch
 from saccade.studies.training.chat import Chat
 from saccade.studies.training.config import Stage
-from saccade.studies.training.objective import diffusion_loss, mask_response
+from saccade.studies.training.objective import diffusion_loss
 from saccade.studies.training.shared_prefix import shared_prefix_hidden
 from saccade.studies.training.stages import (
     Figures,
@@ -15,6 +15,7 @@ from saccade.studies.training.stages import (
     embed_page,
     full_hidden,
     guide_of,
+    masked_questions,
     mean_loss,
     share_right,
 )
@@ -32,12 +33,8 @@ def masked_loss(
 
     Masks are drawn from `generator`; `guide` weighs the guided attention loss.
     """
-    page, embed = embed_page(network, batch), network.model.embed_tokens
-    noises = [mask_response(g.answers.flatten(0, 1), chat.mask_id, generator) for g in batch.groups]
-    questions = []
-    for group, (noisy, _, _) in zip(batch.groups, noises, strict=True):
-        ids = torch.cat([group.prompts, noisy.view_as(group.answers)], dim=2)
-        questions.append(embed(ids.to(page.device)))
+    page = embed_page(network, batch)
+    noises, questions = masked_questions(network, chat, batch, generator)
     attention: list[Tensor] = []
     if stage.shared_prefix:
         watched = stage.guide_layer if guide else None

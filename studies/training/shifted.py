@@ -22,6 +22,7 @@ from saccade.studies.training.stages import (
     answer_rows,
     embed_page,
     full_hidden,
+    masked_questions,
     mean_loss,
     share_right,
 )
@@ -52,7 +53,9 @@ def shifted_loss(
         for mode, here in (("full", slice(0, n // 2)), ("prefix", slice(n // 2, n))):
             if here.start == here.stop:
                 continue
-            part = Questions(group.kind, *(t[here] for t in _tensors(group)))
+            part = Questions(
+                group.kind, group.prompts[here], group.answers[here], group.places[here]
+            )
             run = full_part if mode == "full" else prefix_part
             loss, right = run(network, chat, page[here], part, generator)
             parts.setdefault(group.kind, []).append(loss)
@@ -65,11 +68,7 @@ def _shared(
     network: Network, chat: Chat, page: Tensor, batch: Batch, generator: torch.Generator
 ) -> tuple[Tensor, Figures]:
     """Loss where the questions of a page share its pass, which does not see them."""
-    noises = [mask_response(g.answers.flatten(0, 1), chat.mask_id, generator) for g in batch.groups]
-    questions = []
-    for group, (noisy, _, _) in zip(batch.groups, noises, strict=True):
-        ids = torch.cat([group.prompts, noisy.view_as(group.answers)], dim=2)
-        questions.append(network.model.embed_tokens(ids.to(page.device)))
+    noises, questions = masked_questions(network, chat, batch, generator)
     ran = shared_prefix_hidden(network, page, questions)
     losses: dict[str, Tensor] = {}
     figures: Figures = {}
@@ -90,10 +89,6 @@ def _scored(
     )
     right = share_right(logits, answers, masked)
     return diffusion_loss(logits, answers, masked, rates), right
-
-
-def _tensors(group: Questions) -> tuple[Tensor, Tensor, Tensor]:
-    return group.prompts, group.answers, group.places
 
 
 def full_part(

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from saccade.backbones.network import Network
 from saccade.backbones.rows import Rows
 from saccade.studies.training.batch import Batch, Questions, Views
+from saccade.studies.training.chat import Chat
 from saccade.studies.training.grounding import ELSEWHERE, guided_loss
-from saccade.studies.training.objective import patch_loss
+from saccade.studies.training.objective import mask_response, patch_loss
 from saccade.studies.training.pages import N_DIGIT_CLASSES, N_PLACE_CLASSES
 
 Figures = dict[str, Tensor]
@@ -53,6 +54,21 @@ def embed_page(network: Network, batch: Batch) -> Tensor:
     visual = network.encode_views(batch.pixels.to(device))
     opening = network.model.embed_tokens(batch.opening.to(device)).expand(len(visual), -1, -1)
     return torch.cat([opening, visual], dim=1)
+
+
+def masked_questions(
+    network: Network, chat: Chat, batch: Batch, generator: torch.Generator
+) -> tuple[list[tuple[Tensor, Tensor, Tensor]], list[Tensor]]:
+    """What `mask_response` makes of each kind's answers, and the questions with these, embedded
+    (B, Q, L, D)."""
+    embed = network.model.embed_tokens
+    noises, questions = [], []
+    for group in batch.groups:
+        noise = mask_response(group.answers.flatten(0, 1), chat.mask_id, generator)
+        ids = torch.cat([group.prompts, noise[0].view_as(group.answers)], dim=2)
+        questions.append(embed(ids.to(embed.weight.device)))
+        noises.append(noise)
+    return noises, questions
 
 
 def full_hidden(network: Network, page: Tensor, questions: list[Tensor]) -> list[Tensor]:

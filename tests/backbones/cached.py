@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saccade.backbones import Model, Prepared
-from saccade.controller import StepState, Trace
+from saccade.controller import Trace
 from saccade.controller.plan import Drop
 from tests.backbones.naive import naive_forward
 
@@ -31,16 +31,18 @@ def expected_logits(
     inputs: Prepared,
     ids: Sequence[int],
     prompt: Shaped,
-    answer: Shaped,
+    answer: Shaped | Sequence[Shaped],
     positions: Tensor | None = None,
 ) -> Tensor:
     """Logits (P + R, V) where prompt rows saw what `prompt` left, and answer rows see what `answer`
-    leaves; prompt rows never see the answer, and in a causal model no row a later one."""
+    leaves (each its own, if it is a sequence); prompt rows never see the answer, and in a causal
+    model no row a later one."""
     network, n = model.network, len(inputs)
     embeds = torch.cat(
         [inputs.embeds, network.model.embed_tokens(torch.tensor(list(ids), dtype=torch.int64))]
     )
     total, visual = len(embeds), inputs.visual_positions.tolist()
+    shapes = [answer] * len(ids) if isinstance(answer, Shaped) else answer
 
     def visible(layer: int) -> Tensor:
         seen = torch.ones(total, total, dtype=torch.bool)
@@ -48,7 +50,8 @@ def expected_logits(
             seen = seen.tril()
         seen[:n, n:] = False
         seen[:n, prompt.lost(layer, visual)] = False
-        seen[n:, answer.lost(layer, visual)] = False
+        for row, shape in enumerate(shapes, n):
+            seen[row, shape.lost(layer, visual)] = False
         return seen | torch.eye(total, dtype=torch.bool)  # rows that are gone see themselves
 
     return naive_forward(network, embeds, visible=visible, positions=positions).logits
@@ -62,8 +65,3 @@ def shape_of(trace: Trace, step: int) -> Shaped:
 def refresh_before(trace: Trace, step: int) -> int:
     """The step in which the prompt that `step` reads was computed."""
     return max(i for i in range(step + 1) if trace.steps[i].refreshed)
-
-
-def planned_at(plans: Sequence[tuple[Drop, ...]], state: StepState) -> tuple[Drop, ...]:
-    """The drops of a step; the last ones for all later steps."""
-    return plans[min(state.step, len(plans) - 1)]

@@ -61,6 +61,13 @@ def test_certainties() -> None:
     assert certainty(p, chosen, "entropy").tolist() == pytest.approx(entropy)
 
 
+def test_entropies_in_float16_are_numbers() -> None:
+    p = torch.tensor([[0.75, 0.25, 0.0], [1.0, 0.0, 0.0]], dtype=torch.float16)
+    given = certainty(p, torch.tensor([0, 0]), "entropy")
+    wanted = 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
+    assert given.tolist() == pytest.approx([wanted, 0.0], abs=2e-3)
+
+
 def test_one_token_leads_by_everything() -> None:
     p = torch.ones(2, 1)
     assert certainty(p, torch.zeros(2, dtype=torch.int64), "topk_margin").tolist() == [1.0, 1.0]

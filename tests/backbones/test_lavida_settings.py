@@ -47,6 +47,7 @@ def test_wrong_values_are_named(options: dict[str, Any], message: str) -> None:
     [
         ({"block_length": 4, "gen_length": 8}, "block_length=4: LaViDa-Dream decodes the whole"),
         ({"step_per_block": 4}, "step_per_block=4: give steps"),
+        ({"until": ["\n"]}, "give stopping_criteria"),
         ({"remasking": "random"}, "remasking='random': give alg"),
         ({"schedule_kwargs": {"shift": 0.33}}, "give shift"),
         ({"gen_length": 4, "max_new_tokens": 4}, "which are the same"),
@@ -66,6 +67,10 @@ def test_published_names_and_numbers_of_numpy_are_taken() -> None:
     assert LavidaSettings.from_options({"stopping_criteria": [[1, 2]]}).stopping_criteria == (
         (1, 2),
     )
+
+
+def test_one_block_may_be_said_of_the_default_length() -> None:
+    assert LavidaSettings.from_options({"block_length": 512}).gen_length == 512
 
 
 def test_published_lengths() -> None:

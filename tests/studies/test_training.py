@@ -13,6 +13,7 @@ from saccade.backbones.rows import Rows
 from saccade.controller.errors import StudyError
 from saccade.studies.documents import KINDS, make_sample
 from saccade.studies.training import masked as masked_stage
+from saccade.studies.training import stages
 from saccade.studies.training.batch import make_batch
 from saccade.studies.training.chat import Chat
 from saccade.studies.training.config import Stage, TrainConfig
@@ -256,7 +257,7 @@ def test_nothing_masked_gives_no_share_of_right_tokens(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        masked_stage,
+        stages,
         "mask_response",
         lambda answers, *_: (answers, torch.zeros_like(answers).bool(), torch.ones(len(answers))),
     )
