@@ -64,9 +64,13 @@ class Columns:
         """Values of the columns (B, width) at original positions (B, longest length)."""
         if self.mask is not None:
             values = values * self.mask
+        longest = int(max(places[-1] for places in self.places)) + 1
+        out = torch.zeros(len(values), longest, device=values.device)
+        return out.scatter_add_(1, self.order().to(values.device), values)
+
+    def order(self) -> Tensor:
+        """Original position (B, width) of each column, 0 for padding; on the CPU."""
         order = np.zeros((len(self.places), self.width), dtype=np.int64)
         for row, places, start in zip(order, self.places, self.starts, strict=True):
             row[start : start + len(places)] = places
-        longest = int(max(places[-1] for places in self.places)) + 1
-        out = torch.zeros(len(values), longest, device=values.device)
-        return out.scatter_add_(1, torch.from_numpy(order).to(values.device), values)
+        return torch.from_numpy(order)

@@ -4,7 +4,7 @@ Bidirectional for diffusion models, causal for autoregressive ones; over its own
 over keys and values that were cached before.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -110,6 +110,11 @@ class Attention(nn.Module):
         heads: Tensor = x.unflatten(-1, (-1, self.head_dim))
         return heads.transpose(1, 2)
 
+    def rotated(self, x: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys of rows (B, L, D)."""
+        q = rotate(self._heads(self.q_proj(x)), angles)
+        return q, rotate(self._heads(self.k_proj(x)), angles)
+
     def forward(
         self, x: Tensor, angles: Tensor, key_mask: Tensor | None, past: Past | None = None
     ) -> tuple[Tensor, Attended]:
@@ -117,8 +122,7 @@ class Attention(nn.Module):
 
         A causal row sees all of the past: several new rows at once are not made for that.
         """
-        q = rotate(self._heads(self.q_proj(x)), angles)
-        k = rotate(self._heads(self.k_proj(x)), angles)
+        q, k = self.rotated(x, angles)
         v = self._heads(self.v_proj(x))
         keys, values, mask = (k, v, key_mask) if past is None else past.extended(k, v)
         # Padding is on the right, where no causal row looks.
@@ -190,6 +194,12 @@ def run_layers(
             memory.store(index, rows, attended.k, attended.v)
         rows = rows.with_hidden(hidden)
     return rows
+
+
+def queries_keys(layer: nn.Module, config: LanguageConfig, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Rotated queries and keys (B, H, L, d) of the rows that enter a layer."""
+    own = cast(DecoderLayer, layer)
+    return own.self_attn.rotated(own.input_layernorm(rows.hidden), _angles(config, rows))
 
 
 def _angles(config: LanguageConfig, rows: Rows) -> Tensor:

@@ -9,13 +9,17 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.cache import Reader
+from saccade.backbones.changes import changed, with_changes
 from saccade.backbones.columns import Columns
+from saccade.backbones.glance import Asked, Glance, Looks, last_queries
+from saccade.backbones.network import Network
 from saccade.backbones.prepare import Prepared
-from saccade.backbones.rows import Places, Rows, take_last
+from saccade.backbones.rows import Places, Rows
+from saccade.controller.attach import check_choice
 from saccade.controller.plan import Plan
-from saccade.controller.session import Session
-from saccade.controller.signals import attention_masses, attention_received
-from saccade.controller.types import VISUAL, VisualView, round_keep
+from saccade.controller.session import Choice, Session
+from saccade.controller.signals import attention_masses
+from saccade.controller.types import VISUAL, round_keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Active:
     queries : int
         Last rows of the forward whose attention is the answer's: those of the response, or the one
         row that predicts the next token.
+    masked : Tensor (R,) bool
+        Positions of the answer that are masked now.
     """
 
     sequence: int
@@ -43,6 +49,7 @@ class Active:
     seed: int
     response: int
     queries: int
+    masked: Tensor
 
 
 @dataclass(slots=True, eq=False)
@@ -63,20 +70,27 @@ class PlanHook:
         Numbers of the visual tokens of each sequence that reached the last layer.
     transfers : list of int
         Copies to the host that each sequence's selections needed.
+    tower_macs : list of int
+        Multiply-accumulates of the vision tower that they needed.
     """
 
     session: Session
     actives: Sequence[Active]
     memory: Reader | None = None
     probed: bool = True
+    network: Network | None = None
     visual_counts: list[list[int]] = field(default_factory=list)
     row_counts: list[list[int]] = field(default_factory=list)
     key_counts: list[list[int]] = field(default_factory=list)
     kept: list[tuple[int, ...]] = field(default_factory=list)
     transfers: list[int] = field(default_factory=list)
+    tower_macs: list[int] = field(default_factory=list)
     _lost: list[Places | None] = field(default_factory=list)
+    _chosen: list[Choice | None] = field(default_factory=list)
+    _applied: list[Choice | None] = field(default_factory=list)
     _masses: dict[int, Tensor] = field(default_factory=dict)
-    _received: dict[str, Tensor] = field(default_factory=dict)
+    _looks: Looks = field(default_factory=Looks)
+    _glance: Glance = field(init=False)
     _segments: tuple[Columns, Tensor] | None = None
     _seen: tuple[object, ...] = ()
     _known: tuple[tuple[object, ...], Columns] | None = None
@@ -87,9 +101,15 @@ class PlanHook:
             counts += [[] for _ in range(n)]
         self.kept = [tuple(self._there(i).tolist()) for i in range(n)]
         self.transfers, self._lost = [0] * n, [None] * n
+        self.tower_macs, self._chosen, self._applied = [0] * n, [None] * n, [None] * n
+        pruner = self.session.pruner
+        needs = frozenset[str]() if pruner is None else pruner.needs
+        self._glance = Glance(needs, self.actives[0].queries, self.network)
 
     def before_layer(self, layer: int, rows: Rows) -> Rows:
         """Drop visual tokens where a plan says so before this layer."""
+        if layer == 0:
+            self._glance.enter(rows)
         if self.memory is None:
             rows = self._without_dropped(layer, rows)
         else:
@@ -117,19 +137,35 @@ class PlanHook:
     def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None:
         """Measure the response rows' attention, and what a pruner at the next layer needs."""
         probed = self.probed and layer in self.session.probe
-        asked = self._pruner_asks(layer + 1)
-        if not probed and not asked:
+        asked, looking = self._pruner_asks(layer + 1), self._looking()
+        if not probed and not asked and not looking:
             return
         n = len(self.actives)
         q, k, columns = q[:n], k[:n], self._columns(layer, rows)
         if probed:
             segments = self._one_hot(columns, k.device)
-            response = self._last_queries(rows, q, self.actives[0].queries)
+            response = last_queries(rows, q, self.actives[0].queries)
             self._masses[layer] = attention_masses(response, k, segments, columns.mask)
         if asked:
-            self._received = {
-                name: self._receive(name, rows, q, k, columns) for name in self._attention_needs()
-            }
+            self._glance.measure(rows, q, k, columns, [active.inputs for active in self.actives])
+        if looking:
+            self._looks.add(last_queries(rows, q, self.actives[0].queries), k, columns)
+
+    def _looking(self) -> bool:
+        """Whether the pruner wants to see, in the next step, what the answer attended to in all
+        layers of this one; once it has chosen, it has seen it."""
+        if "rows:before" not in self._glance.needs or not self.probed:
+            return False
+        return not all(self.session.has_chosen(active.sequence) for active in self.actives)
+
+    def leave_looks(self, firsts: Sequence[int], n_layers: int) -> None:
+        """Leave what was looked at in the session; `firsts[b]` positions of the answer were not
+        forwarded."""
+        inputs = [active.inputs for active in self.actives]
+        for active, seen in zip(
+            self.actives, self._looks.seen(inputs, firsts, n_layers), strict=False
+        ):
+            self.session.looks[active.sequence] = seen
 
     def masses(self, n_layers: int) -> Tensor:
         """Attention masses (B, n_layers, 3) on prompt, visual and response; NaN if not probed."""
@@ -142,17 +178,31 @@ class PlanHook:
     def _without_dropped(self, layer: int, rows: Rows) -> Rows:
         """Take out the rows that plans drop before a layer."""
         alive = rows.alive[: len(self.actives)]
-        if not any([self._choose(i, layer, here) for i, here in enumerate(alive)]):
+        if not any([self._choose(i, layer, here, rows) for i, here in enumerate(alive)]):
             return rows
         places = [self._surviving(i, here) for i, here in enumerate(alive)]
         copies = len(rows.alive) // len(self.actives)
-        return rows.take(places * copies, compact=self.session.positions == "compact")
+        left = rows.take(places * copies, compact=self.session.positions == "compact")
+        return self._changed(layer, rows, left)
+
+    def _changed(self, layer: int, rows: Rows, left: Rows) -> Rows:
+        """Let the tokens that stay become what the choices before this layer make of them."""
+        changes = []
+        for i, active in enumerate(self.actives):
+            made = self._chosen[i]
+            if self._keep_ratio(i, layer) is None or made is None:
+                continue
+            selection = made.here if self._applied[i] is made.before else made.whole
+            self._applied[i] = made
+            changes.append(changed(selection, active.inputs, rows, i))
+        return with_changes(left, [change for change in changes if change is not None])
 
     def _after_cuts(self, layer: int, rows: Rows, memory: Reader) -> Rows:
         """Cut what plans drop before a layer from the caches of that layer; the rows stay."""
         for i, active in enumerate(self.actives):
             if active.plan.drops != memory.caches[i].drops:
-                self._choose(i, layer, active.inputs.visual_positions[list(self.kept[i])])
+                here = active.inputs.visual_positions[list(self.kept[i])]
+                self._choose(i, layer, here, rows)
             lost = self._lost[i]
             if lost is not None:
                 memory.cut(layer, i, lost)
@@ -172,10 +222,11 @@ class PlanHook:
         drops = self.actives[i].plan.drops
         return next((drop.keep for drop in drops if drop.layer == layer), None)
 
-    def _choose(self, i: int, layer: int, alive: Places) -> bool:
+    def _choose(self, i: int, layer: int, alive: Places, rows: Rows) -> bool:
         """Choose which of the visual tokens at positions `alive` stay from this layer on; whether
         some go."""
         keep = self._keep_ratio(i, layer)
+        self._chosen[i] = None
         if keep is None:
             return False
         visual = self.actives[i].inputs.visual_positions
@@ -184,7 +235,7 @@ class PlanHook:
         if n > len(present) or (n == len(present) and self.memory is None):
             return False
         # Of what is cached the deepest layer may have as many as asked for, and others more.
-        kept = present if n == len(present) else self._selected(i, layer, present, n)
+        kept = present if n == len(present) else self._selected(i, layer, present, n, rows)
         self.kept[i] = tuple(kept.tolist())
         self._lost[i] = np.setdiff1d(visual, visual[kept])
         return True
@@ -194,53 +245,49 @@ class PlanHook:
         lost = self._lost[i]
         return np.arange(len(alive)) if lost is None else np.flatnonzero(~np.isin(alive, lost))
 
-    def _selected(self, i: int, layer: int, present: Places, n: int) -> Places:
+    def _selected(self, i: int, layer: int, present: Places, n: int, rows: Rows) -> Places:
         """Numbers of the visual tokens that stay: as chosen before, or chosen now."""
         active = self.actives[i]
         if n == 0:
             return np.zeros(0, dtype=np.int64)
-        before = self._chosen_before(i, present, n)
-        if before is not None:
-            return before
-        view = self._view(i, layer, present)
-        self.transfers[i] += self._reads_device()
-        return self.session.select(active.sequence, view, n, torch.from_numpy(present)).keep.numpy()
+        made = self._chosen_before(i, present, n)
+        if made is None:
+            check_choice(self.session.pruner, layer)
+            asked = Asked(
+                i,
+                active.inputs,
+                active.response,
+                active.step,
+                layer,
+                active.seed,
+                active.masked,
+                self.session.looks[active.sequence],
+            )
+            tower = active.inputs.tower
+            spent = 0 if tower is None else tower.spent
+            view = self._glance.view(asked, present, rows)
+            self.transfers[i] += self._reads_device()
+            among, before = torch.from_numpy(present), self._applied[i]
+            made = self.session.select(active.sequence, view, n, among, before)
+            self.tower_macs[i] += 0 if tower is None else tower.spent - spent
+        self._chosen[i] = made
+        return made.here.keep.numpy()
 
-    def _chosen_before(self, i: int, present: Places, n: int) -> Places | None:
-        """The `n` tokens chosen earlier in this call, if all of them are still there."""
+    def _chosen_before(self, i: int, present: Places, n: int) -> Choice | None:
+        """The choice of `n` tokens made earlier in this call, if all of them are still there."""
         before = self.session.remembered(self.actives[i].sequence, n)
-        if before is None or not np.isin(before.keep.numpy(), present).all():
+        if before is None or not np.isin(before.here.keep.numpy(), present).all():
             return None
-        return before.keep.numpy()
-
-    def _view(self, i: int, layer: int, present: Places) -> VisualView:
-        active, among = self.actives[i], torch.from_numpy(present)
-        inputs = active.inputs
-        device = inputs.embeds.device
-        columns = torch.from_numpy(inputs.visual_positions[present]).to(device)
-        return VisualView(
-            features=inputs.embeds[columns].detach().clone(),
-            centres=inputs.centres[among],
-            images=inputs.images[inputs.visual_positions[present]].long(),
-            attention={name: values[i][columns] for name, values in self._received.items()},
-            step=active.step,
-            layer=layer,
-            seed=active.seed,
-        )
+        return before
 
     def _reads_device(self) -> bool:
         """Whether the pruner's choice has to be copied from the device: all else is on the host."""
         pruner = self.session.pruner
         return pruner is not None and bool(pruner.needs - {"centres"})
 
-    def _attention_needs(self) -> list[str]:
-        pruner = self.session.pruner
-        needs = frozenset() if pruner is None else pruner.needs
-        return [name.removeprefix("attention:") for name in sorted(needs) if ":" in name]
-
     def _pruner_asks(self, layer: int) -> bool:
         """Whether a sequence will choose by attention before `layer`, among the tokens there."""
-        if not self._attention_needs():
+        if not self._glance.measures:
             return False
         for i, active in enumerate(self.actives):
             keep = self._keep_ratio(i, layer)
@@ -268,27 +315,6 @@ class PlanHook:
             )
             known = self._known = (self._seen, columns)
         return known[1]
-
-    def _receive(self, name: str, rows: Rows, q: Tensor, k: Tensor, columns: Columns) -> Tensor:
-        """Attention received, scattered to original positions (B, longest original length)."""
-        who, _, how = name.partition(":")
-        logits, asking = how == "logits", None
-        if who == "response":
-            q = self._last_queries(rows, q, self.actives[0].queries)
-        elif who == "last":
-            q = self._last_queries(rows, q, 1)
-        elif rows.key_mask is not None:
-            asking = rows.key_mask[: len(self.actives)]
-        values = attention_received(q, k, columns.mask, asking, mean_logits=logits)
-        return columns.scattered(values)
-
-    def _last_queries(self, rows: Rows, q: Tensor, n: int) -> Tensor:
-        """Queries (B, H, n, d) of the last `n` rows of each sequence."""
-        if rows.key_mask is None:
-            return q[:, :, -n:]
-        flat = take_last(q.transpose(1, 2).flatten(2), rows.lengths[: len(self.actives)], n)
-        heads: Tensor = flat.unflatten(2, (q.shape[1], q.shape[3]))
-        return heads.transpose(1, 2)
 
     def _one_hot(self, columns: Columns, device: torch.device) -> Tensor:
         """Kind of each key (B, width, 3), made anew when the keys change."""

@@ -1,6 +1,7 @@
 """A multimodal language model: prompts and pictures in, answers and traces out."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -19,7 +20,7 @@ from saccade.backbones.decoding.step_view import Callback
 from saccade.backbones.family import Family
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import Prepared
-from saccade.backbones.processor import MultiImage, Processor
+from saccade.backbones.processor import MultiImage, Processor, encode_for
 from saccade.backbones.requests import collected
 from saccade.backbones.tiling import ImagePreprocessor
 from saccade.backbones.tower import tower_macs
@@ -101,6 +102,7 @@ class Model:
         think_mode: str | None = None,
         drop_after_image: bool = True,
         multi_image_pad: MultiImage = True,
+        controller: Controller | None = None,
     ) -> Prepared:
         """Turn a question and its pictures into inputs of `generate`.
 
@@ -120,6 +122,10 @@ class Model:
             Show each of several images as one view on a grey square, as the published evaluations
             do. False: each in the model's own resolution, as in the published demos. "list": one
             view each, shrunk and ended by a newline, as LaViDa's ``predict.py`` does.
+        controller : Controller, optional
+            One that will be used. If its pruner acts in the vision tower, the pictures are encoded
+            as it wants them, once; else they are encoded again when it asks. The inputs serve any
+            other controller too.
 
         Raises
         ------
@@ -139,6 +145,7 @@ class Model:
             think_mode=think_mode,
             drop_after_image=drop_after_image,
             multi_image_pad=multi_image_pad,
+            encode=encode_for(controller),
         )
 
     def prepare_ids(
@@ -148,9 +155,13 @@ class Model:
         *,
         video: NDArray[np.uint8] | None = None,
         multi_image_pad: MultiImage = True,
+        controller: Controller | None = None,
     ) -> Prepared:
         """Like `prepare`, from prompt token ids with -200 where pictures go; padding stays."""
-        return self.processor.prepare_ids(ids, images, video=video, multi_image_pad=multi_image_pad)
+        encode = encode_for(controller)
+        return self.processor.prepare_ids(
+            ids, images, video=video, multi_image_pad=multi_image_pad, encode=encode
+        )
 
     def save_pretrained(self, folder: str | Path, max_shard_bytes: int = 5 * 2**30) -> None:
         """Write the layout `load` reads, in shards of at most `max_shard_bytes`."""
@@ -254,9 +265,10 @@ class Model:
             "drop_after_image": drop_after_image,
             "multi_image_pad": multi_image_pad,
         }
-        requests = collected(self.prepare, prompt, images, video, inputs, how)
-        single = isinstance(prompt, str) or isinstance(inputs, Prepared)
         chosen = self.controller if controller is None else controller
+        prepare = functools.partial(self.prepare, controller=chosen)
+        requests = collected(prepare, prompt, images, video, inputs, how)
+        single = isinstance(prompt, str) or isinstance(inputs, Prepared)
         out = self._run(requests, settings, chosen, callback)
         return out[0] if single else out
 
@@ -309,11 +321,13 @@ class Model:
             raise ValueError(f"{name}={wrong[0]} is outside the vocabulary of {vocab}")
 
     def _generation(self, decoding: Decoding) -> Generation:
-        tokens = decoding.answer.tokens
+        tokens, inputs = decoding.answer.tokens, decoding.inputs
+        encoding = inputs.views * tower_macs(self.network.tower, self.network.language)
+        encoding = 0 if inputs.pending else encoding
         trace = Trace(
             tuple(decoding.records),
-            len(decoding.inputs.visual_positions),
-            decoding.inputs.views * tower_macs(self.network.tower, self.network.language),
+            len(inputs.visual_positions),
+            decoding.tower_macs + encoding,
             decoding.transfers,
         )
         return Generation(tokens, self.processor.decode(tokens), trace)

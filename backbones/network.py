@@ -4,7 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from saccade.backbones.config import LanguageConfig, TowerConfig
-from saccade.backbones.decoder import DecoderLayer, Memory, RMSNorm, StackHook, run_layers
+from saccade.backbones.decoder import (
+    DecoderLayer,
+    Memory,
+    RMSNorm,
+    StackHook,
+    queries_keys,
+    run_layers,
+)
 from saccade.backbones.rows import Rows
 from saccade.backbones.tower import VisionTower, make_projector
 
@@ -41,6 +48,10 @@ class Network(nn.Module):
     def run(self, rows: Rows, hook: StackHook | None = None, memory: Memory | None = None) -> Rows:
         """Run the decoder layers; hidden states come back before the final norm."""
         return run_layers(self.model.layers, self.language, rows, hook, memory)
+
+    def queries_keys(self, layer: int, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Rotated queries and keys (B, H, L, d) that a layer would make of the rows entering it."""
+        return queries_keys(self.model.layers[layer], self.language, rows)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Final norm and head over hidden states (..., D), as float32 (..., V)."""

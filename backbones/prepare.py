@@ -10,44 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from saccade.backbones.centres import (
-    token_grid_anyres,
-    token_grid_listed,
-    token_grid_plain,
-    token_grid_video,
-)
 from saccade.backbones.network import Network
-from saccade.backbones.packing import (
-    pack_anyres,
-    pack_listed,
-    pack_plain,
-    pack_video,
-    pool_2d,
-)
-from saccade.backbones.tiling import ProcessedImage
+from saccade.backbones.picture_tower import PictureTower
+from saccade.backbones.pictures import Picture
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Segments
 
 log = logging.getLogger(__name__)
 IMAGE_ID = -200
 """Placeholder of a picture (or a whole video) among token ids."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """The packed visual tokens of one image or video.
-
-    Attributes
-    ----------
-    features : Tensor (N, D)
-    centres : Tensor (N, 2) float32, on the CPU
-        See `VisualView.centres`.
-    views : int
-        Views that went through the tower.
-    """
-
-    features: Tensor
-    centres: Tensor
-    views: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,19 +27,25 @@ class Prepared:
     Attributes
     ----------
     embeds : Tensor (P, D)
-        The spliced prompt.
+        The spliced prompt; zeros for visual tokens if they are `pending`.
     segments : Segments
         Of the P prompt positions.
     centres : Tensor (N, 2) float32
         Of the visual tokens.
     views : int
         Views that went through the tower.
+    tower : PictureTower or None
+        The vision tower with this request's pictures, for what has to see them again.
+    pending : bool
+        Whether the visual tokens are encoded only when they are asked for.
     """
 
     embeds: Tensor
     segments: Segments
     centres: Tensor
     views: int
+    tower: PictureTower | None = None
+    pending: bool = False
 
     def __len__(self) -> int:
         return len(self.embeds)
@@ -84,57 +60,25 @@ class Prepared:
         """Ascending positions of the visual tokens."""
         return self.segments.visual.numpy()
 
+    def whole(self) -> Tensor:
+        """The spliced prompt (P, D), its visual tokens encoded now if they were pending."""
+        if not self.pending or self.tower is None:
+            return self.embeds
+        out = self.embeds.clone()
+        out[self.segments.visual.to(out.device)] = self.tower.features().to(out.dtype)
+        return out
+
     def kinds_with_response(self, n: int) -> NDArray[np.int8]:
         """Kind of every position when `n` response tokens follow the prompt."""
         kinds = self.segments.kinds.numpy()
         return np.concatenate([kinds, np.full(n, RESPONSE, dtype=np.int8)])
 
 
-def encode_image(
-    network: Network,
-    image: ProcessedImage,
-    max_tiles: int | None,
-    pooled: bool = False,
-    listed: bool = False,
-) -> Picture:
-    """Run one image's views through tower and projector and pack them.
-
-    Parameters
-    ----------
-    network : Network
-    image : ProcessedImage
-    max_tiles : int or None
-        As in `pack_anyres`.
-    pooled : bool
-        Whether the family shrinks the views of any-resolution images (`pool_2d`).
-    listed : bool
-        Whether an image of one view is packed as by `pack_listed`, not `pack_plain`.
-    """
-    side, newline = network.tower.side, network.model.image_newline
-    features = network.encode_views(image.pixels.to(newline.device, newline.dtype))
-    coverage, n = side * network.tower.patch_size / network.tower.image_size, len(features)
-    if image.grid_wh is None and listed:
-        centres = token_grid_listed(side, image.size_wh, coverage)
-        return Picture(pack_listed(features, newline), centres, n)
-    if image.grid_wh is None:
-        centres = token_grid_plain(side, image.size_wh if image.padded else None, coverage)
-        return Picture(pack_plain(features), centres, n)
-    centres = token_grid_anyres(image.size_wh, image.grid_wh, side, max_tiles, coverage, pooled)
-    views = pool_2d(features) if pooled else features
-    return Picture(pack_anyres(views, image.size_wh, image.grid_wh, newline, max_tiles), centres, n)
-
-
-def encode_video(network: Network, frames: Tensor) -> Picture:
-    """Run frames (T, 3, S, S) through tower and projector, pool them and pack them."""
-    side, newline = network.tower.side, network.model.image_newline
-    features = network.encode_views(frames.to(newline.device, newline.dtype))
-    coverage = side * network.tower.patch_size / network.tower.image_size
-    centres = token_grid_video(len(frames), side, coverage=coverage)
-    return Picture(pack_video(features, newline), centres, len(features))
-
-
-def splice(network: Network, ids: Sequence[int], pictures: Sequence[Picture]) -> Prepared:
-    """Put pictures at their placeholders among embedded ids, and cut what is too long.
+def splice(
+    network: Network, ids: Sequence[int], pictures: Sequence[Picture], *, pending: bool = False
+) -> Prepared:
+    """Put pictures at their placeholders among embedded ids, and cut what is too long; with
+    `pending` the visual tokens are encoded later.
 
     As in the published code, one placeholder too many shows the last picture again, and pictures
     without a placeholder are left out; both are logged.
@@ -157,8 +101,9 @@ def splice(network: Network, ids: Sequence[int], pictures: Sequence[Picture]) ->
     )
     parts, kinds, images, start = [], [], [], 0
     for number, (place, picture) in enumerate(zip(places, shown, strict=True)):
-        n = len(picture.features)
-        parts += [text[start:place], picture.features.to(text.dtype)]
+        n = len(picture.centres)
+        blank = text.new_zeros(n, text.shape[1])
+        parts += [text[start:place], blank if pending else picture.features.to(text.dtype)]
         kinds += [PROMPT] * (place - start) + [VISUAL] * n
         images += [-1] * (place - start) + [number] * n
         start = place + 1
@@ -173,11 +118,15 @@ def splice(network: Network, ids: Sequence[int], pictures: Sequence[Picture]) ->
         torch.tensor(images[:limit], dtype=torch.int16),
     )
     centres = torch.cat([torch.zeros(0, 2), *(picture.centres for picture in shown)])
+    count = len(segments.visual)
+    tower = PictureTower(network, shown, count) if shown and shown[0].pixels is not None else None
     return Prepared(
         torch.cat(parts)[:limit],
         segments,
-        centres[: len(segments.visual)],
+        centres[:count],
         sum(picture.views for picture in pictures),
+        tower,
+        pending and tower is not None,
     )
 
 

@@ -1,6 +1,7 @@
 """The processor: questions and pictures to inputs of the loop, and token ids back to text."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -12,19 +13,24 @@ from tokenizers import Tokenizer
 from saccade.backbones.decoding.settings import Settings, Stop
 from saccade.backbones.family import Family
 from saccade.backbones.network import Network
-from saccade.backbones.prepare import (
-    Picture,
-    Prepared,
-    check_image,
-    encode_image,
-    encode_video,
-    splice,
-)
+from saccade.backbones.pictures import Picture, encoded, image_picture, video_picture
+from saccade.backbones.prepare import Prepared, check_image, splice
 from saccade.backbones.prompt import encode_with_images, render_chat, render_question
 from saccade.backbones.tiling import ImagePreprocessor
+from saccade.controller.controller import Controller
 from saccade.controller.errors import CapabilityError
 
 MultiImage = bool | Literal["list"]
+Encode = Literal["now", "looking", "pending"]
+"""When pictures are encoded: now; now, with what methods may ask about the tower; or when asked."""
+
+
+def encode_for(controller: Controller | None) -> Encode:
+    """When pictures are to be encoded for a controller."""
+    needs = frozenset[str]() if controller is None else controller.needs
+    if "tower:run" in needs:
+        return "pending"
+    return "looking" if any(name.startswith("tower:") for name in needs) else "now"
 
 
 class Processor:
@@ -61,6 +67,7 @@ class Processor:
         think_mode: str | None = None,
         drop_after_image: bool = True,
         multi_image_pad: MultiImage = True,
+        encode: Encode = "now",
     ) -> Prepared:
         """Turn a question and its pictures into inputs; see `Model.prepare`."""
         if not isinstance(prompt, str) or not prompt.strip():
@@ -77,7 +84,7 @@ class Processor:
         if pictures and self.tokenizer is not None:  # published: nothing is masked without pictures
             pad_id = self.tokenizer.token_to_id(self.family.pad)
             ids = [token for token in ids if token != pad_id]
-        return splice(self.network, ids, pictures)
+        return self._spliced(ids, pictures, encode, prompt)
 
     @torch.inference_mode()
     def prepare_ids(
@@ -87,9 +94,28 @@ class Processor:
         *,
         video: NDArray[np.uint8] | None = None,
         multi_image_pad: MultiImage = True,
+        encode: Encode = "now",
     ) -> Prepared:
         """Like `prepare`, from prompt token ids with -200 where pictures go."""
-        return splice(self.network, ids, self._pictures(images, video, multi_image_pad))
+        return self._spliced(ids, self._pictures(images, video, multi_image_pad), encode, None)
+
+    def _spliced(
+        self,
+        ids: Sequence[int],
+        pictures: Sequence[Picture],
+        encode: Encode,
+        question: str | None,
+    ) -> Prepared:
+        if encode == "now":
+            for picture in pictures:
+                encoded(self.network, picture)
+        out = splice(self.network, ids, pictures, pending=encode != "now")
+        if out.tower is not None:
+            out.tower.question = question
+            if encode == "looking":
+                out.tower.look()
+                return replace(out, embeds=out.whole(), pending=False)
+        return out
 
     def _pictures(
         self,
@@ -107,7 +133,7 @@ class Processor:
             name = self.family.model_types[0]
             raise CapabilityError(f"a {name} model reads no videos; give frames as images")
         if video is not None:
-            return [encode_video(self.network, self.preprocessor.video(video))]
+            return [video_picture(self.network, self.preprocessor.video(video))]
         if isinstance(images, Image.Image):
             raise TypeError("images must be a list of PIL images: write [image]")
         if not images:
@@ -116,7 +142,7 @@ class Processor:
         limit = self.preprocessor.max_tiles
         made = self.preprocessor.images(checked, bool(multi_image_pad))
         pooled, listed = self.family.pooled, multi_image_pad == "list" and len(made) > 1
-        return [encode_image(self.network, image, limit, pooled, listed) for image in made]
+        return [image_picture(self.network, image, limit, pooled, listed) for image in made]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text.

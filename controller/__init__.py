@@ -15,15 +15,8 @@ from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.registry import policies, pruners
 from saccade.controller.session import Session
 from saccade.controller.trace import Generation, StepRecord, Trace
-from saccade.controller.types import (
-    BackboneSpec,
-    Geometry,
-    Segments,
-    Selection,
-    Signals,
-    StepState,
-    VisualView,
-)
+from saccade.controller.types import BackboneSpec, Geometry, Segments, Signals, StepState
+from saccade.controller.views import Selection, VisualView
 
 __all__ = [
     "AfterShare",

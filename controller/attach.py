@@ -4,7 +4,7 @@ from collections.abc import Collection, Set
 
 from saccade.controller.errors import CapabilityError, PlanError
 from saccade.controller.plan import Drop, Plan
-from saccade.controller.protocols import SIGNALS, VIEW_FIELDS, Policy, Pruner
+from saccade.controller.protocols import MEASURED, SIGNALS, VIEW_FIELDS, Policy, Pruner
 from saccade.controller.types import BackboneSpec
 
 
@@ -86,9 +86,15 @@ def check_choice(pruner: Pruner | None, layer: int) -> Pruner:
     """The pruner, or `PlanError` if there is none or it cannot choose before a layer."""
     if pruner is None:
         raise PlanError("the policy drops visual tokens but the controller has no pruner")
-    if layer == 0 and any(name.startswith("attention:") for name in pruner.needs):
+    measured = sorted(pruner.needs & MEASURED)
+    if layer == 0 and measured:
         raise PlanError(
-            f"{pruner!r} reads attention, and none is measured before layer 0; "
+            f"{pruner!r} reads {measured[0]!r}, and nothing is measured before layer 0; "
             "let the policy drop before layer 1 or later"
+        )
+    if layer > 0 and pruner.site == "tower":
+        raise PlanError(
+            f"{pruner!r} acts on what the vision tower gives; let the policy drop before layer 0, "
+            f"not {layer}"
         )
     return pruner

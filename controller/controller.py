@@ -86,6 +86,11 @@ class Controller:
         placed = "" if self.positions == "original" else f", positions={self.positions!r}"
         return f"Controller({self.policy!r}, {self.pruner!r}, probe={self.probe!r}{placed})"
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What its pruner asks of a view; nothing without one."""
+        return frozenset() if self.pruner is None else self.pruner.needs
+
     def check(self, spec: BackboneSpec) -> None:
         """Check that this controller can work on a backbone.
 

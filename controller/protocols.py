@@ -3,15 +3,31 @@
 from typing import Literal, Protocol, runtime_checkable
 
 from saccade.controller.plan import Plan
-from saccade.controller.types import Selection, Signals, StepState, VisualView
+from saccade.controller.types import Signals, StepState
+from saccade.controller.views import EXTRAS, Selection, VisualView
 
 Site = Literal["tower", "entry", "layer"]
 SIGNALS = frozenset({"attention", "confidence", "entropy"})
 """What a policy may read."""
-VIEW_FIELDS = frozenset({"features", "centres"}).union(
-    f"attention:{rows}{how}" for rows in ("response", "all", "last") for how in ("", ":logits")
+ATTENTION = frozenset(
+    f"attention:{rows}{how}"
+    for rows in ("response", "all", "last", "instruction")
+    for how in ("", ":logits")
+)
+"""Attention received, measured in the layer before the one where tokens are dropped."""
+MEASURED = ATTENTION | {"rows:text", "rows:answer", "keys", "keys:text"}
+"""All that is measured in the layer before: it is not there before layer 0."""
+VIEW_FIELDS = frozenset(
+    {"features", "centres", "attention:instruction:own", "tower:run"} | MEASURED | set(EXTRAS)
 )
 """What a pruner may ask of a view; see `VisualView`."""
+OF_THE_PROMPT = frozenset(
+    name
+    for name in VIEW_FIELDS
+    if name.startswith(("attention:instruction", "hidden", "normed"))
+    or name in ("rows:text", "keys:text")
+)
+"""What is there only where the prompt's rows are computed, not read from a cache."""
 
 
 @runtime_checkable
@@ -49,8 +65,11 @@ class Pruner(Protocol):
     needs : frozenset of str
         Fields of the view it uses, of `VIEW_FIELDS`: "features", "attention:response", ...
     site : Site
-        Where its method acts: inside the vision tower, before the stack, or before a later layer.
-        The backbone must have that place; the policy still says before which layer tokens go.
+        Where its method acts: in the vision tower or on what it gives, before the stack, or before
+        a later layer. The backbone must have that place; the policy still says before which layer
+        tokens go, which for methods of the tower can only be layer 0.
+    merges : bool, optional
+        Whether its selections may hold a merge or features of their own; False without it.
     """
 
     @property

@@ -1,17 +1,39 @@
 """One generate call under control: everything that changes lives here and ends with the call."""
 
 import copy
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from saccade.controller.attach import check_choice, check_plan
 from saccade.controller.errors import PlanError
+from saccade.controller.merging import among_all, check_selection, composed, on_host
 from saccade.controller.plan import Plan
 from saccade.controller.protocols import Policy, Pruner
-from saccade.controller.types import BackboneSpec, Selection, Signals, StepState, VisualView
+from saccade.controller.types import BackboneSpec, Signals, StepState
+from saccade.controller.views import Selection, VisualView
 
 Positions = Literal["original", "compact"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """A selection that a pruner made in this call, in numbers among all visual tokens.
+
+    Attributes
+    ----------
+    here : Selection
+        Of what was there when it was made.
+    whole : Selection
+        The same as if nothing had been chosen before it in that forward.
+    before : Choice or None
+        What had been carried out before it in that forward.
+    """
+
+    here: Selection
+    whole: Selection
+    before: "Choice | None" = None
 
 
 class Session:
@@ -30,6 +52,12 @@ class Session:
         Layers whose attention is measured in every step.
     positions : "original" or "compact"
         As in `Controller`.
+
+    Attributes
+    ----------
+    looks : list of Tensor (R, N) or None
+        Attention of each sequence's answer rows to its visual tokens in the last step in which it
+        was asked for, mean over heads and layers; NaN rows were not forwarded.
 
     Raises
     ------
@@ -51,7 +79,8 @@ class Session:
         for own in self._policies:
             own.reset()
         self._signals: list[Signals | None] = [None] * n_sequences
-        self._selections: list[dict[int, Selection]] = [{} for _ in range(n_sequences)]
+        self._choices: list[dict[int, Choice]] = [{} for _ in range(n_sequences)]
+        self.looks: list[torch.Tensor | None] = [None] * n_sequences
 
     def plan(self, sequence: int, state: StepState) -> Plan:
         """Ask the sequence's policy for its next plan and check that it can be carried out.
@@ -68,16 +97,30 @@ class Session:
             raise PlanError(f"the policy returned {plan!r}; it must return a Plan")
         check_plan(plan, self.spec)
         if plan.reselect:
-            self._selections[sequence].clear()
+            self._choices[sequence].clear()
         return plan
 
-    def remembered(self, sequence: int, n: int) -> Selection | None:
-        """The selection of `n` tokens made earlier in this call, if any."""
-        return self._selections[sequence].get(n)
+    def remembered(self, sequence: int, n: int) -> "Choice | None":
+        """The choice of `n` tokens made earlier in this call, if any."""
+        return self._choices[sequence].get(n)
+
+    def has_chosen(self, sequence: int) -> bool:
+        """Whether a choice made earlier in this call is remembered."""
+        return bool(self._choices[sequence])
+
+    @property
+    def merges(self) -> bool:
+        """Whether what is chosen may change the tokens that stay."""
+        return bool(getattr(self.pruner, "merges", False))
 
     def select(
-        self, sequence: int, view: VisualView, n: int, present: torch.Tensor | None = None
-    ) -> Selection:
+        self,
+        sequence: int,
+        view: VisualView,
+        n: int,
+        present: torch.Tensor | None = None,
+        before: "Choice | None" = None,
+    ) -> "Choice":
         """Let the pruner choose `n` of the view's tokens, check its answer, and remember it.
 
         Parameters
@@ -88,16 +131,19 @@ class Session:
         n : int
         present : Tensor (len(view),) int64, optional
             Their numbers among all visual tokens; all of them by default.
+        before : Choice, optional
+            The one that was carried out earlier in this forward.
 
         Returns
         -------
-        Selection
-            Of numbers among ALL visual tokens, on the CPU.
+        Choice
+            In numbers among ALL visual tokens, on the CPU.
 
         Raises
         ------
         PlanError
-            If no pruner can choose here, or the selection is not `n` distinct ascending indices.
+            If no pruner can choose here, or the selection is not `n` distinct ascending indices
+            with a sound merge.
         """
         pruner = check_choice(self.pruner, view.layer)
         selection, name = pruner.select(view, n), type(pruner).__name__
@@ -105,11 +151,16 @@ class Session:
             raise PlanError(
                 f"{name} returned {selection!r}; it must return a Selection that holds a tensor"
             )
-        keep = selection.keep.detach().cpu()
-        check_selection(Selection(keep), n, len(view), name)
-        kept = Selection(keep if present is None else present[keep])
-        self._selections[sequence][n] = kept
-        return kept
+        own = on_host(selection)
+        check_selection(own, n, len(view), name)
+        if (own.merge is not None or own.features is not None) and not self.merges:
+            raise PlanError(f"{name} returned a merge, but does not say merges = True")
+        if own.features is not None and view.layer > 0:
+            raise PlanError(f"{name} returned features, which belong before layer 0")
+        here = among_all(own, present)
+        whole = composed(None if before is None else before.whole, here)
+        made = self._choices[sequence][n] = Choice(here, whole, before)
+        return made
 
     def observe(self, sequence: int, signals: Signals) -> None:
         """Take in what a step showed: a copy, as the policy may change what it is given."""
@@ -124,14 +175,3 @@ def _copy_of(policy: Policy) -> Policy:
             f"{policy!r} cannot be copied (copy.deepcopy: {error}), and every sequence needs a "
             "policy of its own"
         ) from error
-
-
-def check_selection(selection: Selection, n: int, total: int, name: str) -> None:
-    """Raise `PlanError` unless a selection holds `n` distinct ascending indices below `total`."""
-    keep = selection.keep
-    if keep.ndim != 1 or keep.dtype != torch.int64:
-        raise PlanError(f"{name}: keep must be (n,) int64, not {tuple(keep.shape)} {keep.dtype}")
-    if len(keep) != n:
-        raise PlanError(f"{name} kept {len(keep)} tokens; asked for {n}")
-    if n and not (int(keep[0]) >= 0 and int(keep[-1]) < total and bool((keep.diff() > 0).all())):
-        raise PlanError(f"{name}: indices must ascend within 0 to {total - 1}")

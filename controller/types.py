@@ -1,7 +1,6 @@
 """The values that cross every boundary: all frozen, all described by shapes and units."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from torch import Tensor
@@ -124,53 +123,6 @@ class Signals:
         """The same values in tensors of their own."""
         tensors: dict[str, Tensor | None] = {f.name: getattr(self, f.name) for f in fields(self)}
         return Signals(**{name: None if t is None else t.clone() for name, t in tensors.items()})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Selection:
-    """Which of N visual tokens stay.
-
-    Attributes
-    ----------
-    keep : Tensor (n,) int64
-        Distinct ascending indices into the visual tokens, 0 to N - 1.
-    """
-
-    keep: Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VisualView:
-    """What a pruner may see of the N visual tokens of one sequence: copies, to be left as they are.
-
-    Attributes
-    ----------
-    features : Tensor (N, D)
-        Projected embeddings as they enter the language model (newline tokens included).
-    centres : Tensor (N, 2) float32
-        Centre (x, y) of each token in its image, in [0, 1]; NaN for newline tokens.
-    images : Tensor (N,) int64
-        Number of the image each token comes from.
-    attention : mapping of str to Tensor (N,)
-        Softmaxed attention each visual token received in layer `layer` - 1, mean over heads and
-        over the query rows named by the key: "response", "all" or "last". In "response:logits" and
-        so on the heads are averaged before the softmax. Only what `needs` asks.
-    step, layer : int
-        When and before which layer the tokens are reduced.
-    seed : int
-        For pruners that draw at random: the same for the same request, whatever the batch.
-    """
-
-    features: Tensor
-    centres: Tensor
-    images: Tensor
-    attention: Mapping[str, Tensor] = field(default_factory=dict)
-    step: int = 0
-    layer: int = 0
-    seed: int = 0
-
-    def __len__(self) -> int:
-        return len(self.features)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from saccade.controller.errors import PlanError
 from saccade.controller.protocols import Site
-from saccade.controller.types import Selection, VisualView
+from saccade.controller.views import Selection, VisualView
 
 
 def check_count(n: int, total: int) -> None:

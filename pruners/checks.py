@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saccade.controller.errors import SaccadeError
 from saccade.controller.protocols import VIEW_FIELDS, Pruner, Site
-from saccade.controller.types import Selection, VisualView
+from saccade.controller.views import Selection, VisualView
 
 WIDTH = 8
 

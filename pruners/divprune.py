@@ -8,7 +8,7 @@ from torch import Tensor
 
 from saccade.controller.errors import PlanError
 from saccade.controller.protocols import Site
-from saccade.controller.types import Selection, VisualView
+from saccade.controller.views import Selection, VisualView
 from saccade.pruners.base import check_count
 
 ROWS_AT_ONCE = 256

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor
 
 from saccade.controller.errors import CapabilityError
-from saccade.controller.types import VisualView
+from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
 Queries = Literal["response", "all", "last"]

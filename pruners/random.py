@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from saccade.controller.types import VisualView
+from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
 

@@ -20,6 +20,7 @@ from saccade.backbones.decoding.outcome import (
     probed_masses,
     widened,
 )
+from saccade.backbones.decoding.prompts import can_cut, prompt_of
 from saccade.backbones.decoding.scheme import Choice, Decoding, Pass, Scheme
 from saccade.backbones.decoding.step_view import Callback, StepView
 from saccade.backbones.execution import Active, PlanHook
@@ -28,7 +29,7 @@ from saccade.backbones.rows import Rows
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
 from saccade.controller.trace import StepRecord
-from saccade.controller.types import BackboneSpec, StepState, round_keep
+from saccade.controller.types import BackboneSpec, StepState
 
 
 @dataclass(slots=True, eq=False)
@@ -109,7 +110,9 @@ class Denoiser:
         if decoding.cache is not None:
             state = dataclasses.replace(state, cache_age=decoding.age)
         plan = Plan() if self.session is None else self.session.plan(decoding.number, state)
-        refresh = decoding.cache is None or plan.refresh or not _can_cut(decoding, plan)
+        refresh = (
+            decoding.cache is None or plan.refresh or not can_cut(decoding, plan, self.session)
+        )
         work = self.scheme.next_pass(decoding, refresh)
         active = Active(
             decoding.number,
@@ -119,6 +122,7 @@ class Denoiser:
             decoding.seed,
             work.stop - len(decoding.inputs),
             work.queries,
+            decoding.answer.masked,
         )
         return Work(decoding, state, active, work)
 
@@ -139,13 +143,15 @@ class Denoiser:
         choice = self.scheme.choose(logits, decodings, work)
         for i, item in enumerate(items):
             item.counts.append(counted(hook, i, self._whole(item.work, hidden.shape[1])))
-            item.transfers += 0 if hook is None else hook.transfers[i]
+            self._spend(item, hook, i)
+        if hook is not None:
+            hook.leave_looks([item.work.first for item in items], self._n_layers)
         masses = probed_masses(hook, len(items), self._n_layers).to(logits.device)
         return Group(items, hook, choice, measured(choice, masses))
 
     def _prefill(self, items: list[Work]) -> None:
         """Run prompts on their own and cache them; at first the scheme reads their last row."""
-        prompts = [item.decoding.inputs.embeds for item in items]
+        prompts = [prompt_of(item.decoding, item.active.plan, self.session) for item in items]
         memory = Recorder([len(prompt) for prompt in prompts])
         actives = [dataclasses.replace(i.active, response=0, queries=1) for i in items]
         hook = self._hook(actives, None, probed=False)
@@ -156,8 +162,14 @@ class Denoiser:
             memory.caches[i].drops = item.active.plan.drops
             n, first = (len(prompts[i]),) * self._n_layers, item.state.step == 0
             item.counts.append(counted(hook, i, Count(n, n, head=int(first))))
-            item.transfers += 0 if hook is None else hook.transfers[i]
+            self._spend(item, hook, i)
         self._begin([item for item in items if item.state.step == 0], items, ran)
+
+    def _spend(self, item: Work, hook: PlanHook | None, i: int) -> None:
+        """Count what choosing tokens took."""
+        if hook is not None:
+            item.transfers += hook.transfers[i]
+            item.decoding.tower_macs += hook.tower_macs[i]
 
     def _begin(self, fresh: list[Work], items: list[Work], ran: Rows) -> None:
         if not fresh:
@@ -191,14 +203,21 @@ class Denoiser:
     def _hook(
         self, actives: Sequence[Active], memory: Reader | None, probed: bool = True
     ) -> PlanHook | None:
-        return None if self.session is None else PlanHook(self.session, actives, memory, probed)
+        if self.session is None:
+            return None
+        return PlanHook(self.session, actives, memory, probed, self.network)
 
     def _rows(self, items: list[Work]) -> Rows:
         """Embedded rows of the answer's forward, with those of the prompt where it has them."""
         embed = self.network.model.embed_tokens
         ids = torch.stack([_response_ids(item) for item in items])  # of equal lengths in a group
         sequences = [
-            torch.cat([item.decoding.inputs.embeds[item.work.start :], response])
+            torch.cat(
+                [
+                    prompt_of(item.decoding, item.active.plan, self.session)[item.work.start :],
+                    response,
+                ]
+            )
             for item, response in zip(items, embed(ids.to(embed.weight.device)), strict=True)
         ]
         if self.scheme.copies > 1:
@@ -250,15 +269,6 @@ def _response_ids(item: Work) -> Tensor:
     """Ids of the response positions that a step forwards."""
     prompt, work = len(item.decoding.inputs), item.work
     return item.decoding.answer.ids[max(0, work.start - prompt) : work.stop - prompt]
-
-
-def _can_cut(decoding: Decoding, plan: Plan) -> bool:
-    """Whether a plan can be carried out on what is cached."""
-    if decoding.cache is None:
-        return False
-    visual = decoding.inputs.visual_positions
-    n = round_keep(plan.drops[0].keep, len(visual)) if plan.drops else len(visual)
-    return decoding.cache.fits(plan.drops, n, visual, reselect=plan.reselect)
 
 
 def _alike(items: Sequence[Work]) -> list[list[Work]]:

@@ -69,6 +69,8 @@ class Decoding:
     records : list of StepRecord
     transfers : int
         Copies to the host so far.
+    tower_macs : int
+        Multiply-accumulates of the vision tower in this call.
     """
 
     number: int
@@ -80,6 +82,7 @@ class Decoding:
     age: int = 0
     records: list[StepRecord] = field(default_factory=list)
     transfers: int = 0
+    tower_macs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from saccade.backbones import Model
-from saccade.backbones.prepare import Picture, encode_image, splice
+from saccade.backbones.pictures import Picture, image_picture
+from saccade.backbones.pictures import encoded as encode
+from saccade.backbones.prepare import splice
 from saccade.controller import CapabilityError
 from saccade.controller.types import PROMPT, VISUAL
 from tests.tiny import MASK, SIDE, fake_page, fake_request, tiny_model
@@ -87,7 +89,7 @@ def test_placeholders_that_nearly_fit_as_published(
 def encoded(model: Model, page: Image.Image) -> torch.Tensor:
     """What a page becomes when another one is in the request."""
     padded = replace(model.preprocessor, aspect="pad").image(page)
-    return encode_image(model.network, padded, None).features
+    return encode(model.network, image_picture(model.network, padded, None)).features
 
 
 def test_several_pictures_in_any_resolution_on_request(speaking: Model) -> None:

@@ -102,7 +102,7 @@ def test_selections_count_among_all_tokens() -> None:
     present = torch.tensor([1, 4, 6, 7, 9])
     own = session(Keep(), Random())
     among = Random().select(view_of(5), 2).keep
-    assert torch.equal(own.select(0, view_of(5), 2, present).keep, present[among])
+    assert torch.equal(own.select(0, view_of(5), 2, present).here.keep, present[among])
 
 
 def test_wrong_selections_are_refused() -> None:

@@ -19,7 +19,7 @@ from saccade.controller import (
     Signals,
     StepState,
 )
-from saccade.controller.session import check_selection
+from saccade.controller.merging import check_selection
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, round_keep
 
 

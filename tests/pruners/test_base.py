@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from saccade.controller.errors import PlanError
-from saccade.controller.types import VisualView
+from saccade.controller.views import VisualView
 from saccade.pruners import ScorePruner, check_pruner
 from saccade.pruners.base import check_count, top_indices
 from tests.pruners.views import view_of

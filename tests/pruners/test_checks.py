@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saccade.controller.errors import SaccadeError
-from saccade.controller.types import Selection, VisualView
+from saccade.controller.views import Selection, VisualView
 from saccade.pruners import check_pruner
 from saccade.pruners.base import top_indices
 from saccade.pruners.checks import ContractError
@@ -152,7 +152,7 @@ def test_a_right_pruner_that_inherits_nothing_passes() -> None:
         (Undeclared(), r"reads more than it declares in needs=set\(\)"),
         (Unasked(), "raised KeyError: 'all'"),
         (WithoutDuplicates(), "kept 1 tokens: exactly n is needed .n=2 of 2 tokens, all tokens eq"),
-        (NeedsMore(), "needs 'keys'; known needs: attention:all"),
+        (NeedsMore(), "needs 'colours'; known needs: answer, attention:all"),
         (NeedsAList(), "needs of type list"),
         (Elsewhere(), "site 'decoder'; known sites: tower, entry, layer"),
         (Siteless(), "lacks site"),

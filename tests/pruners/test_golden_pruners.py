@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from saccade.controller.signals import attention_received, received_sums
-from saccade.controller.types import VisualView, round_keep
+from saccade.controller.types import round_keep
+from saccade.controller.views import VisualView
 from saccade.pruners.divprune import (
     DivPrune,
     distances_to,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from saccade.controller.types import VisualView
+from saccade.controller.views import VisualView
 
 QUERIES = ("response", "all", "last")
 
