@@ -80,7 +80,7 @@ def run_study(
         write_models(out, config)
     elif (out / MODELS).exists():
         raise StudyError(f"{out} holds runs of several models; give another --out")
-    with _threads(threads):
+    with limited_threads(threads):
         for number, single in enumerate(singles):
             folder = out / model_slug(single.model) if config.models else out
             _run_single(single, folder, git, _shared(progress, number, singles))
@@ -118,7 +118,14 @@ def _shared(
 
 
 @contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
+def limited_threads(threads: int | None) -> Iterator[None]:
+    """Let torch use so many threads in a ``with`` block; None leaves them as they are.
+
+    Raises
+    ------
+    StudyError
+        If `threads` is less than 1.
+    """
     if threads is not None and threads < 1:
         raise StudyError(f"threads={threads}: must be 1 or more")
     before = torch.get_num_threads()

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from saccade import __version__
+from saccade.studies.cli.bench import bench
 from saccade.studies.cli.catalogue import list_models, list_policies, list_pruners
 from saccade.studies.cli.consoles import out
 from saccade.studies.cli.doctor import doctor
@@ -88,6 +89,7 @@ for _name, _command, _example in (
     ("policies", list_policies, ""),
     ("pruners", list_pruners, ""),
     ("train", train, "llada-v --out runs/llada-v --workers 2"),
+    ("bench", bench, "--pruner divprune --share 0 --keep 0.25 --threads 1"),
     ("doctor", doctor, ""),
 ):
     app.command(_name, epilog=f"Example: saccade {_name} {_example}".rstrip())(_command)

@@ -60,6 +60,7 @@ def test_every_command_is_there() -> None:
         "policies",
         "pruners",
         "train",
+        "bench",
         "doctor",
         "study",
         "study run",

@@ -1,0 +1,361 @@
+"""Speed-ups measured beside those that exact multiply-accumulates allow, on a random model."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, TypeVar
+
+import torch
+
+from saccade.backbones.centres import token_grid_plain
+from saccade.backbones.config import LanguageConfig, TowerConfig
+from saccade.backbones.decoding.settings import GenerateSettings
+from saccade.backbones.llada_v import FAMILY
+from saccade.backbones.model import Model
+from saccade.backbones.network import Network
+from saccade.backbones.prepare import Prepared
+from saccade.backbones.tiling import ImagePreprocessor
+from saccade.backbones.tower import init_weights
+from saccade.controller.arguments import whole
+from saccade.controller.controller import Controller
+from saccade.controller.errors import SaccadeError, StudyError
+from saccade.controller.protocols import Policy, Pruner
+from saccade.controller.trace import Generation
+from saccade.controller.types import PROMPT, VISUAL, Segments
+from saccade.studies.runner import case_order, limited_threads
+
+T = TypeVar("T")
+Progress = Callable[[int, int, str], None]
+"""Called with the answers so far, their total, and what comes next."""
+BASELINE = "none"
+"""Name of the case without a controller."""
+DTYPES = ("float32", "bfloat16", "float16")
+PATCH = 4
+"""Pixels along a patch of the tower, which never runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Sizes of the model and of its one request; all are whole numbers from 1.
+
+    Attributes
+    ----------
+    width, layers, heads, mlp, vocab : int
+        Of the decoder: residual stream, depth, attention heads, gated MLP, vocabulary (from 2).
+    side : int
+        Visual tokens along one side of the picture: there are ``side * side``.
+    prompt : int
+        Text tokens before the answer, half of them before the picture.
+    gen_length, steps : int
+        Response tokens, and denoising steps over all blocks.
+    block_length : int, optional
+        Tokens per block; None is one block.
+
+    Raises
+    ------
+    ValueError
+        Saying what was given and what is allowed.
+    """
+
+    width: int = 1024
+    layers: int = 8
+    heads: int = 8
+    mlp: int = 3072
+    vocab: int = 256
+    side: int = 27
+    prompt: int = 64
+    gen_length: int = 32
+    steps: int = 8
+    block_length: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.block_length is None:
+            object.__setattr__(self, "block_length", self.gen_length)
+        for field in fields(self):
+            least = 2 if field.name == "vocab" else 1  # the mask and a token to commit
+            value = whole(field.name, getattr(self, field.name), least)
+            object.__setattr__(self, field.name, value)
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width={self.width}, heads={self.heads}: the heads must share the width evenly, "
+                f"each an even number; try width={2 * self.heads * -(-self.width // self.heads)}"
+            )
+        GenerateSettings.from_options(self.settings)
+
+    @property
+    def visual(self) -> int:
+        """Visual tokens N."""
+        return self.side**2
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Options of `generate`."""
+        names = ("gen_length", "block_length", "steps")
+        return {name: getattr(self, name) for name in names} | {"seed": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One case and what its answers took.
+
+    Attributes
+    ----------
+    case : str
+        Its name.
+    pruner : str or None
+        What chose the tokens; None without a controller.
+    seconds : tuple of float
+        Wall time of `generate` in every repeat.
+    macs : int
+        Exact multiply-accumulates of an answer.
+    kept : int
+        Visual tokens that the last layer of the last step could attend to.
+    """
+
+    case: str
+    pruner: str | None
+    seconds: tuple[float, ...]
+    macs: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What was measured.
+
+    Attributes
+    ----------
+    timings : tuple of Timing
+        The baseline first.
+    skipped : mapping of str to str
+        Cases that this model cannot serve, and why.
+    setup : mapping
+        Policy, sizes, parameters, device, dtype, threads.
+    """
+
+    timings: tuple[Timing, ...]
+    skipped: Mapping[str, str]
+    setup: Mapping[str, Any]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Plain values of every case, `setup` included.
+
+        ``speedup`` is the geometric mean over repeats of the baseline's seconds over the case's,
+        ``speedup_min`` and ``speedup_max`` its extremes, ``speedup_ideal`` the same of exact
+        multiply-accumulates, and ``share_of_ideal`` the first over the last; more is better.
+        """
+        return [self._row(timing) for timing in self.timings]
+
+    def _row(self, timing: Timing) -> dict[str, Any]:
+        baseline = self.timings[0]
+        pairs = zip(baseline.seconds, timing.seconds, strict=True)
+        ratios = [before / after for before, after in pairs]
+        speedup, ideal = statistics.geometric_mean(ratios), baseline.macs / timing.macs
+        return {
+            "case": timing.case,
+            "pruner": timing.pruner,
+            "speedup": speedup,
+            "speedup_min": min(ratios),
+            "speedup_max": max(ratios),
+            "speedup_ideal": ideal,
+            "share_of_ideal": speedup / ideal,
+            "visual_tokens": baseline.kept,
+            "visual_tokens_kept": timing.kept,
+            "macs": timing.macs,
+            "seconds": list(timing.seconds),
+            **self.setup,
+        }
+
+
+def random_model(sizes: Sizes, device: torch.device | None = None, dtype: str = "float32") -> Model:
+    """A LLaDA-V of these sizes with random weights, a tiny tower and no tokenizer.
+
+    Its mask is the last id of the vocabulary. Answers mean nothing; each step costs what it would
+    in a trained model of the same geometry.
+    """
+    language = LanguageConfig(
+        sizes.width, sizes.mlp, sizes.layers, sizes.heads, sizes.heads, sizes.vocab
+    )
+    tower = TowerConfig(16, 24, 1, 2, image_size=PATCH * sizes.side, patch_size=PATCH)
+    network = Network(language, tower)
+    init_weights(network, torch.Generator().manual_seed(0))
+    # Those of the published vocabulary lie outside of this one.
+    spec = replace(FAMILY.spec("random", language), mask_id=sizes.vocab - 1, forbidden_ids=())
+    preprocessor = ImagePreprocessor(tower.image_size, (), "square")
+    network = network.to(device, getattr(torch, dtype))
+    return Model(network, FAMILY, spec, preprocessor, None, {"model_type": FAMILY.model_types[0]})
+
+
+def random_request(model: Model, sizes: Sizes) -> Prepared:
+    """A request of random embeddings: half of the prompt, a square picture, the other half."""
+    like = model.network.model.image_newline
+    before, n = sizes.prompt // 2, sizes.prompt + sizes.visual
+    picture = slice(before, before + sizes.visual)
+    kinds = torch.full((n,), PROMPT, dtype=torch.int8)
+    images = torch.full((n,), -1, dtype=torch.int16)
+    kinds[picture], images[picture] = VISUAL, 0
+    embeds = torch.randn(n, sizes.width, generator=torch.Generator().manual_seed(1))
+    return Prepared(
+        embeds=embeds.to(like.device, like.dtype),
+        segments=Segments(kinds, images),
+        centres=token_grid_plain(sizes.side),
+        views=0,
+    )
+
+
+def run_bench(
+    policy: Policy,
+    pruners: Sequence[tuple[str, Pruner]],
+    sizes: Sizes | None = None,
+    repeats: int = 5,
+    progress: Progress | None = None,
+    *,
+    threads: int | None = None,
+    device: torch.device | None = None,
+    dtype: str | None = None,
+) -> Bench:
+    """Time one policy with several pruners against the model without a controller.
+
+    Every repeat answers the request once without a controller and once with each pruner, in an
+    order that changes from repeat to repeat; a repeat's times are compared with each other only.
+    Each case is run once before, untimed.
+
+    Parameters
+    ----------
+    policy : Policy
+    pruners : sequence of (str, Pruner)
+        Named as the cases shall be called.
+    sizes : Sizes, optional
+    repeats : int
+        From 1.
+    progress : callable, optional
+        ``progress(done, total, label)``.
+    threads : int, optional
+        Threads torch may use meanwhile; None leaves them as they are.
+    device : torch.device, optional
+        A GPU where there is one, else the CPU.
+    dtype : str, optional
+        Of `DTYPES`; by default float32 on a CPU and else bfloat16.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of range.
+    StudyError
+        If none of the pruners can work on the model, saying why; else those that cannot are in
+        `skipped`.
+    """
+    sizes, repeats = Sizes() if sizes is None else sizes, whole("repeats", repeats, 1)
+    where = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind = dtype or ("float32" if where.type == "cpu" else "bfloat16")
+    if kind not in DTYPES:
+        raise ValueError(f"dtype={dtype!r}; give {', '.join(DTYPES)}")
+    report = progress or (lambda done, total, label: None)
+    with limited_threads(threads):
+        report(0, (1 + len(pruners)) * (1 + repeats), "making the model")
+        model = random_model(sizes, where, kind)
+        setup = {
+            "policy": repr(policy),
+            "sizes": asdict(sizes),
+            "parameters": sum(p.numel() for p in model.network.parameters()),
+            "device": str(where),
+            "dtype": kind,
+            "threads": torch.get_num_threads(),
+        }
+        timings, skipped = _Rounds(model, sizes, policy, pruners, repeats, report).run()
+    return Bench(timings, skipped, setup)
+
+
+class _Rounds:
+    """The answers of a bench: one of every case to warm up, then the repeats."""
+
+    def __init__(
+        self,
+        model: Model,
+        sizes: Sizes,
+        policy: Policy,
+        pruners: Sequence[tuple[str, Pruner]],
+        repeats: int,
+        report: Progress,
+    ) -> None:
+        self.model, self.options, self.repeats = model, sizes.settings, repeats
+        self.request = random_request(model, sizes)
+        # Attention is measured only where a policy reads it: it is no part of the ideal.
+        self.cases: list[tuple[str, Controller | None]] = [(BASELINE, None)]
+        self.cases += [(name, Controller(policy, p, probe="needed")) for name, p in pruners]
+        self.report, self.done = report, 0
+
+    def run(self) -> tuple[tuple[Timing, ...], dict[str, str]]:
+        skipped = self._keep_fit()
+        outs = self._warm_up(skipped)
+        seconds: list[list[float]] = [[] for _ in self.cases]
+        for repeat in range(self.repeats):
+            for number in case_order(len(self.cases), repeat):
+                seconds[number].append(self._timed(number, f"repeat {repeat + 1}")[1])
+        self._tell("done")
+        timings = (
+            Timing(
+                name,
+                None if controller is None else repr(controller.pruner),
+                tuple(seconds[number]),
+                outs[number].trace.macs,
+                outs[number].trace.steps[-1].visual_per_layer[-1],
+            )
+            for number, (name, controller) in enumerate(self.cases)
+        )
+        return tuple(timings), skipped
+
+    def _keep_fit(self) -> dict[str, str]:
+        """Take out the cases that do not fit the model, and say why."""
+        skipped, fit = {}, self.cases[:1]
+        for name, controller in self.cases[1:]:
+            try:
+                if controller is not None:
+                    controller.check(self.model.spec)
+                fit.append((name, controller))
+            except SaccadeError as error:
+                skipped[name] = str(error)
+        self.cases = fit
+        return self._checked(skipped)
+
+    def _warm_up(self, skipped: dict[str, str]) -> list[Generation]:
+        """One answer of every case; those that fail join the skipped."""
+        outs, ran = [], []
+        for number, case in enumerate(self.cases):
+            try:
+                outs.append(self._timed(number, "warm-up")[0])
+                ran.append(case)
+            except SaccadeError as error:
+                if number == 0:
+                    raise
+                skipped[case[0]] = str(error)
+        self.cases = ran
+        self._checked(skipped)
+        return outs
+
+    def _checked(self, skipped: dict[str, str]) -> dict[str, str]:
+        if len(self.cases) == 1:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+            raise StudyError(f"no pruner can be timed ({reasons or 'none was given'})")
+        return skipped
+
+    def _timed(self, number: int, label: str) -> tuple[Generation, float]:
+        """One answer, and its seconds."""
+        name, controller = self.cases[number]
+        self._tell(f"{label}: {name}")
+        self._synchronise()
+        started = time.perf_counter()
+        out = self.model.generate(inputs=self.request, controller=controller, **self.options)
+        self._synchronise()
+        seconds = time.perf_counter() - started
+        self.done += 1
+        return out, seconds
+
+    def _synchronise(self) -> None:
+        if self.model.device.type == "cuda":
+            torch.cuda.synchronize(self.model.device)
+
+    def _tell(self, label: str) -> None:
+        # What was skipped will not be answered.
+        self.report(self.done, max(self.done, len(self.cases) * (1 + self.repeats)), label)

@@ -1,0 +1,177 @@
+"""``saccade bench``: how close measured speed-ups come to what the arithmetic allows."""
+
+import statistics
+from typing import TYPE_CHECKING, Annotated, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from typer import Option
+
+from saccade.studies.cli.consoles import emit, err, note, out, scaled
+from saccade.studies.cli.inputs import check_device
+from saccade.studies.cli.progress import Steps
+from saccade.studies.cli.specs import make
+from saccade.studies.plugins import options_of
+
+if TYPE_CHECKING:
+    from saccade.controller import Pruner
+    from saccade.studies.bench import Bench
+
+SIZES = "Sizes of the model and its request"
+LEGEND = (
+    "Speed-up: seconds without a controller over those of the case, paired by repeat: geometric "
+    "mean, and least to most. Ideal: the same of exact multiply-accumulates. Of ideal: the first "
+    "over the second. Kept: visual tokens after the drop. Seconds: median."
+)
+
+
+def bench(
+    pruner: Annotated[
+        list[str] | None,
+        Option(
+            "--pruner",
+            metavar="NAME:key=value,...",
+            help="Which visual tokens stay; may be repeated. Default: all that act at the entry "
+            "(see saccade pruners).",
+            show_default=False,
+        ),
+    ] = None,
+    share: Annotated[
+        float, Option(help="Share of the steps that read the whole picture first, 0 to 1.")
+    ] = 0.5,
+    keep: Annotated[
+        float, Option(help="Share of the visual tokens that stays afterwards, 0 to 1.")
+    ] = 0.25,
+    layer: Annotated[
+        int,
+        Option(
+            help="Layer before which tokens go first; pruners that read attention need 1 or more.",
+            min=0,
+        ),
+    ] = 0,
+    repeats: Annotated[int, Option(help="Times that every case is timed.", min=1)] = 5,
+    threads: Annotated[
+        int | None, Option(help="Threads of torch. Default: torch's own choice.", min=1)
+    ] = None,
+    device: Annotated[str | None, Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
+    dtype: Annotated[
+        str | None,
+        Option(help="float32, bfloat16 or float16. Default: float32 on a CPU, else bfloat16."),
+    ] = None,
+    width: Annotated[
+        int, Option(help="Width of the decoder.", min=2, rich_help_panel=SIZES)
+    ] = 1024,
+    layers: Annotated[int, Option(help="Its layers.", min=1, rich_help_panel=SIZES)] = 8,
+    heads: Annotated[int, Option(help="Its attention heads.", min=1, rich_help_panel=SIZES)] = 8,
+    mlp: Annotated[int, Option(help="Width of its MLP.", min=1, rich_help_panel=SIZES)] = 3072,
+    vocab: Annotated[int, Option(help="Its vocabulary.", min=2, rich_help_panel=SIZES)] = 256,
+    side: Annotated[
+        int,
+        Option(help="Visual tokens along a side: 27 is 729 of them.", min=1, rich_help_panel=SIZES),
+    ] = 27,
+    prompt: Annotated[int, Option(help="Prompt tokens.", min=1, rich_help_panel=SIZES)] = 64,
+    gen_length: Annotated[int, Option(help="Response tokens.", min=1, rich_help_panel=SIZES)] = 32,
+    block_length: Annotated[
+        int | None,
+        Option(help="Tokens per block. Default: one block.", min=1, rich_help_panel=SIZES),
+    ] = None,
+    steps: Annotated[
+        int, Option(help="Denoising steps over all blocks.", min=1, rich_help_panel=SIZES)
+    ] = 8,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON array.")] = False,
+) -> None:
+    """Time pruners on a random model, beside the speed-up that their arithmetic allows.
+
+    A model of LLaDA-V's shape is made in memory with random weights: its answers mean nothing, but
+    a step costs what it would in a trained model of these sizes. The same request is answered
+    without and with each pruner, in changing order. The ideal is the ratio of the exact
+    multiply-accumulates of both: what the speed-up would be if nothing else took time.
+
+    Well below 100 % of the ideal, time goes elsewhere: choosing the tokens, moving memory, work
+    too small to fill the processor. With small sizes that is most of it; the default ones are
+    large enough for arithmetic to dominate, and take some minutes on a CPU. Above 100 %, fewer rows
+    ran at a better rate, or something else ran on the machine: where the least and the most lie far
+    apart, keep it idle, and raise --repeats.
+    """
+    from saccade.controller.policies import AfterShare
+    from saccade.studies.bench import Sizes, run_bench
+
+    policy = AfterShare(share, keep, layer)
+    sizes = Sizes(width, layers, heads, mlp, vocab, side, prompt, gen_length, steps, block_length)
+    if layer >= layers:
+        raise ValueError(f"--layer {layer}: the model has {layers} layers, 0 to {layers - 1}")
+    with Steps(err()) as bar:
+        result = run_bench(
+            policy,
+            _typed(pruner) if pruner else _at_entry(),
+            sizes,
+            repeats,
+            bar.update,
+            threads=threads,
+            device=check_device(device),
+            dtype=dtype,
+        )
+    for name, reason in result.skipped.items():
+        note(f"{name} is left out: {reason}")
+    if as_json:
+        emit(result.rows())
+    else:
+        _show(result, out())
+
+
+def _typed(specs: list[str]) -> "list[tuple[str, Pruner]]":
+    from saccade.controller.registry import pruners
+
+    return [(spec.strip(), make(pruners, spec)) for spec in specs]
+
+
+def _at_entry() -> "list[tuple[str, Pruner]]":
+    """Every registered pruner that acts before the stack; a note names those that need options."""
+    from saccade.controller.registry import pruners
+
+    found = []
+    for name in pruners:
+        factory = pruners.factory(name)
+        required = [option.name for option in options_of(factory) if option.required]
+        if not required:
+            member = pruners.make(name)
+            found += [(name, member)] if member.site == "entry" else []
+        elif getattr(factory, "site", "entry") == "entry":
+            example = ",".join(f"{key}=..." for key in required)
+            note(f"{name} is left out: it needs options, --pruner {name}:{example}")
+    return found
+
+
+def _show(result: "Bench", console: Console) -> None:
+    rows = result.rows()
+    console.print(_table(rows))
+    setup, sizes = rows[0], rows[0]["sizes"]
+    console.print(
+        Text(
+            f"{sizes['layers']} layers x {sizes['width']}, {scaled(setup['parameters'])} "
+            f"parameters, {setup['dtype']} on {setup['device']}, threads: {setup['threads']}. "
+            f"{setup['visual_tokens']} visual, {sizes['prompt']} prompt and {sizes['gen_length']} "
+            f"response tokens, {sizes['steps']} steps, repeats: {len(setup['seconds'])}."
+        )
+    )
+    console.print(Text(LEGEND, style="dim"))
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    from saccade.studies.table import number, percent, titled
+
+    table = titled(rows[0]["policy"])
+    for name in ("speed-up", "ideal", "of ideal", "kept", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        extremes = f"{row['speedup_min']:.2f} to {row['speedup_max']:.2f}"
+        table.add_row(
+            Text(row["case"]),
+            f"{row['speedup']:.2f} ({extremes})",
+            number(row["speedup_ideal"], 2),
+            percent(row["share_of_ideal"]),
+            str(row["visual_tokens_kept"]),
+            number(statistics.median(row["seconds"]), 3),
+        )
+    return table
