@@ -58,12 +58,13 @@ class PictureTower:
         own = [(picture.owners(), starts[picture]) for picture in self.shown]
         return torch.cat([torch.where(o < 0, -1, o + start) for o, start in own])[: self.count]
 
-    def pack(self, patches: Tensor, newline: Tensor | None = None) -> Tensor:
-        """Values of all patches (V, P, D) as visual tokens (N, D); newlines are 0 unless given."""
-        newline = patches.new_zeros(patches.shape[2]) if newline is None else newline
-        pieces = dict(
-            zip(self.pictures, patches.split([p.views for p in self.pictures]), strict=True)
-        )
+    def pack(self, patches: Tensor) -> Tensor:
+        """Projected patches (V, P, D) as visual tokens (N, D), with the model's newlines."""
+        return self._packed(patches, self.network.model.image_newline.detach())
+
+    def _packed(self, patches: Tensor, newline: Tensor) -> Tensor:
+        views = [picture.views for picture in self.pictures]
+        pieces = dict(zip(self.pictures, patches.split(views), strict=True))
         packed = [p.pack(pieces[p], newline) for p in self.shown if p.pack is not None]
         return torch.cat(packed)[: self.count]
 
@@ -86,10 +87,9 @@ class PictureTower:
     @torch.inference_mode()
     def look(self) -> None:
         """Encode the pictures, and keep what methods may ask about the last layer."""
-        newline = self.network.model.image_newline
         features, q, k = self.network.model.vision_tower.look(self._pixels())
         self.spent += self.n_views * tower_macs(self.network.tower, self.network.language)
-        self._features = self.pack(self.network.model.mm_projector(features), newline)
+        self._features = self.pack(self.network.model.mm_projector(features))
         q_full, k_full = (x.transpose(1, 2).flatten(2)[:, None] for x in (q, k))
         self._looks = {
             "tower:features": features,
@@ -103,7 +103,8 @@ class PictureTower:
         """What `look` kept under a name of `EXTRAS`, as visual tokens (N, C) or (N,)."""
         if not self._looks:
             self.look()
-        packed = self.pack(self._looks[name])
+        values = self._looks[name]
+        packed = self._packed(values, values.new_zeros(values.shape[2]))
         return packed[:, 0] if "attention" in name else packed
 
     @torch.inference_mode()

@@ -70,6 +70,8 @@ class Pruner(Protocol):
         tokens go, which for methods of the tower can only be layer 0.
     merges : bool, optional
         Whether its selections may hold a merge or features of their own; False without it.
+    adaptive : bool, optional
+        Whether it may keep fewer tokens than it is asked for; False without it.
     """
 
     @property

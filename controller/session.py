@@ -152,7 +152,8 @@ class Session:
                 f"{name} returned {selection!r}; it must return a Selection that holds a tensor"
             )
         own = on_host(selection)
-        check_selection(own, n, len(view), name)
+        fewer = bool(getattr(pruner, "adaptive", False)) and 0 <= len(own.keep) < n
+        check_selection(own, len(own.keep) if fewer else n, len(view), name)
         if (own.merge is not None or own.features is not None) and not self.merges:
             raise PlanError(f"{name} returned a merge, but does not say merges = True")
         if own.features is not None and view.layer > 0:

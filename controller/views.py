@@ -97,7 +97,7 @@ class TowerAccess(Protocol):
         ...
 
     def pack(self, patches: Tensor) -> Tensor:
-        """Values of all patches (V, P, D) as the language model would get them (N, D)."""
+        """Projected rows for all patches (V, P, D) as the language model would get them (N, D)."""
         ...
 
 

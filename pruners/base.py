@@ -61,6 +61,28 @@ def top_indices(scores: Tensor, n: int) -> Tensor:
     return order[:n].sort().values
 
 
+def check_finite(what: str, values: Tensor, pruner: object) -> Tensor:
+    """The values, if all are finite.
+
+    Raises
+    ------
+    PlanError
+        Naming what they are.
+    """
+    bad = int((~values.isfinite()).sum())
+    if bad:
+        raise PlanError(f"{pruner!r}: {bad} of {values.numel()} entries of {what} are no numbers")
+    return values
+
+
+def last_dropped(keep: Tensor, centres: Tensor) -> Tensor:
+    """The last token (1,) that is not kept and has a place in the picture, if there is such a one:
+    where a sum of what is dropped may stand."""
+    rest = torch.ones(len(centres), dtype=torch.bool).index_fill_(0, keep, False)
+    placed = rest & ~centres[:, 0].isnan().cpu()
+    return (placed if bool(placed.any()) else rest).nonzero()[-1]
+
+
 class ScorePruner(ABC):
     """A pruner that ranks: write `score`, and the best `n` tokens stay.
 

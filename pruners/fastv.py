@@ -5,11 +5,10 @@ from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 
-from saccade.controller.errors import CapabilityError
 from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
-Queries = Literal["response", "all", "last"]
+Queries = Literal["response", "all", "last", "instruction"]
 HeadMean = Literal["weights", "logits"]
 
 
@@ -19,8 +18,9 @@ class FastV(ScorePruner):
 
     Parameters
     ----------
-    queries : "response", "all" or "last"
-        Rows whose attention counts: those of the response, all, or the last one alone.
+    queries : "response", "all", "last" or "instruction"
+        Rows whose attention counts: those of the response, all, the last one alone, or the last one
+        of the prompt.
     head_mean : "weights" or "logits"
         Average the heads' attention weights (FastV), or their logits, before a single softmax.
 
@@ -68,7 +68,4 @@ class FastV(ScorePruner):
         CapabilityError
             If the view does not hold it.
         """
-        if self._key not in view.attention:
-            held = ", ".join(f"'attention:{name}'" for name in view.attention) or "no attention"
-            raise CapabilityError(f"{self!r} needs 'attention:{self._key}'; the view has {held}")
-        return view.attention[self._key]
+        return view.of(f"attention:{self._key}")

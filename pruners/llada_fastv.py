@@ -1,0 +1,39 @@
+"""LLaDA-FastV: FastV in the middle to late layers of the first step."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from saccade.controller.errors import PlanError
+from saccade.controller.views import Selection, VisualView
+from saccade.pruners.fastv import FastV
+
+
+@dataclass(frozen=True)
+class LLaDAFastV(FastV):
+    """FastV for from-scratch models: choose in the first step, behind the middle of the layers.
+
+    The choice holds for all later steps, from their first layer on: the policy
+    ``after-share:share=0,layer=L`` with a layer L in the second half.
+
+    Notes
+    -----
+    LLaDA-FastV, arXiv 2601.20168. That says when and where to choose; which rows count is `FastV`'s
+    option and default.
+    """
+
+    source: ClassVar[str] = "LLaDA-FastV, arXiv 2601.20168"
+
+    def select(self, view: VisualView, n: int) -> Selection:
+        """Keep `n` tokens.
+
+        Raises
+        ------
+        PlanError
+            If this is not the first step, as well as for what `FastV` raises.
+        """
+        if view.step > 0:
+            raise PlanError(
+                f"{self!r} chooses in the first step, not in step {view.step}; use the policy "
+                "after-share:share=0 with a layer behind the middle, or fastv"
+            )
+        return super().select(view, n)

@@ -1,0 +1,31 @@
+"""PyramidDrop: drop in stages, by what the last word of the question attends to."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from saccade.controller.views import VisualView
+from saccade.pruners.base import ScorePruner
+
+
+@dataclass(frozen=True)
+class PyramidDrop(ScorePruner):
+    """Keep the visual tokens that the prompt's last row attends to most in the layer to come.
+
+    Its stages are the policy's: ``by-layer``, in the published settings at a quarter, half and
+    three quarters of the layers with half, a quarter and an eighth of the tokens.
+
+    Notes
+    -----
+    PyramidDrop, arXiv 2410.17247. Queries and keys of that layer are computed once more, from the
+    rows that enter it; the heads' weights are averaged.
+    """
+
+    source: ClassVar[str] = "PyramidDrop, arXiv 2410.17247"
+    needs = frozenset({"attention:instruction:own"})
+    site = "layer"
+
+    def score(self, view: VisualView) -> Tensor:
+        """Attention (N,) that each token will receive; higher is kept."""
+        return view.of("attention:instruction:own")
