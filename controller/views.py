@@ -155,10 +155,8 @@ class VisualView:
             found = self.attention.get(need.removeprefix("attention:"))
         if found is None:
             held = [f"attention:{name}" for name in self.attention] + list(self.extras)
-            raise CapabilityError(
-                f"{need!r} is needed and not in the view, which has "
-                f"{', '.join(map(repr, held)) or 'features and centres'}"
-            )
+            names = ", ".join(map(repr, held)) or "nothing beside features and centres"
+            raise CapabilityError(f"{need!r} is needed; the view has {names}")
         return found
 
 

@@ -7,11 +7,11 @@ from typing import NoReturn, get_args
 import torch
 from torch import Tensor
 
-from saccade.controller.errors import SaccadeError
+from saccade.controller.errors import PlanError, SaccadeError
+from saccade.controller.merging import check_selection, on_host
 from saccade.controller.protocols import VIEW_FIELDS, Pruner, Site
 from saccade.controller.views import Selection, VisualView
-
-WIDTH = 8
+from saccade.pruners.made_up import random_view, take
 
 
 class ContractError(SaccadeError):
@@ -34,7 +34,8 @@ def check_pruner(pruner: Pruner, *, sizes: Sequence[int] = (1, 2, 7, 64), seed: 
     """Check that a pruner keeps its contract, on made-up views.
 
     Its `needs` and `site` are known; for every view and count it returns exactly `n` distinct
-    ascending int64 indices in range, the same when asked again, from the declared needs alone, and
+    ascending int64 indices in range (or fewer, if it says ``adaptive = True``), with a sound merge
+    if it says ``merges = True``; the same when asked again, from the declared needs alone; and it
     leaves the view as it was. The views are ordinary ones in float32 and bfloat16, views of tokens
     that are all equal, and views of pairs; some tokens are newlines, which have no centre.
 
@@ -58,10 +59,10 @@ def check_pruner(pruner: Pruner, *, sizes: Sequence[int] = (1, 2, 7, 64), seed: 
     # Backwards, so that what a pruner remembers of earlier questions shows. Every case is asked
     # again before any is changed: one that draws may give one case the same answer twice by chance.
     for case, answer in reversed(answered):
-        if not torch.equal(_ask(pruner, case), answer):
+        if not _equal(_ask(pruner, case), answer):
             _fail(pruner, "gave two different answers to the same question", case)
     for case, answer in answered:
-        if not torch.equal(_ask(pruner, _without_undeclared(case, pruner.needs)), answer):
+        if not _equal(_ask(pruner, _without_undeclared(case, pruner.needs)), answer):
             _fail(pruner, f"reads more than it declares in needs={set(pruner.needs)}", case)
 
 
@@ -87,37 +88,15 @@ def _check_attributes(pruner: Pruner) -> None:
 def _cases(needs: Iterable[str], sizes: Sequence[int], seed: int) -> Iterator[Case]:
     generator = torch.Generator().manual_seed(seed)
     for size in sizes:
-        view = _random_view(size, needs, generator)
+        view = random_view(size, needs, generator)
         views = {
             "ordinary": view,
             "features in bfloat16": replace(view, features=view.features.bfloat16()),
-            "all tokens equal": _take(view, torch.zeros(size, dtype=torch.int64)),
-            "tokens in equal pairs": _take(view, torch.arange(size) // 2),
+            "all tokens equal": take(view, torch.zeros(size, dtype=torch.int64)),
+            "tokens in equal pairs": take(view, torch.arange(size) // 2),
         }
         for n in sorted({0, min(1, size), size // 3, max(0, size - 1), size}):
             yield from (Case(what, view, n) for what, view in views.items())
-
-
-def _random_view(size: int, needs: Iterable[str], generator: torch.Generator) -> VisualView:
-    centres = torch.rand(size, 2, generator=generator)
-    centres[4::5] = torch.nan  # newline tokens
-    asked = [name.removeprefix("attention:") for name in sorted(needs) if "attention:" in name]
-    # Shares of a row whose other keys get as much again.
-    attention = {name: torch.randn(size, generator=generator).softmax(dim=0) / 2 for name in asked}
-    features = torch.randn(size, WIDTH, generator=generator)
-    images = torch.arange(size) * 2 // max(1, size)
-    return VisualView(features, centres, images, attention, layer=2, seed=7)
-
-
-def _take(view: VisualView, tokens: Tensor) -> VisualView:
-    attention = {name: values[tokens] for name, values in view.attention.items()}
-    return replace(
-        view,
-        features=view.features[tokens],
-        centres=view.centres[tokens],
-        images=view.images[tokens],
-        attention=attention,
-    )
 
 
 def _without_undeclared(case: Case, needs: Iterable[str]) -> Case:
@@ -130,8 +109,9 @@ def _without_undeclared(case: Case, needs: Iterable[str]) -> Case:
     return replace(case, view=view)
 
 
-def _ask(pruner: Pruner, case: Case) -> Tensor:
-    given = _take(case.view, torch.arange(len(case.view)))  # a copy, to compare with
+def _ask(pruner: Pruner, case: Case) -> Selection:
+    given = take(case.view, torch.arange(len(case.view)))  # a copy, to compare with
+    given = replace(given, tower=case.view.tower)
     try:
         selection = pruner.select(given, case.n)
     except Exception as error:
@@ -140,10 +120,37 @@ def _ask(pruner: Pruner, case: Case) -> Tensor:
     changed = _changed(given, case.view)
     if changed:
         _fail(pruner, f"changed {', '.join(changed)} of the view", case)
-    wrong = _wrong(selection, case)
+    fewer = bool(getattr(pruner, "adaptive", False))
+    wrong = _wrong(selection, case, fewer) or _wrong_merge(pruner, selection, case)
     if wrong:
         _fail(pruner, wrong, case)
-    return selection.keep.cpu().clone()
+    return on_host(selection)
+
+
+def _equal(a: Selection, b: Selection) -> bool:
+    """Whether two selections say the same."""
+    if (a.merge is None) != (b.merge is None) or (a.features is None) != (b.features is None):
+        return False
+    pairs = [(a.keep, b.keep)]
+    if a.merge is not None and b.merge is not None:
+        pairs += [(a.merge.into, b.merge.into), (a.merge.source, b.merge.source)]
+        pairs += [(a.merge.weight, b.merge.weight)]
+    if a.features is not None and b.features is not None:
+        pairs += [(a.features, b.features)]
+    return all(_same(one, other) for one, other in pairs)
+
+
+def _wrong_merge(pruner: Pruner, selection: Selection, case: Case) -> str | None:
+    """What is wrong with the merge or the features of a selection whose indices are right."""
+    if selection.merge is None and selection.features is None:
+        return None
+    if not getattr(pruner, "merges", False):
+        return "returned a merge or features, but does not say merges = True"
+    try:
+        check_selection(on_host(selection), len(selection.keep), len(case.view), "merge")
+    except PlanError as error:
+        return f"returned a wrong {error}"
+    return None
 
 
 def _changed(view: VisualView, before: VisualView) -> list[str]:
@@ -151,7 +158,11 @@ def _changed(view: VisualView, before: VisualView) -> list[str]:
     attention = view.attention.keys() != before.attention.keys() or any(
         not _same(values, before.attention[name]) for name, values in view.attention.items()
     )
-    return [*names, "attention"] if attention else names
+    names += ["attention"] if attention else []
+    extras = view.extras.keys() != before.extras.keys() or any(
+        not _same(values, before.extras[name]) for name, values in view.extras.items()
+    )
+    return [*names, "extras"] if extras else names
 
 
 def _differs(view: VisualView, before: VisualView, name: str) -> bool:
@@ -162,14 +173,14 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
-def _wrong(selection: object, case: Case) -> str | None:
-    """Which rule an answer breaks, or None."""
+def _wrong(selection: object, case: Case, fewer: bool) -> str | None:
+    """Which rule an answer breaks, or None; `fewer` than n tokens may stay."""
     if not isinstance(selection, Selection) or not isinstance(selection.keep, Tensor):
         return f"returned {type(selection).__name__}: a Selection with a tensor is needed"
     keep, total = selection.keep, len(case.view)
     if keep.dtype != torch.int64 or keep.ndim != 1:
         return f"kept indices {keep.dtype} of shape {tuple(keep.shape)}: int64 (n,) is needed"
-    if len(keep) != case.n:
+    if len(keep) > case.n or (len(keep) < case.n and not fewer):
         return f"kept {len(keep)} tokens: exactly n is needed"
     if bool(((keep < 0) | (keep >= total)).any()):
         return f"kept {keep.tolist()}: indices out of range, allowed are 0 to {total - 1}"

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 
+from saccade.controller.errors import CapabilityError
 from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
@@ -68,4 +69,7 @@ class FastV(ScorePruner):
         CapabilityError
             If the view does not hold it.
         """
-        return view.of(f"attention:{self._key}")
+        try:
+            return view.of(f"attention:{self._key}")
+        except CapabilityError as error:
+            raise CapabilityError(f"{self!r}: {error}") from error

@@ -83,6 +83,8 @@ def important_and_diverse(features: Tensor, attention: Tensor, n: int, share: fl
     important, rest = order[:first], order[first:]
     units = torch.nn.functional.normalize(features.float(), dim=1)
     while len(rest) > n - first:
+        if len(rest) == 1:
+            return important.sort().values
         even, odd = rest[::2], rest[1::2]
         alike = (units[even] @ units[odd].T).amax(dim=1)
         ranked = alike.sort(descending=True, stable=True).indices

@@ -50,6 +50,8 @@ class Case(BaseModel):
         As in `Controller`.
     models : tuple of str
         Which models of the study it runs on; all without any.
+    method, group : str or None
+        Its row and its part of a table of methods; both or neither.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +62,8 @@ class Case(BaseModel):
     settings: dict[str, Any] = {}
     positions: Positions = "original"
     models: tuple[str, ...] = ()
+    method: str | None = None
+    group: str | None = None
 
     @field_validator("policy", "pruner", mode="before")
     @classmethod
@@ -80,8 +84,10 @@ class StudyConfig(BaseModel):
         What `saccade.load` takes.
     seed : int
         Of the samples and of everything drawn at random.
+    seeds : tuple of int
+        Several instead of `seed`: each has samples of its own, and scores vary between them.
     samples : int
-        Per task.
+        Per task and seed.
     batch : int
         Samples that are answered together.
     tasks : tuple of str
@@ -104,16 +110,34 @@ class StudyConfig(BaseModel):
     baseline: str = "none"
     cases: tuple[Case, ...] = Field(min_length=1)
     models: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def every_seed(self) -> tuple[int, ...]:
+        """All seeds, or the one."""
+        return self.seeds or (self.seed,)
 
     def plain(self) -> dict[str, Any]:
         """As plain values; what only studies of several models or some cases say is left out where
         it says nothing."""
         content = self.model_dump(mode="json")
         for part in (content, *content["cases"]):
-            for name, nothing in (("models", []), ("positions", "original")):
-                if part.get(name) == nothing:
+            for name, nothing in _LATER.items():
+                if name in part and part[name] == nothing:
                     del part[name]
+        if self.seeds:
+            del content["seed"]
         return content
+
+
+_LATER: dict[str, Any] = {
+    "models": [],
+    "seeds": [],
+    "positions": "original",
+    "method": None,
+    "group": None,
+}
+"""Entries that are left out where they say nothing, so that older recipes stay the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +151,13 @@ class Unit:
         Within the task.
     samples : tuple of int
         Their indices.
+    seed : int
     """
 
     task: str
     number: int
     samples: tuple[int, ...]
+    seed: int = 0
 
 
 def plan_units(config: StudyConfig) -> tuple[Unit, ...]:
@@ -139,9 +165,9 @@ def plan_units(config: StudyConfig) -> tuple[Unit, ...]:
     starts = range(0, config.samples, config.batch)
     batches = [range(start, min(start + config.batch, config.samples)) for start in starts]
     return tuple(
-        Unit(task, number, tuple(batch))
+        Unit(task, number, tuple(batch), seed)
         for task in config.tasks
-        for number, batch in enumerate(batches)
+        for number, (seed, batch) in enumerate(itertools.product(config.every_seed, batches))
     )
 
 
@@ -202,10 +228,13 @@ def check_study(config: StudyConfig) -> None:
     _check_names("case", names, names)
     _check_names("baseline", (config.baseline,), names)
     _check_models(config)
+    _check_seeds(config)
     for case in config.cases:
         if case.name == config.baseline and (case.policy is not None or case.models):
             what = "models" if case.policy is None else f"the policy {case.policy.name!r}"
             raise StudyError(f"the baseline {case.name!r} has {what}; it must have none")
+        if (case.method is None) != (case.group is None):
+            raise StudyError(f"case {case.name!r}: give both method and group, or neither")
         controller_of(case)
     for single in each_model(config):
         settings = settings_class(single)
@@ -227,6 +256,14 @@ def _check_models(config: StudyConfig) -> None:
     known = config.models or (config.model,)
     for case in config.cases:
         _check_names(f"model of case {case.name!r}", case.models, known)
+
+
+def _check_seeds(config: StudyConfig) -> None:
+    """Raise `StudyError` unless seeds are distinct whole numbers from 0, and given in one way."""
+    if config.seeds and "seed" in config.model_fields_set:
+        raise StudyError("give seed or seeds, not both")
+    if min(config.every_seed) < 0 or len(set(config.seeds)) < len(config.seeds):
+        raise StudyError(f"seeds={list(config.seeds)}: give different whole numbers, 0 or more")
 
 
 def settings_class(config: StudyConfig) -> type[Settings]:

@@ -56,6 +56,8 @@ class Record:
         Share of the visual tokens that reached the last layer, per step.
     visual_runs : list of (int, list of int)
         Visual tokens of every layer, per run of equal steps: how many steps, tokens per layer.
+    seed : int
+        Of its sample; 0 in records from before there were several.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -83,6 +85,7 @@ class Record:
     visual_tokens_ratio: float
     keep: list[float]
     visual_runs: list[tuple[int, list[int]]]
+    seed: int = 0
 
     def line(self) -> bytes:
         """One line of JSON."""

@@ -16,6 +16,8 @@ from saccade.studies.charts import (
     switch_script,
 )
 from saccade.studies.files import replacing
+from saccade.studies.methods import has_methods, methods_of
+from saccade.studies.methods_table import methods_html
 from saccade.studies.overview import overview_html
 from saccade.studies.report_page import CSS, PAGE
 from saccade.studies.summary import Row, Summary
@@ -89,7 +91,7 @@ def report_html(*summaries: Summary) -> str:
         plotly=get_plotlyjs(),
         title=escape(first.config.name),
         lead=_lead(first) if len(summaries) == 1 else _lead_of_many(summaries),
-        overview="" if len(summaries) == 1 else overview_html(summaries),
+        overview=_overview(summaries),
         buttons=_buttons(list(ranges)),
         legend="".join(f"<li>{_mark(style)}{escape(name)}</li>" for name, style in styles.items()),
         charts=_all_charts(summaries, styles, ranges),
@@ -99,6 +101,12 @@ def report_html(*summaries: Summary) -> str:
         recipe=escape(json.dumps(shown, indent=2, ensure_ascii=False)),
         version=escape(str(first.recipe["versions"]["saccade"])),
     )
+
+
+def _overview(summaries: Sequence[Summary]) -> str:
+    """Tables of methods, and of several models side by side."""
+    tables = "".join(methods_html(methods_of(one)) for one in summaries if has_methods(one))
+    return tables + ("" if len(summaries) == 1 else overview_html(summaries))
 
 
 def _by_task(summary: Summary) -> dict[str, list[Row]]:

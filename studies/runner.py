@@ -1,5 +1,6 @@
 """Running a study: every case answers the same batches, in changing order, and is timed on each."""
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from saccade.backbones.json_files import read_json
 from saccade.backbones.loading import load, resolve
 from saccade.backbones.model import Model
 from saccade.backbones.prepare import Prepared
+from saccade.backbones.processor import Encode, encode_for
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.trace import Generation, Trace
 from saccade.studies.cases import (
@@ -185,18 +187,23 @@ class _Run:
 
     def _answer(self, unit: Unit, index: int) -> list[Record]:
         """All records of a unit."""
-        seed = self.config.seed
-        samples = [make_sample(unit.task, sample, seed=seed) for sample in unit.samples]
+        samples = [make_sample(unit.task, sample, seed=unit.seed) for sample in unit.samples]
         self._warm_up(unit, samples)
-        inputs, prepare_seconds = self._timed(lambda: self._prepare(samples))
+        ways = dict.fromkeys(encode_for(controller_of(case)) for case in self.config.cases)
+        prepared = {
+            way: self._timed(functools.partial(self._prepare, samples, way)) for way in ways
+        }
         records = []
         for position, number in enumerate(case_order(len(self.config.cases), index)):
             case = self.config.cases[number]
+            inputs, prepare_seconds = prepared[encode_for(controller_of(case))]
             self._report(position, f"{unit.task}, batch {unit.number + 1}: {case.name}")
-            answers, seconds = self._timed(lambda case=case: self._generate(case, unit, inputs))  # type: ignore[misc]
+            work = functools.partial(self._generate, case, unit, inputs)
+            answers, seconds = self._timed(work)
             shared = {
                 "case": case.name,
                 "unit": unit.number,
+                "seed": unit.seed,
                 "position": position,
                 "seconds": seconds / len(samples),
                 "prepare_seconds": prepare_seconds / len(samples),
@@ -214,13 +221,14 @@ class _Run:
             baseline = next(c for c in self.config.cases if c.name == self.config.baseline)
             self._generate(baseline, unit, self._prepare(samples))
 
-    def _prepare(self, samples: Sequence[Sample]) -> list[Prepared]:
-        return [self.model.prepare(s.question, [s.page.image]) for s in samples]
+    def _prepare(self, samples: Sequence[Sample], encode: Encode = "now") -> list[Prepared]:
+        prepare = self.model.processor.prepare
+        return [prepare(s.question, [s.page.image], encode=encode) for s in samples]
 
     def _generate(self, case: Case, unit: Unit, inputs: Sequence[Prepared]) -> list[Generation]:
         # Per unit, so that random choices differ between batches but neither between the cases
         # of one nor between a run and its repetition.
-        seed = {"seed": self.config.seed + unit.samples[0]}
+        seed = {"seed": unit.seed + unit.samples[0]}
         options: dict[str, Any] = seed | settings_of(case, unit.task, self.model.family.settings)
         try:
             return self.model.generate(inputs=inputs, controller=controller_of(case), **options)

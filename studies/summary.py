@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ COLUMNS = (
     "n_units",
     "score",
     "score_se",
+    "score_seed_se",
     "score_relative",
     "score_change",
     "score_change_se",
@@ -50,6 +51,7 @@ UNPRICED = ("prefix_refresh_interval", "cfg_scale")
 """Settings with which their steps do not read everything once, as the prices assume."""
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
+K = TypeVar("K", int, tuple[int, int])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,8 @@ class Summary:
     config : StudyConfig
     done, total : int
         Units with records, and units of the study.
+    records : list of Record
+        What it summarises.
     """
 
     frame: pd.DataFrame
@@ -72,6 +76,7 @@ class Summary:
     config: StudyConfig
     done: int
     total: int
+    records: Sequence[Record] = ()
 
     @property
     def finished(self) -> bool:
@@ -117,7 +122,8 @@ class Summary:
 def summarise(folder: str | Path) -> Summary:
     """Summarise what a run has measured so far.
 
-    Per case and task, over its `n` samples: mean score and its standard error; score relative to
+    Per case and task, over its `n` samples: mean score, its standard error over samples, and over
+    the means of the seeds (NaN for one seed); score relative to
     the baseline's, and the mean change from it over the same samples with the standard error of
     that; mean seconds (preparation and generation), visual tokens, their ratio, and
     multiply-accumulates per sample; and speed-ups, all as the baseline's over the case's, more is
@@ -148,7 +154,7 @@ def summarise(folder: str | Path) -> Summary:
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.task, record.case), []).append(record)
-    committed = committed_scores(config.model, config.seed)
+    committed = {} if config.seeds else committed_scores(config.model, config.seed)
     rows = []
     for task in config.tasks:
         for case in config.cases:
@@ -161,7 +167,7 @@ def summarise(folder: str | Path) -> Summary:
                 rows.append(row)
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *COMMITTED])
     done = len({(record.task, record.unit) for record in records})
-    return Summary(frame, recipe, config, done, len(plan_units(config)))
+    return Summary(frame, recipe, config, done, len(plan_units(config)), records)
 
 
 def summarise_all(folder: str | Path) -> list[Summary]:
@@ -198,6 +204,7 @@ def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> R
         "n_units": len(_unit_seconds(own)),
         "score": score,
         "score_se": se,
+        "score_seed_se": _seed_se(own),
         "score_relative": score / score_baseline if score_baseline else math.nan,
         "score_change": change,
         "score_change_se": change_se,
@@ -222,11 +229,28 @@ def _ideal_speedups(own: Sequence[Record], baseline: Sequence[Record]) -> Row:
     return {name: sum(map(of, baseline)) / sum(map(of, own)) for name, of in prices.items()}
 
 
-def _scores(records: Sequence[Record]) -> dict[int, float]:
-    return {record.sample: record.score for record in records}
+def _scores(records: Sequence[Record]) -> dict[tuple[int, int], float]:
+    return {(record.seed, record.sample): record.score for record in records}
 
 
-def paired_change(baseline: Mapping[int, float], case: Mapping[int, float]) -> tuple[float, float]:
+def _seed_se(records: Sequence[Record]) -> float:
+    """Standard error of the mean score over seeds; NaN for one seed."""
+    by_seed: dict[int, list[float]] = {}
+    for record in records:
+        by_seed.setdefault(record.seed, []).append(record.score)
+    means = [float(np.mean(scores)) for scores in by_seed.values()]
+    return mean_and_se(means)[1]
+
+
+def mean_and_se(values: Sequence[float]) -> tuple[float, float]:
+    """Mean, and its standard error: NaN for one value, and both for none."""
+    if not values:
+        return math.nan, math.nan
+    se = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return float(np.mean(values)), se
+
+
+def paired_change(baseline: Mapping[K, float], case: Mapping[K, float]) -> tuple[float, float]:
     """Mean change of the score over the same samples, and its standard error (NaN for one)."""
     changes = np.array([case[sample] - baseline[sample] for sample in sorted(case)])
     if len(changes) < 2:

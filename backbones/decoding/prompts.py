@@ -13,18 +13,26 @@ def can_cut(decoding: Decoding, plan: Plan, session: Session | None) -> bool:
     """Whether a plan can be carried out on what is cached."""
     if decoding.cache is None:
         return False
-    if session is not None and plan.drops != decoding.cache.drops and _wants_prompt(session, plan):
+    changes = plan.drops != decoding.cache.drops
+    if session is not None and changes and _wants_prompt(decoding, session, plan):
         return False
     visual = decoding.inputs.visual_positions
     n = round_keep(plan.drops[0].keep, len(visual)) if plan.drops else len(visual)
     return decoding.cache.fits(plan.drops, n, visual, reselect=plan.reselect)
 
 
-def _wants_prompt(session: Session, plan: Plan) -> bool:
-    """Whether a plan's drops need the prompt's rows: to sum some of them, or to look at them."""
-    if session.pruner is None or not any(0 < drop.keep < 1 for drop in plan.drops):
+def _wants_prompt(decoding: Decoding, session: Session, plan: Plan) -> bool:
+    """Whether a plan's drops need the prompt's rows: to sum some of them, or to look at them before
+    a choice is made."""
+    total = len(decoding.inputs.visual_positions)
+    counts = [round_keep(drop.keep, total) for drop in plan.drops]
+    counts = [n for n in counts if 0 < n < total]
+    if session.pruner is None or not counts:
         return False
-    return session.merges or bool(session.pruner.needs & OF_THE_PROMPT)
+    if session.merges:
+        return True
+    chosen = all(session.remembered(decoding.number, n) is not None for n in counts)
+    return not chosen and bool(session.pruner.needs & OF_THE_PROMPT)
 
 
 def prompt_of(decoding: Decoding, plan: Plan, session: Session | None) -> Tensor:

@@ -24,28 +24,34 @@ class AfterShare:
         True: what was dropped before `layer` in one step stays out of ALL layers in later steps
         (as the published adaptations to dMLLMs do). False: every step drops before `layer`. Either
         way the pruner chooses once, in the first reduced step, and its choice is used again.
+    early : int
+        Full steps fewer than the share says. 0: the same number for every method. 1: as in the
+        published scripts of FastV, VTW and SparseVLM (and of DivPrune for LaViDa), which count
+        otherwise than DivPrune's for LLaDA-V.
 
     Raises
     ------
     ValueError
-        If `share` or `keep` is no number in [0, 1], `layer` no whole number from 0, or `hold`
-        neither True nor False.
+        If `share` or `keep` is no number in [0, 1], `layer` or `early` no whole number from 0, or
+        `hold` neither True nor False.
 
     Notes
     -----
     The schedules of arXiv 2511.15098, tables 1 to 3: from the first step, or after 25, 50, 75 % of
-    the steps. The published scripts differ by one step between methods; here none does.
+    the steps. The published scripts differ by one step between methods; here none does by itself.
     """
 
     share: float
     keep: float
     layer: int = 0
     hold: bool = True
+    early: int = 0
     _dropped: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.share, self.keep = share("share", self.share), share("keep", self.keep)
         self.layer, self.hold = whole("layer", self.layer), switch("hold", self.hold)
+        self.early = whole("early", self.early)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -55,12 +61,12 @@ class AfterShare:
     @property
     def drops_ahead(self) -> frozenset[Drop]:
         """The first drop, if there will be one; later ones use its choice again."""
-        return frozenset({Drop(self.layer, self.keep)} if self.share < 1 else ())
+        return frozenset({Drop(self.layer, self.keep)} if self.share < 1 or self.early else ())
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Drop if the share is done."""
         # In floats 0.07 * 100 is a little more than 7.
-        if state.step < self.share * state.n_steps - 1e-9:
+        if state.step < self.share * state.n_steps - self.early - 1e-9:
             return Plan()
         layer = 0 if self._dropped and self.hold else self.layer
         self._dropped = True

@@ -3,7 +3,7 @@
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -13,6 +13,9 @@ from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.groups import ListingGroup
 from saccade.studies.cli.inputs import check_output
 from saccade.studies.cli.progress import Steps
+
+if TYPE_CHECKING:
+    from saccade.studies.summary import Summary
 
 study = typer.Typer(
     cls=ListingGroup,
@@ -94,11 +97,12 @@ def show(
     if waiting:
         note(f"not begun yet: {', '.join(waiting)}")
     if as_json:
-        found = [summary.to_json() for summary in summaries]
+        found = [_json(summary) for summary in summaries]
         emit(found[0] if len(found) == 1 else {"models": found})
     else:
         for summary in summaries:
             render(summary, out(), work=True)
+            _show_methods(summary)
         if len(summaries) > 1:
             render_overview(summaries, out())
     if report is not None:
@@ -106,8 +110,27 @@ def show(
         note(f"report written to {report}")
 
 
+def _show_methods(summary: "Summary") -> None:
+    """Print the table of a study's methods, if it is about methods."""
+    from saccade.studies.methods import has_methods, methods_of
+    from saccade.studies.methods_table import render_methods
+    from saccade.studies.table import heading
+
+    if has_methods(summary):
+        out().print(heading(summary), style="bold", highlight=False)
+        render_methods(methods_of(summary), out())
+
+
+def _json(summary: "Summary") -> dict[str, Any]:
+    from saccade.studies.methods import has_methods, methods_of
+
+    methods = {"methods": methods_of(summary).rows()} if has_methods(summary) else {}
+    return summary.to_json() | methods
+
+
 def _finish(folder: Path) -> None:
     """Summarise the runs of a study, show their tables, and say where everything lies."""
+    from saccade.studies.methods import has_methods
     from saccade.studies.model_folders import run_folders
     from saccade.studies.overview import render_overview
     from saccade.studies.report import write_report
@@ -121,7 +144,10 @@ def _finish(folder: Path) -> None:
         write_all(summaries, folder)
     write_report(summaries, report)
     console = out()
-    if len(summaries) == 1:
+    if has_methods(summaries[0]):
+        for summary in summaries:
+            _show_methods(summary)
+    elif len(summaries) == 1:
         render(summaries[0], console)
     else:
         render_overview(summaries, console)

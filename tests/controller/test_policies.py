@@ -14,7 +14,11 @@ TABLE: dict[str, list[dict[str, Any]]] = {
     "after-share": [
         {"share": 0.5, "keep": 0.25},
         {"share": 0.0, "keep": 0.1, "layer": 2, "hold": False},
+        {"share": 0.5, "keep": 0.1, "early": 1},
     ],
+    "after-steps": [{"steps": 1, "keep": 0.25}, {"steps": 0, "keep": 0.5, "layer": 3}],
+    "by-layer": [{"layers": (1, 3), "keeps": (0.5, 0.25)}, {"layers": (2,), "keeps": (0.0,)}],
+    "vtw": [{"layer": 3}, {"layer": 2, "share": 0.5, "hold": True}],
 }
 """Options to build every registered policy with."""
 

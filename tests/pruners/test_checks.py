@@ -112,7 +112,7 @@ class WithoutDuplicates(First):
 
 
 class NeedsMore(First):
-    needs = frozenset({"features", "keys"})
+    needs = frozenset({"features", "colours"})
 
 
 class NeedsAList(First):

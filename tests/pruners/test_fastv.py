@@ -14,11 +14,11 @@ KEYS = [name + how for name in QUERIES for how in ("", ":logits")]
 @pytest.mark.parametrize("key", KEYS)
 def test_fastv_reads_the_rows_it_names(key: str) -> None:
     queries, _, how = key.partition(":")
-    attention = {name: torch.eye(6)[i] for i, name in enumerate(KEYS)}
+    attention = {name: torch.eye(len(KEYS))[i] for i, name in enumerate(KEYS)}
     pruner = FastV(queries, how or "weights")  # type: ignore[arg-type]
     assert pruner.needs == {f"attention:{key}"} <= VIEW_FIELDS
     assert pruner.site == "layer"
-    kept = pruner.select(view_of(torch.zeros(6, 1), **attention), 1).keep
+    kept = pruner.select(view_of(torch.zeros(len(KEYS), 1), **attention), 1).keep
     assert kept.tolist() == [KEYS.index(key)]
 
 
@@ -31,5 +31,5 @@ def test_fastv_refuses_other_options() -> None:
 
 def test_fastv_says_what_the_view_lacks() -> None:
     view = view_of(torch.zeros(3, 1), all=torch.ones(3))
-    with pytest.raises(CapabilityError, match="needs 'attention:last'; the view has 'attention:al"):
+    with pytest.raises(CapabilityError, match="'attention:last' is needed; the view has 'att"):
         FastV("last").select(view, 1)

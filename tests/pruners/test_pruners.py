@@ -15,10 +15,27 @@ TABLE: dict[str, list[dict[str, Any]]] = {
     "divprune": [{}],
     "fastv": [
         {},
-        *({"queries": queries} for queries in ("response", "all", "last")),
+        *({"queries": queries} for queries in ("response", "all", "last", "instruction")),
         {"queries": "all", "head_mean": "logits"},
     ],
     "random": [{}, {"seed": 5}],
+    "uniform": [{}],
+    "tome": [{}, {"proportional": False}],
+    "sparsevlm": [{}, {"text": "all"}, {"recycle": False}, {"rank_scale": 1.5, "rank_bias": 1.0}],
+    "trim": [
+        {},
+        {"relevance": "text-tower"},
+        {"sign": 1, "aggregate": False},
+        {"iqr": True},
+        {"iqr": True, "aggregate": False},
+    ],
+    "visionzip": [{}, {"contextual": 0.0}, {"contextual": 1.0}],
+    "prumerge": [{}, {"adaptive": True}],
+    "vispruner": [{}, {"important": 0.0}, {"important": 1.0}],
+    "pyramiddrop": [{}],
+    "dart": [{}, {"visual_pivots": 1, "text_pivots": 0}],
+    "redvtp": [{}],
+    "llada-fastv": [{}, {"queries": "all"}],
 }
 """Options to build every registered pruner with."""
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from saccade.controller.views import VisualView
 
-QUERIES = ("response", "all", "last")
+QUERIES = ("response", "all", "last", "instruction")
 
 
 def view_of(features: Tensor, seed: int = 0, **attention: Tensor) -> VisualView:
