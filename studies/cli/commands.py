@@ -8,6 +8,7 @@ import typer
 
 from saccade import __version__
 from saccade.studies.cli.bench import bench
+from saccade.studies.cli.calibrate import calibrate
 from saccade.studies.cli.catalogue import list_models, list_policies, list_pruners
 from saccade.studies.cli.consoles import out
 from saccade.studies.cli.doctor import doctor
@@ -94,6 +95,7 @@ for _name, _command, _example in (
 ):
     app.command(_name, epilog=f"Example: saccade {_name} {_example}".rstrip())(_command)
 app.add_typer(study, name="study")
+app.add_typer(calibrate, name="calibrate")
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ class Naive:
     attention: list[Tensor] = field(default_factory=list)
 
 
+Change = Callable[[Tensor, Tensor], Tensor]
 Visible = Callable[[int], Tensor]
 """Which rows each row may attend to in a layer: (L, L) bool."""
 
@@ -38,16 +39,20 @@ def naive_forward(
     alive: Mapping[int, Sequence[int]] | None = None,
     visible: Visible | None = None,
     positions: Tensor | None = None,
+    change: Mapping[int, Change] | None = None,
 ) -> Naive:
     """One sequence (L, D), attention written out; from layer `l` on only the rows `alive[l]` exist.
 
-    Rows are physically removed, and the others keep the positions they had. What is `visible` says
-    instead which of all rows each attends to.
+    Before that, ``change[l]`` may make others of them, given all rows and their positions. Rows are
+    physically removed, and the others keep the positions they had. What is `visible` says instead
+    which of all rows each attends to.
     """
     out, hidden = Naive(embeds), embeds
     positions = torch.arange(len(embeds)) if positions is None else positions
     for index, layer in enumerate(network.model.layers):
         assert isinstance(layer, DecoderLayer)
+        if change is not None and index in change:
+            hidden = change[index](hidden, positions)
         if alive is not None and index in alive:
             stays = torch.isin(positions, torch.as_tensor(list(alive[index])))
             positions, hidden = positions[stays], hidden[stays]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saccade.controller import AfterShare, Drop, Keep, Plan, Policy, StepState, policies
+from saccade.controller import AfterShare, Drop, Keep, Plan, PlanError, Policy, StepState, policies
+from saccade.controller.policies import VTW, AfterSteps, ByLayer
 
 TABLE: dict[str, list[dict[str, Any]]] = {
     "keep": [{}],
@@ -113,3 +114,56 @@ def test_wrong_options(options: dict[str, Any], message: str) -> None:
 def test_state_is_no_option() -> None:
     with pytest.raises(TypeError, match="policy 'after-share'"):
         policies.make("after-share", share=0.5, keep=0.5, _dropped=True)
+
+
+def test_one_step_early_as_in_published_scripts() -> None:
+    """Half of two steps: the published scripts of some methods drop in the very first."""
+    assert [bool(p.drops) for p in run(AfterShare(0.5, 0.25), 2)] == [False, True]
+    assert [bool(p.drops) for p in run(AfterShare(0.5, 0.25, early=1), 2)] == [True, True]
+    late = run(AfterShare(0.75, 0.25, early=1), 64)
+    assert [bool(p.drops) for p in late].index(True) == 47
+
+
+def test_after_steps_whatever_their_number() -> None:
+    for n_steps in (2, 16):
+        plans = run(AfterSteps(1, 0.25, layer=2), n_steps)
+        assert plans[0] == Plan() and plans[1] == Plan((Drop(2, 0.25),))
+        assert plans[2:] == [Plan((Drop(0, 0.25),))] * (n_steps - 2)
+
+
+def test_stages_as_text_or_numbers() -> None:
+    wanted = Plan((Drop(1, 0.5), Drop(2, 0.25)))
+    for policy in (
+        ByLayer("1/2", "0.5/0.25"),
+        ByLayer([1, 2], (0.5, 0.25)),
+        ByLayer((1, 2), [0.5, 0.25]),
+    ):
+        assert run(policy, 2) == [wanted] * 2 and policy.drops_ahead == set(wanted.drops)
+    assert run(ByLayer("1", "0.5", share=0.5), 2) == [Plan(), Plan((Drop(1, 0.5),))]
+
+
+@pytest.mark.parametrize(
+    ("layers", "keeps", "message"),
+    [
+        ("1/x", "0.5", "layers='1/x': write numbers such as 1/2/4"),
+        ("1/2", "0.5", "give one keep for each layer"),
+        ("", "0.5", "layers='': write numbers"),
+        ("2/1", "0.5/0.25", "layers must ascend"),
+        ("1/2", "0.25/0.5", "keep must not rise"),
+        ([-1], [0.5], "a layer=-1"),
+        ([1], [1.5], "a keep=1.5"),
+    ],
+)
+def test_wrong_stages_are_refused(layers: Any, keeps: Any, message: str) -> None:
+    with pytest.raises((ValueError, PlanError), match=message):
+        ByLayer(layers, keeps)
+
+
+def test_vtw_withdraws_all_before_a_layer() -> None:
+    assert run(VTW(3), 2) == [Plan((Drop(3, 0.0),))] * 2
+    assert run(VTW(3, share=0.5, hold=True), 4)[2:] == [
+        Plan((Drop(3, 0.0),)),
+        Plan((Drop(0, 0.0),)),
+    ]
+    with pytest.raises(ValueError, match="layer=-1"):
+        VTW(-1)

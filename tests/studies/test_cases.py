@@ -102,12 +102,13 @@ WRONG = {
     "sample: 3\ncases: [{name: none}]": r"unknown key 'sample' .*allowed: name, model, seed",
     CASES
     + "{name: a, polcy: keep}]": r"'polcy' \(cases\.1\.polcy\); allowed: name, policy, pruner",
-    CASES + "{name: a, policy: kep}]": r"case 'a': unknown policy 'kep'; known: after-share, keep",
     CASES
-    + "{name: a, policy: keep, pruner: dvprune}]": r"unknown pruner 'dvprune'; known: divprune",
+    + "{name: a, policy: kep}]": r"case 'a': unknown policy 'kep'; known: after-share, after-steps, by-layer, keep, vtw",
+    CASES
+    + "{name: a, policy: keep, pruner: dvprune}]": r"unknown pruner 'dvprune'; known: dart, divprune",
     CASES
     + "{name: a, policy: {name: after-share, shre: 1, keep: 1}}]": "'after-share' has no option "
-    "'shre'; options: share, keep, layer, hold$",
+    "'shre'; options: share, keep, layer, hold, early$",
     CASES + "{name: a, policy: {name: after-share, share: 1}}]": "'after-share' needs keep",
     CASES + "{name: a, policy: {name: after-share, share: 2, keep: 1}}]": r"share=2.0: must lie in",
     CASES + "{name: a, policy: {name: after-share, share: x, keep: 1}}]": "case 'a': ",

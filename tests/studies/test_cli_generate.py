@@ -163,7 +163,7 @@ def test_wrong_pictures(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (("-p", "after-share:share=2,keep=1"), "must lie in [0, 1]"),
         (("-p", "after-share:share=0,keep=1,layer=99"), "has 6 layers"),
         (("-p", "keep:share=1"), "it takes none"),
-        (("--pruner", "divprun"), "known: divprune"),
+        (("--pruner", "divprun"), "known: dart, divprune"),
         (("--pruner", "random:seed=x"), "seed=x: give a whole number"),
         (("--pruner", "random:seeds=1"), "options: seed"),
         (("--pruner", ""), "names nothing"),
@@ -238,7 +238,7 @@ def test_values_are_read_as_the_options_type() -> None:
 
 def test_what_a_plug_in_says_of_itself_is_no_option() -> None:
     names = [option.name for option in options_of(policies.factory("after-share"))]
-    assert names == ["share", "keep", "layer", "hold"]
+    assert names == ["share", "keep", "layer", "hold", "early"]
     assert options_of(policies.factory("keep")) == []
 
 

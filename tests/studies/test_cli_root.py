@@ -65,6 +65,8 @@ def test_every_command_is_there() -> None:
         "study",
         "study run",
         "study show",
+        "calibrate",
+        "calibrate vtw",
     }
 
 

@@ -1,0 +1,113 @@
+"""``saccade calibrate``: measure on a model what a method or policy has to be told."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from typer import Option
+
+from saccade.studies.cli.consoles import emit, err, note, out
+from saccade.studies.cli.groups import ListingGroup
+from saccade.studies.cli.inputs import load_model, open_picture
+from saccade.studies.cli.progress import Steps
+
+if TYPE_CHECKING:
+    from saccade.backbones import Model, Prepared
+
+calibrate = typer.Typer(
+    cls=ListingGroup,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Measure on a model what a method has to be told.",
+    epilog="Example: saccade calibrate vtw --model embedded/llada-v --samples 20",
+)
+
+
+@calibrate.callback()
+def group() -> None:
+    """Measure on a model what a method has to be told."""
+
+
+@calibrate.command(epilog="Example: saccade calibrate vtw --kind describe --eta 0.01")
+def vtw(
+    model: Annotated[
+        str, Option("--model", "-m", help="Embedded model, checkpoint folder or hub id.")
+    ] = "embedded/llada-v",
+    kind: Annotated[
+        str, Option(help="Kind of the documents that are asked about; see saccade page.")
+    ] = "transcribe",
+    samples: Annotated[int, Option(help="How many documents.", min=1)] = 20,
+    image: Annotated[
+        list[Path] | None,
+        Option(help="A picture of your own instead of documents; may be repeated.", exists=True),
+    ] = None,
+    prompt: Annotated[
+        str | None, Option(help="The question about your pictures.", show_default=False)
+    ] = None,
+    length: Annotated[
+        int | None, Option(help="Response tokens. Default: those of the kind, or 32.", min=1)
+    ] = None,
+    eta: Annotated[
+        float, Option(help="Largest divergence that counts as the same prediction, in nats.", min=0)
+    ] = 0.003,
+    first: Annotated[
+        int | None, Option(help="First layer that is tried. Default: 5 of 32.", min=1)
+    ] = None,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Search the layer from which on VTW can withdraw all visual tokens.
+
+    For every layer, the prediction of the first step without visual tokens from there on is
+    compared with the full one; the first layer whose mean divergence is within --eta is it. It is
+    used as --policy vtw:layer=LAYER.
+    """
+    from saccade.studies.documents.tasks import KINDS
+    from saccade.tuning.vtw import find_layer
+
+    if bool(image) != (prompt is not None):
+        raise ValueError("give --image and --prompt together, or neither for documents")
+    if kind not in KINDS:
+        raise ValueError(f"unknown --kind {kind!r}; known: {', '.join(KINDS)}")
+    own = load_model(model)
+    with Steps(err()) as bar:
+        bar.update(0, 1, "preparing")
+        inputs = _own(own, image, prompt) if image and prompt else _documents(own, kind, samples)
+        found = find_layer(
+            own,
+            inputs,
+            length=length or (32 if image else KINDS[kind].gen_length),
+            eta=eta,
+            first=first,
+            progress=lambda done, total: bar.update(done, total, "forwards"),
+        )
+    rows = list(zip(found.layers, found.divergence, strict=True))
+    if as_json:
+        divergence = [{"layer": layer, "divergence": value} for layer, value in rows]
+        emit({"layer": found.layer, "eta": eta, "samples": len(inputs), "layers": divergence})
+    else:
+        table = Table("before layer", "divergence (nats)", box=None, header_style="bold")
+        for layer, value in rows:
+            style = "bold" if layer == found.layer else None
+            table.add_row(str(layer), f"{value:.6f}", style=style)
+        out().print(table)
+    if found.layer is None:
+        least = min(found.divergence)
+        raise ValueError(
+            f"no layer is within eta={eta}: the least divergence is {least:.6f} nats, before "
+            f"layer {found.layers[found.divergence.index(least)]}; give a larger --eta, or do "
+            "without VTW"
+        )
+    if not as_json:
+        note(f"use --policy vtw:layer={found.layer}")
+
+
+def _own(model: "Model", images: list[Path], prompt: str) -> "list[Prepared]":
+    return [model.prepare(prompt, [open_picture(path)]) for path in images]
+
+
+def _documents(model: "Model", kind: str, samples: int) -> "list[Prepared]":
+    from saccade.studies.documents import make_sample
+
+    pages = [make_sample(kind, index, split="train") for index in range(samples)]
+    return [model.prepare(page.question, [page.page.image]) for page in pages]
