@@ -3,26 +3,18 @@
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import torch
 
-from saccade.backbones.centres import token_grid_plain
-from saccade.backbones.config import LanguageConfig, TowerConfig
-from saccade.backbones.decoding.settings import GenerateSettings
-from saccade.backbones.llada_v import FAMILY
 from saccade.backbones.model import Model
-from saccade.backbones.network import Network
-from saccade.backbones.prepare import Prepared
-from saccade.backbones.tiling import ImagePreprocessor
-from saccade.backbones.tower import init_weights
 from saccade.controller.arguments import whole
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.trace import Generation
-from saccade.controller.types import PROMPT, VISUAL, Segments
+from saccade.studies.random_model import Sizes, random_model, random_request
 from saccade.studies.runner import case_order, limited_threads
 
 T = TypeVar("T")
@@ -31,68 +23,6 @@ Progress = Callable[[int, int, str], None]
 BASELINE = "none"
 """Name of the case without a controller."""
 DTYPES = ("float32", "bfloat16", "float16")
-PATCH = 4
-"""Pixels along a patch of the tower, which never runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Sizes of the model and of its one request; all are whole numbers from 1.
-
-    Attributes
-    ----------
-    width, layers, heads, mlp, vocab : int
-        Of the decoder: residual stream, depth, attention heads, gated MLP, vocabulary (from 2).
-    side : int
-        Visual tokens along one side of the picture: there are ``side * side``.
-    prompt : int
-        Text tokens before the answer, half of them before the picture.
-    gen_length, steps : int
-        Response tokens, and denoising steps over all blocks.
-    block_length : int, optional
-        Tokens per block; None is one block.
-
-    Raises
-    ------
-    ValueError
-        Saying what was given and what is allowed.
-    """
-
-    width: int = 1024
-    layers: int = 8
-    heads: int = 8
-    mlp: int = 3072
-    vocab: int = 256
-    side: int = 27
-    prompt: int = 64
-    gen_length: int = 32
-    steps: int = 8
-    block_length: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.block_length is None:
-            object.__setattr__(self, "block_length", self.gen_length)
-        for field in fields(self):
-            least = 2 if field.name == "vocab" else 1  # the mask and a token to commit
-            value = whole(field.name, getattr(self, field.name), least)
-            object.__setattr__(self, field.name, value)
-        if self.width % (2 * self.heads):
-            raise ValueError(
-                f"width={self.width}, heads={self.heads}: the heads must share the width evenly, "
-                f"each an even number; try width={2 * self.heads * -(-self.width // self.heads)}"
-            )
-        GenerateSettings.from_options(self.settings)
-
-    @property
-    def visual(self) -> int:
-        """Visual tokens N."""
-        return self.side**2
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Options of `generate`."""
-        names = ("gen_length", "block_length", "steps")
-        return {name: getattr(self, name) for name in names} | {"seed": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,42 +96,6 @@ class Bench:
             "seconds": list(timing.seconds),
             **self.setup,
         }
-
-
-def random_model(sizes: Sizes, device: torch.device | None = None, dtype: str = "float32") -> Model:
-    """A LLaDA-V of these sizes with random weights, a tiny tower and no tokenizer.
-
-    Its mask is the last id of the vocabulary. Answers mean nothing; each step costs what it would
-    in a trained model of the same geometry.
-    """
-    language = LanguageConfig(
-        sizes.width, sizes.mlp, sizes.layers, sizes.heads, sizes.heads, sizes.vocab
-    )
-    tower = TowerConfig(16, 24, 1, 2, image_size=PATCH * sizes.side, patch_size=PATCH)
-    network = Network(language, tower)
-    init_weights(network, torch.Generator().manual_seed(0))
-    # Those of the published vocabulary lie outside of this one.
-    spec = replace(FAMILY.spec("random", language), mask_id=sizes.vocab - 1, forbidden_ids=())
-    preprocessor = ImagePreprocessor(tower.image_size, (), "square")
-    network = network.to(device, getattr(torch, dtype))
-    return Model(network, FAMILY, spec, preprocessor, None, {"model_type": FAMILY.model_types[0]})
-
-
-def random_request(model: Model, sizes: Sizes) -> Prepared:
-    """A request of random embeddings: half of the prompt, a square picture, the other half."""
-    like = model.network.model.image_newline
-    before, n = sizes.prompt // 2, sizes.prompt + sizes.visual
-    picture = slice(before, before + sizes.visual)
-    kinds = torch.full((n,), PROMPT, dtype=torch.int8)
-    images = torch.full((n,), -1, dtype=torch.int16)
-    kinds[picture], images[picture] = VISUAL, 0
-    embeds = torch.randn(n, sizes.width, generator=torch.Generator().manual_seed(1))
-    return Prepared(
-        embeds=embeds.to(like.device, like.dtype),
-        segments=Segments(kinds, images),
-        centres=token_grid_plain(sizes.side),
-        views=0,
-    )
 
 
 def run_bench(

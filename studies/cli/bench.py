@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from saccade.controller import Pruner
     from saccade.studies.bench import Bench
 
+BEFORE = ("tower", "entry")
+"""Sites of the pruners that are timed by default: they drop before the stack."""
 SIZES = "Sizes of the model and its request"
 LEGEND = (
     "Speed-up: seconds without a controller over those of the case, paired by repeat: geometric "
@@ -32,8 +34,8 @@ def bench(
         Option(
             "--pruner",
             metavar="NAME:key=value,...",
-            help="Which visual tokens stay; may be repeated. Default: all that act at the entry "
-            "(see saccade pruners).",
+            help="Which visual tokens stay; may be repeated. Default: all that drop before "
+            "the first layer (see saccade pruners).",
             show_default=False,
         ),
     ] = None,
@@ -95,7 +97,8 @@ def bench(
     apart, keep it idle, and raise --repeats.
     """
     from saccade.controller.policies import AfterShare
-    from saccade.studies.bench import Sizes, run_bench
+    from saccade.studies.bench import run_bench
+    from saccade.studies.random_model import Sizes
 
     policy = AfterShare(share, keep, layer)
     sizes = Sizes(width, layers, heads, mlp, vocab, side, prompt, gen_length, steps, block_length)
@@ -136,8 +139,8 @@ def _at_entry() -> "list[tuple[str, Pruner]]":
         required = [option.name for option in options_of(factory) if option.required]
         if not required:
             member = pruners.make(name)
-            found += [(name, member)] if member.site == "entry" else []
-        elif getattr(factory, "site", "entry") == "entry":
+            found += [(name, member)] if member.site in BEFORE else []
+        elif getattr(factory, "site", "entry") in BEFORE:
             example = ",".join(f"{key}=..." for key in required)
             note(f"{name} is left out: it needs options, --pruner {name}:{example}")
     return found

@@ -14,8 +14,9 @@ from saccade.controller.errors import CapabilityError, StudyError
 from saccade.controller.registry import pruners
 from saccade.controller.types import PROMPT, VISUAL
 from saccade.pruners import DivPrune, FastV, Random
-from saccade.studies.bench import Bench, Sizes, Timing, random_model, random_request, run_bench
+from saccade.studies.bench import Bench, Timing, run_bench
 from saccade.studies.cli import app
+from saccade.studies.random_model import Sizes, random_model, random_request
 
 SIZES = Sizes(
     width=16, layers=3, heads=2, mlp=24, vocab=20, side=4, prompt=5, gen_length=4, steps=4
