@@ -24,6 +24,7 @@ from saccade.backbones.json_files import read_json
 from saccade.backbones.model import Model
 from saccade.backbones.network import Network
 from saccade.backbones.pinpoints import parse_pinpoints
+from saccade.backbones.text_tower import TextTower
 from saccade.backbones.tiling import ImagePreprocessor
 from saccade.backbones.vocabulary import read_tokenizer
 from saccade.controller.errors import CheckpointError, UnknownNameError
@@ -79,6 +80,7 @@ def load(
     cut_vocab: bool = True,
     rounded_rotary: bool | None = None,
     weights_via_fp16: bool = False,
+    text_tower: str | Path | None = None,
 ) -> Model:
     """Load a model from the layout of the real checkpoints.
 
@@ -103,6 +105,9 @@ def load(
     weights_via_fp16 : bool
         Take the weights through float16, as LaViDa's evaluation does before it casts them to
         bfloat16: what is smaller than 2**-24 becomes 0.
+    text_tower : str or Path, optional
+        Folder of the whole SigLIP that the vision tower comes from, for methods that compare
+        patches with the question (``TRIM("text-tower")``). No LLaVA-style checkpoint holds one.
 
     Raises
     ------
@@ -142,7 +147,12 @@ def load(
     name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
     spec = family.spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
     preprocessor = _preprocessor(config, tower, family)
-    return Model(network.to(where, kind), family, spec, preprocessor, tokenizer, config)
+    texts = None if text_tower is None else TextTower(text_tower, tower.hidden_size)
+    if texts is not None:
+        spec = replace(spec, can=spec.can | {"tower:text"})
+    model = Model(network.to(where, kind), family, spec, preprocessor, tokenizer, config)
+    model.processor.text_tower = texts
+    return model
 
 
 def _empty_network(language: LanguageConfig, tower: TowerConfig) -> Network:

@@ -1,13 +1,16 @@
 """The vision tower with the pictures of one request, for methods that act in it or read it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from saccade.backbones.network import Network
 from saccade.backbones.pictures import Picture
+from saccade.backbones.text_tower import TextTower, relevance
 from saccade.backbones.tower import tower_macs
+from saccade.controller.errors import CapabilityError
 from saccade.controller.signals import attention_received
 from saccade.controller.views import Reduce
 
@@ -34,6 +37,7 @@ class PictureTower:
         self.pictures = list(dict.fromkeys(shown))
         self.spent = 0
         self.question: str | None = None
+        self.text: TextTower | None = None
         self._features: Tensor | None = None
         self._looks: dict[str, Tensor] = {}
 
@@ -103,9 +107,19 @@ class PictureTower:
         """What `look` kept under a name of `EXTRAS`, as visual tokens (N, C) or (N,)."""
         if not self._looks:
             self.look()
+        if name == "tower:text" and name not in self._looks:
+            self._looks[name] = self._relevance()[..., None]
         values = self._looks[name]
         packed = self._packed(values, values.new_zeros(values.shape[2]))
-        return packed[:, 0] if "attention" in name else packed
+        return packed[:, 0] if values.shape[2] == 1 else packed
+
+    @torch.inference_mode()
+    def _relevance(self) -> Tensor:
+        if self.text is None or self.question is None:
+            lacks = "a text tower" if self.text is None else "a question: they were made from ids"
+            raise CapabilityError(f"'tower:text' is needed, and the inputs lack {lacks}")
+        norm: Any = self.network.model.vision_tower.transformer.post_layernorm
+        return relevance(self._looks["tower:features"], norm, self.text.embed(self.question))
 
     @torch.inference_mode()
     def project(self, rows: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from saccade.backbones.network import Network
 from saccade.backbones.pictures import Picture, encoded, image_picture, video_picture
 from saccade.backbones.prepare import Prepared, check_image, splice
 from saccade.backbones.prompt import encode_with_images, render_chat, render_question
+from saccade.backbones.text_tower import TextTower
 from saccade.backbones.tiling import ImagePreprocessor
 from saccade.controller.controller import Controller
 from saccade.controller.errors import CapabilityError
@@ -56,6 +57,7 @@ class Processor:
     ) -> None:
         self.network, self.preprocessor, self.tokenizer = network, preprocessor, tokenizer
         self.family = family
+        self.text_tower: TextTower | None = None
 
     @torch.inference_mode()
     def prepare(
@@ -111,7 +113,7 @@ class Processor:
                 encoded(self.network, picture)
         out = splice(self.network, ids, pictures, pending=encode != "now")
         if out.tower is not None:
-            out.tower.question = question
+            out.tower.question, out.tower.text = question, self.text_tower
             if encode == "looking":
                 out.tower.look()
                 return replace(out, embeds=out.whole(), pending=False)
