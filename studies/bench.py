@@ -14,6 +14,7 @@ from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.trace import Generation
+from saccade.studies.memory import PeakMemory
 from saccade.studies.random_model import Sizes, random_model, random_request
 from saccade.studies.runner import case_order, limited_threads
 
@@ -41,6 +42,8 @@ class Timing:
         Exact multiply-accumulates of an answer.
     kept : int
         Visual tokens that the last layer of the last step could attend to.
+    peak : int
+        Bytes that the tensors of an answer took at once, beside the model and its request.
     """
 
     case: str
@@ -48,6 +51,7 @@ class Timing:
     seconds: tuple[float, ...]
     macs: int
     kept: int
+    peak: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ class Bench:
     skipped : mapping of str to str
         Cases that this model cannot serve, and why.
     setup : mapping
-        Policy, sizes, parameters, device, dtype, threads.
+        Policy, sizes, parameters, device, dtype, threads, and the bytes of one layer's whole
+        attention map in float32, which nothing here makes.
     """
 
     timings: tuple[Timing, ...]
@@ -93,6 +98,7 @@ class Bench:
             "visual_tokens": baseline.kept,
             "visual_tokens_kept": timing.kept,
             "macs": timing.macs,
+            "peak_bytes": timing.peak,
             "seconds": list(timing.seconds),
             **self.setup,
         }
@@ -156,6 +162,7 @@ def run_bench(
             "device": str(where),
             "dtype": kind,
             "threads": torch.get_num_threads(),
+            "attention_map_bytes": 4 * sizes.heads * sizes.length**2,
         }
         timings, skipped = _Rounds(model, sizes, policy, pruners, repeats, report).run()
     return Bench(timings, skipped, setup)
@@ -193,8 +200,9 @@ class _Rounds:
                 name,
                 None if controller is None else repr(controller.pruner),
                 tuple(seconds[number]),
-                outs[number].trace.macs,
-                outs[number].trace.steps[-1].visual_per_layer[-1],
+                outs[number][0].trace.macs,
+                outs[number][0].trace.steps[-1].visual_per_layer[-1],
+                outs[number][1],
             )
             for number, (name, controller) in enumerate(self.cases)
         )
@@ -213,12 +221,14 @@ class _Rounds:
         self.cases = fit
         return self._checked(skipped)
 
-    def _warm_up(self, skipped: dict[str, str]) -> list[Generation]:
-        """One answer of every case; those that fail join the skipped."""
+    def _warm_up(self, skipped: dict[str, str]) -> list[tuple[Generation, int]]:
+        """One answer of every case, and the memory it took; those that fail join the skipped."""
         outs, ran = [], []
         for number, case in enumerate(self.cases):
             try:
-                outs.append(self._timed(number, "warm-up")[0])
+                with PeakMemory() as memory:
+                    out = self._timed(number, "warm-up")[0]
+                outs.append((out, memory.peak))
                 ran.append(case)
             except SaccadeError as error:
                 if number == 0:

@@ -75,6 +75,11 @@ class Sizes:
         return self.side**2
 
     @property
+    def length(self) -> int:
+        """Rows of a full step."""
+        return self.visual + self.prompt + self.gen_length
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Options of `generate`."""
         names = ("gen_length", "block_length", "steps")

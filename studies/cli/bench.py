@@ -24,7 +24,9 @@ SIZES = "Sizes of the model and its request"
 LEGEND = (
     "Speed-up: seconds without a controller over those of the case, paired by repeat: geometric "
     "mean, and least to most. Ideal: the same of exact multiply-accumulates. Of ideal: the first "
-    "over the second. Kept: visual tokens after the drop. Seconds: median."
+    "over the second. Kept: visual tokens after the drop. Seconds: median. Peak: memory of an "
+    "answer's tensors at once, beside the model and the request; attention's own working space is "
+    "not in it."
 )
 
 
@@ -150,12 +152,14 @@ def _show(result: "Bench", console: Console) -> None:
     rows = result.rows()
     console.print(_table(rows))
     setup, sizes = rows[0], rows[0]["sizes"]
+    whole = setup["attention_map_bytes"] / 1e6
     console.print(
         Text(
             f"{sizes['layers']} layers x {sizes['width']}, {scaled(setup['parameters'])} "
             f"parameters, {setup['dtype']} on {setup['device']}, threads: {setup['threads']}. "
             f"{setup['visual_tokens']} visual, {sizes['prompt']} prompt and {sizes['gen_length']} "
-            f"response tokens, {sizes['steps']} steps, repeats: {len(setup['seconds'])}."
+            f"response tokens, {sizes['steps']} steps, repeats: {len(setup['seconds'])}. "
+            f"The whole attention map of one layer would take {whole:.1f} MB."
         )
     )
     console.print(Text(LEGEND, style="dim"))
@@ -165,7 +169,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     from saccade.studies.table import number, percent, titled
 
     table = titled(rows[0]["policy"])
-    for name in ("speed-up", "ideal", "of ideal", "kept", "seconds"):
+    for name in ("speed-up", "ideal", "of ideal", "kept", "seconds", "peak MB"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         extremes = f"{row['speedup_min']:.2f} to {row['speedup_max']:.2f}"
@@ -176,5 +180,6 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             percent(row["share_of_ideal"]),
             str(row["visual_tokens_kept"]),
             number(statistics.median(row["seconds"]), 3),
+            number(row["peak_bytes"] / 1e6, 1),
         )
     return table
