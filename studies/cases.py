@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.registry import policies, pruners
 from saccade.controller.session import Positions
-from saccade.studies.documents.tasks import KINDS
+from saccade.studies.benchmarks import Benchmark
+from saccade.studies.documents.tasks import KINDS, TaskKind
 from saccade.studies.plugins import build
 from saccade.studies.yaml_files import read_config
 
@@ -97,6 +98,8 @@ class StudyConfig(BaseModel):
     cases : tuple of Case
     models : tuple of str
         Several models instead of `model`: each runs its cases and is compared with itself.
+    benchmarks : tuple of Benchmark
+        Files of questions that can be tasks too; their paths are relative to the study's file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -111,6 +114,11 @@ class StudyConfig(BaseModel):
     cases: tuple[Case, ...] = Field(min_length=1)
     models: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
+    benchmarks: tuple[Benchmark, ...] = ()
+
+    def kind_of(self, task: str) -> TaskKind | Benchmark:
+        """A task's kind of document, or the benchmark of that name."""
+        return next((own for own in self.benchmarks if own.name == task), None) or KINDS[task]
 
     @property
     def every_seed(self) -> tuple[int, ...]:
@@ -133,6 +141,7 @@ class StudyConfig(BaseModel):
 _LATER: dict[str, Any] = {
     "models": [],
     "seeds": [],
+    "benchmarks": [],
     "positions": "original",
     "method": None,
     "group": None,
@@ -203,13 +212,49 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file cannot be read, or an entry is unknown or wrong: what was given and what is
         allowed.
     """
-    config = read_config(path, "study", StudyConfig, {"cases": Case})
+    config = read_config(path, "study", StudyConfig, {"cases": Case, "benchmarks": Benchmark})
+    here = [b.model_copy(update={"file": Path(path).parent / b.file}) for b in config.benchmarks]
+    tasks = {} if "tasks" in config.model_fields_set else {"tasks": tuple(b.name for b in here)}
+    if here:
+        config = config.model_copy(update={"benchmarks": tuple(here), **tasks})
     try:
         _check_given(config)
         check_study(config)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from error
     return config
+
+
+def with_own(
+    config: StudyConfig, models: Sequence[str] = (), benchmarks: Sequence[str | Path] = ()
+) -> StudyConfig:
+    """A study on other models, and on benchmarks instead of its tasks, where some are given.
+
+    Cases that name models of the study run on all of the others.
+
+    Raises
+    ------
+    StudyError
+        As `load_study` does.
+    """
+    content = config.plain()
+    if models:
+        for name in ("model", "models"):
+            content.pop(name, None)
+        content |= {"models": list(models)} if len(models) > 1 else {"model": models[0]}
+        for case in content["cases"]:
+            case.pop("models", None)
+    if benchmarks:
+        own = [read_config(path, "benchmark", Benchmark, {}) for path in benchmarks]
+        files = [Path(path).parent / b.file for path, b in zip(benchmarks, own, strict=True)]
+        content["benchmarks"] = [
+            b.model_dump(mode="json") | {"file": str(file)}
+            for b, file in zip(own, files, strict=True)
+        ]
+        content["tasks"] = [b.name for b in own]
+    made = StudyConfig.model_validate(content)
+    check_study(made)
+    return made
 
 
 def _check_given(config: StudyConfig) -> None:
@@ -223,7 +268,17 @@ def _check_given(config: StudyConfig) -> None:
 
 def check_study(config: StudyConfig) -> None:
     """Raise `StudyError` unless all names are known and every case can be built."""
-    _check_names("task", config.tasks, tuple(KINDS))
+    names = tuple(own.name for own in config.benchmarks)
+    _check_names("task", config.tasks, (*KINDS, *names))
+    _check_names("benchmark", names, names)
+    for own in config.benchmarks:
+        if own.name in KINDS:
+            raise StudyError(f"a benchmark is named {own.name!r}, as a kind of document is")
+        if config.samples > len(own.items()):
+            raise StudyError(
+                f"samples={config.samples}, but {own.file} has {len(own.items())} questions; give "
+                "as many or fewer"
+            )
     names = tuple(case.name for case in config.cases)
     _check_names("case", names, names)
     _check_names("baseline", (config.baseline,), names)
@@ -240,7 +295,7 @@ def check_study(config: StudyConfig) -> None:
         settings = settings_class(single)
         try:
             for case, task in itertools.product(single.cases, single.tasks):
-                settings_of(case, task, settings)
+                settings_of(case, single.kind_of(task), settings)
         except StudyError as error:
             raise StudyError(f"{single.model}: {error}" if config.models else str(error)) from error
 
@@ -304,7 +359,7 @@ def controller_of(case: Case) -> Controller | None:
 
 
 def settings_of(
-    case: Case, task: str, settings: type[Settings] = GenerateSettings
+    case: Case, task: str | TaskKind | Benchmark, settings: type[Settings] = GenerateSettings
 ) -> dict[str, Any]:
     """Options of `generate` for a case on a task: the task's own, in the words of the model's
     `settings`, then what the case overrides.
@@ -314,13 +369,13 @@ def settings_of(
     StudyError
         If they are not valid together.
     """
-    kind = KINDS[task]
+    kind = KINDS[task] if isinstance(task, str) else task
     own: Mapping[str, Any] = settings.for_lengths(kind.gen_length, kind.block_length, kind.steps)
     options = {**own, **case.settings}
     try:
         settings.from_options(options)
     except (TypeError, ValueError) as error:
-        raise StudyError(f"case {case.name!r} on task {task!r}: {error}") from error
+        raise StudyError(f"case {case.name!r} on task {kind.name!r}: {error}") from error
     return options
 
 

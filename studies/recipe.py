@@ -51,8 +51,17 @@ def make_recipe(
         "git": git_state(ROOT) if git is None else dict(git),
         "seed": config.seed,
     }
+    if config.benchmarks:
+        recipe["benchmarks"] = {
+            own.name: {"sha256": _sha256(own.file), "n": len(own.items())}
+            for own in config.benchmarks
+        }
     plain: Recipe = json.loads(json.dumps(recipe))
     return plain
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _controller(case: Case) -> dict[str, str]:
@@ -67,7 +76,7 @@ def _settings(config: StudyConfig) -> dict[str, dict[str, Any]]:
     kind = settings_class(config)
     out: dict[str, dict[str, Any]] = {}
     for task in config.tasks:
-        settings: Any = kind.from_options(settings_of(plain, task, kind))
+        settings: Any = kind.from_options(settings_of(plain, config.kind_of(task), kind))
         out[task] = asdict(settings) | seed
     return out
 

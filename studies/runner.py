@@ -19,6 +19,7 @@ from saccade.backbones.prepare import Prepared
 from saccade.backbones.processor import Encode, encode_for
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.trace import Generation, Trace
+from saccade.studies.benchmarks import Benchmark, Item
 from saccade.studies.cases import (
     Case,
     StudyConfig,
@@ -187,7 +188,7 @@ class _Run:
 
     def _answer(self, unit: Unit, index: int) -> list[Record]:
         """All records of a unit."""
-        samples = [make_sample(unit.task, sample, seed=unit.seed) for sample in unit.samples]
+        samples = self._samples(unit)
         self._warm_up(unit, samples)
         ways = dict.fromkeys(encode_for(controller_of(case)) for case in self.config.cases)
         prepared = {
@@ -201,6 +202,7 @@ class _Run:
             work = functools.partial(self._generate, case, unit, inputs)
             answers, seconds = self._timed(work)
             shared = {
+                "task": unit.task,
                 "case": case.name,
                 "unit": unit.number,
                 "seed": unit.seed,
@@ -213,7 +215,14 @@ class _Run:
             ]
         return records
 
-    def _warm_up(self, unit: Unit, samples: Sequence[Sample]) -> None:
+    def _samples(self, unit: Unit) -> "Sequence[Sample | Item]":
+        kind = self.config.kind_of(unit.task)
+        if isinstance(kind, Benchmark):
+            items = kind.items()
+            return [items[index] for index in unit.samples]
+        return [make_sample(unit.task, index, seed=unit.seed) for index in unit.samples]
+
+    def _warm_up(self, unit: Unit, samples: "Sequence[Sample | Item]") -> None:
         """Answer a task's first batch once without looking at the clock."""
         if unit.task not in self.warm:
             self.warm.add(unit.task)
@@ -221,15 +230,19 @@ class _Run:
             baseline = next(c for c in self.config.cases if c.name == self.config.baseline)
             self._generate(baseline, unit, self._prepare(samples))
 
-    def _prepare(self, samples: Sequence[Sample], encode: Encode = "now") -> list[Prepared]:
+    def _prepare(
+        self, samples: "Sequence[Sample | Item]", encode: Encode = "now"
+    ) -> list[Prepared]:
         prepare = self.model.processor.prepare
-        return [prepare(s.question, [s.page.image], encode=encode) for s in samples]
+        return [prepare(s.question, s.images, encode=encode) for s in samples]
 
     def _generate(self, case: Case, unit: Unit, inputs: Sequence[Prepared]) -> list[Generation]:
         # Per unit, so that random choices differ between batches but neither between the cases
         # of one nor between a run and its repetition.
         seed = {"seed": unit.seed + unit.samples[0]}
-        options: dict[str, Any] = seed | settings_of(case, unit.task, self.model.family.settings)
+        options: dict[str, Any] = seed | settings_of(
+            case, self.config.kind_of(unit.task), self.model.family.settings
+        )
         try:
             return self.model.generate(inputs=inputs, controller=controller_of(case), **options)
         except SaccadeError as error:
@@ -253,11 +266,10 @@ class _Run:
             self.progress(done, len(self.units) * cases, label)
 
 
-def _record(sample: Sample, out: Generation, shared: dict[str, Any]) -> Record:
+def _record(sample: Sample | Item, out: Generation, shared: dict[str, Any]) -> Record:
     answer, trace = out.text or "", out.trace
-    score = score_answer(sample, answer)
+    score = sample.score(answer) if isinstance(sample, Item) else score_answer(sample, answer)
     return Record(
-        task=sample.kind,
         sample=sample.index,
         answer=answer,
         expected=sample.answer,

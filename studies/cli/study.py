@@ -38,6 +38,20 @@ def run(
     threads: Annotated[
         int | None, Option(help="Threads of torch. Default: torch's own choice.", min=1)
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        Option("--model", "-m", help="Run it on this model instead; may be repeated."),
+    ] = None,
+    benchmark: Annotated[
+        list[Path] | None,
+        Option(
+            help="YAML file of a benchmark (name, file, gen_length, block_length, steps, metric) "
+            "to run instead of the tasks; may be repeated.",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, Option(help="Samples per task and seed, instead of the study's.", min=1)
+    ] = None,
 ) -> None:
     """Run a study, then show its table and write its report.
 
@@ -47,10 +61,14 @@ def run(
     only shown again.
     """
     path = find_config(config)
-    from saccade.studies.cases import load_study
+    from saccade.studies.cases import load_study, with_own
     from saccade.studies.runner import run_study
 
     loaded = load_study(path)
+    if samples is not None:
+        loaded = loaded.model_copy(update={"samples": samples})
+    if model or benchmark or samples:
+        loaded = with_own(loaded, model or (), benchmark or ())
     if folder is None:
         folder = Path("runs") / (re.sub(r"[^\w .+-]+", "-", loaded.name).strip(" .-") or "study")
     try:
@@ -63,7 +81,11 @@ def run(
             )
     except KeyboardInterrupt as interruption:
         note(str(interruption) or "interrupted")
-        note(f"to go on: {shlex.join(['saccade', 'study', 'run', config, '--out', str(folder)])}")
+        again = ["saccade", "study", "run", config, "--out", str(folder)]
+        again += [part for name in model or () for part in ("--model", name)]
+        again += [part for own in benchmark or () for part in ("--benchmark", str(own))]
+        again += [] if samples is None else ["--samples", str(samples)]
+        note(f"to go on: {shlex.join(again)}")
         raise typer.Exit(130) from None
     _finish(results)
 

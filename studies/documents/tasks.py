@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from saccade.studies.documents.digits import Split, glyph_bank
 from saccade.studies.documents.page import N_ROWS, Page, draw_page
@@ -46,6 +47,11 @@ class Sample:
     page: Page
     question: str
     answer: str
+
+    @property
+    def images(self) -> list[Image.Image]:
+        """The page, as a list of pictures."""
+        return [self.page.image]
 
 
 def _ask_yesno(page: Page, rng: np.random.Generator) -> tuple[str, str]:
