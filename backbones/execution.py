@@ -1,6 +1,5 @@
 """Carrying out plans inside a forward: drops before layers, and attention measured on the way."""
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from saccade.backbones.cache import Reader
 from saccade.backbones.changes import changed, with_changes
 from saccade.backbones.columns import Columns
+from saccade.backbones.counts import Counts
 from saccade.backbones.glance import Asked, Glance, Looks, last_queries
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import Prepared
@@ -19,7 +19,7 @@ from saccade.controller.attach import check_choice
 from saccade.controller.plan import Plan
 from saccade.controller.session import Choice, Session
 from saccade.controller.signals import attention_masses
-from saccade.controller.types import VISUAL, round_keep
+from saccade.controller.types import round_keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class PlanHook:
     ----------
     probed : bool
         Whether its attention is the answer's, which the session may ask for.
-    visual_counts, row_counts, key_counts : list of list of int
+    counts : Counts
         ACHIEVED visual tokens, rows and keys per layer of each sequence.
     kept : list of tuple of int
         Numbers of the visual tokens of each sequence that reached the last layer.
@@ -79,9 +79,6 @@ class PlanHook:
     memory: Reader | None = None
     probed: bool = True
     network: Network | None = None
-    visual_counts: list[list[int]] = field(default_factory=list)
-    row_counts: list[list[int]] = field(default_factory=list)
-    key_counts: list[list[int]] = field(default_factory=list)
     kept: list[tuple[int, ...]] = field(default_factory=list)
     transfers: list[int] = field(default_factory=list)
     tower_macs: list[int] = field(default_factory=list)
@@ -91,14 +88,14 @@ class PlanHook:
     _masses: dict[int, Tensor] = field(default_factory=dict)
     _looks: Looks = field(default_factory=Looks)
     _glance: Glance = field(init=False)
+    counts: Counts = field(init=False)
     _segments: tuple[Columns, Tensor] | None = None
-    _seen: tuple[object, ...] = ()
     _known: tuple[tuple[object, ...], Columns] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.actives)
-        for counts in (self.visual_counts, self.row_counts, self.key_counts):
-            counts += [[] for _ in range(n)]
+        inputs = [active.inputs for active in self.actives]
+        self.counts = Counts(inputs, [active.response for active in self.actives])
         self.kept = [tuple(self._there(i).tolist()) for i in range(n)]
         self.transfers, self._lost = [0] * n, [None] * n
         self.tower_macs, self._chosen, self._applied = [0] * n, [None] * n, [None] * n
@@ -114,25 +111,8 @@ class PlanHook:
             rows = self._without_dropped(layer, rows)
         else:
             rows = self._after_cuts(layer, rows, self.memory)
-        self._count(rows, [] if self.memory is None else self.memory.places(layer))
+        self.counts.add(rows, [] if self.memory is None else self.memory.places(layer))
         return rows
-
-    def _count(self, rows: Rows, cached: Sequence[Places]) -> None:
-        """Write down what a layer computes and reads, which may be what the one before did."""
-        seen = (rows.alive, *cached)
-        same = len(seen) == len(self._seen) and all(map(operator.is_, seen, self._seen))
-        self._seen = self._seen if same else seen
-        for i, active in enumerate(self.actives):
-            if same:
-                for counts in (self.visual_counts, self.row_counts, self.key_counts):
-                    counts[i].append(counts[i][-1])
-                continue
-            old = cached[i] if cached else np.zeros(0, dtype=np.int64)
-            kinds = active.inputs.kinds_with_response(active.response)
-            visual = sum(int((kinds[places] == VISUAL).sum()) for places in (old, rows.alive[i]))
-            self.visual_counts[i].append(visual)
-            self.row_counts[i].append(len(rows.alive[i]))
-            self.key_counts[i].append(len(old) + len(rows.alive[i]))
 
     def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None:
         """Measure the response rows' attention, and what a pruner at the next layer needs."""
@@ -307,13 +287,13 @@ class PlanHook:
     def _columns(self, layer: int, rows: Rows) -> Columns:
         """Keys of a layer; those of the one before if it has the same."""
         known = self._known
-        if known is None or known[0] is not self._seen:
+        if known is None or known[0] is not self.counts.seen:
             columns = (
                 Columns.of_rows(rows, len(self.actives))
                 if self.memory is None
                 else Columns.of_cached(rows, self.memory, layer)
             )
-            known = self._known = (self._seen, columns)
+            known = self._known = (self.counts.seen, columns)
         return known[1]
 
     def _one_hot(self, columns: Columns, device: torch.device) -> Tensor:

@@ -10,17 +10,20 @@ from saccade.controller.errors import (
     UnknownNameError,
 )
 from saccade.controller.plan import CommitRule, Drop, Plan
-from saccade.controller.policies import AfterShare, Keep
+from saccade.controller.policies import VTW, AfterShare, AfterSteps, ByLayer, Keep
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.registry import policies, pruners
 from saccade.controller.session import Session
 from saccade.controller.trace import Generation, StepRecord, Trace
 from saccade.controller.types import BackboneSpec, Geometry, Segments, Signals, StepState
-from saccade.controller.views import Selection, VisualView
+from saccade.controller.views import Merge, Selection, VisualView
 
 __all__ = [
+    "VTW",
     "AfterShare",
+    "AfterSteps",
     "BackboneSpec",
+    "ByLayer",
     "CapabilityError",
     "CheckpointError",
     "CommitRule",
@@ -29,6 +32,7 @@ __all__ = [
     "Generation",
     "Geometry",
     "Keep",
+    "Merge",
     "Plan",
     "PlanError",
     "Policy",

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from saccade.backbones import load
     from saccade.controller import (
+        VTW,
         AfterShare,
+        AfterSteps,
+        ByLayer,
         Controller,
         Drop,
         Generation,
@@ -19,21 +22,50 @@ if TYPE_CHECKING:
         Plan,
         Trace,
     )
-    from saccade.pruners import DivPrune, FastV, Random
+    from saccade.pruners import (
+        DART,
+        TRIM,
+        DivPrune,
+        FastV,
+        LLaDAFastV,
+        PruMerge,
+        PyramidDrop,
+        Random,
+        RedVTP,
+        SparseVLM,
+        ToMe,
+        UniformGrid,
+        VisionZip,
+        VisPruner,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AfterShare",
+    "AfterSteps",
+    "ByLayer",
     "Controller",
+    "DART",
     "DivPrune",
     "Drop",
     "FastV",
     "Generation",
     "Keep",
+    "LLaDAFastV",
     "Plan",
+    "PruMerge",
+    "PyramidDrop",
     "Random",
+    "RedVTP",
+    "SparseVLM",
+    "TRIM",
+    "ToMe",
     "Trace",
+    "UniformGrid",
+    "VTW",
+    "VisPruner",
+    "VisionZip",
     "load",
 ]
 
@@ -44,15 +76,29 @@ if not (_HERE / "controller").is_dir():  # a checkout: the five folders lie besi
 _HOMES = {
     "load": "saccade.backbones",
     "AfterShare": "saccade.controller",
+    "AfterSteps": "saccade.controller",
+    "ByLayer": "saccade.controller",
     "Controller": "saccade.controller",
     "Drop": "saccade.controller",
     "Generation": "saccade.controller",
     "Keep": "saccade.controller",
     "Plan": "saccade.controller",
     "Trace": "saccade.controller",
+    "VTW": "saccade.controller",
+    "DART": "saccade.pruners",
     "DivPrune": "saccade.pruners",
     "FastV": "saccade.pruners",
+    "LLaDAFastV": "saccade.pruners",
+    "PruMerge": "saccade.pruners",
+    "PyramidDrop": "saccade.pruners",
     "Random": "saccade.pruners",
+    "RedVTP": "saccade.pruners",
+    "SparseVLM": "saccade.pruners",
+    "TRIM": "saccade.pruners",
+    "ToMe": "saccade.pruners",
+    "UniformGrid": "saccade.pruners",
+    "VisPruner": "saccade.pruners",
+    "VisionZip": "saccade.pruners",
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name for granted

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from saccade.studies.cases import Case
 from saccade.studies.records import Record
+from saccade.studies.study_config import Case
 from saccade.studies.summary import Row, Summary, mean_and_se
 
 PUBLISHED = Path(__file__).parent / "published"

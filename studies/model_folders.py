@@ -6,9 +6,10 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from saccade.controller.errors import StudyError
-from saccade.studies.cases import StudyConfig, model_slug
+from saccade.studies.cases import model_slug
 from saccade.studies.files import replacing
 from saccade.studies.records import RECIPE, reason
+from saccade.studies.study_config import StudyConfig
 
 MODELS = "models.json"
 _NAMES = TypeAdapter(list[str])

@@ -18,7 +18,8 @@ from saccade.backbones.checkpoint import CONFIG, TOWER_CONFIG, shard_files
 from saccade.backbones.loading import resolve
 from saccade.backbones.model import Model
 from saccade.backbones.vocabulary import ADDED, MERGES, SPECIALS, TOKENIZER, VOCABULARY
-from saccade.studies.cases import Case, StudyConfig, controller_of, settings_class, settings_of
+from saccade.studies.cases import controller_of, settings_class, settings_of
+from saccade.studies.study_config import Case, StudyConfig
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
 SOURCES = ("saccade", "controller", "pruners", "backbones", "tuning", "studies")

@@ -12,10 +12,10 @@ from typing import ClassVar, Self
 from pydantic import ConfigDict, TypeAdapter
 
 from saccade.controller.errors import StudyError
-from saccade.studies.cases import StudyConfig, Unit, plan_units
 from saccade.studies.files import lock_folder
 from saccade.studies.recipe import Recipe
 from saccade.studies.recipe_files import check_recipe, read_recipe, write_recipe
+from saccade.studies.study_config import StudyConfig, Unit, plan_units
 
 RECORDS, RECIPE = "records.jsonl", "recipe.json"
 

@@ -20,22 +20,13 @@ from saccade.backbones.processor import Encode, encode_for
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.trace import Generation, Trace
 from saccade.studies.benchmarks import Benchmark, Item
-from saccade.studies.cases import (
-    Case,
-    StudyConfig,
-    Unit,
-    check_study,
-    controller_of,
-    each_model,
-    model_slug,
-    plan_units,
-    settings_of,
-)
+from saccade.studies.cases import check_study, controller_of, each_model, model_slug, settings_of
 from saccade.studies.documents.metrics import score_answer
 from saccade.studies.documents.tasks import Sample, make_sample
 from saccade.studies.model_folders import MODELS, write_models
 from saccade.studies.recipe import ROOT, git_state, make_recipe
 from saccade.studies.records import Record, RecordStore
+from saccade.studies.study_config import Case, StudyConfig, Unit, plan_units
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]

@@ -12,12 +12,13 @@ import pandas as pd
 from scipy.stats import t as student
 
 from saccade.controller.errors import StudyError
-from saccade.studies.cases import StudyConfig, model_slug, plan_units
+from saccade.studies.cases import model_slug
 from saccade.studies.files import replacing
 from saccade.studies.model_folders import run_folders
 from saccade.studies.projection import projected
 from saccade.studies.recipe import Recipe
 from saccade.studies.records import Record, read_run
+from saccade.studies.study_config import StudyConfig, plan_units
 
 COLUMNS = (
     "case",

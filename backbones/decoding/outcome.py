@@ -105,7 +105,7 @@ def counted(hook: PlanHook | None, i: int, whole: Count) -> Count:
     """What a hook counted of sequence `i`, or `whole` if there was none to drop anything."""
     if hook is None:
         return whole
-    return replace(whole, rows=tuple(hook.row_counts[i]), keys=tuple(hook.key_counts[i]))
+    return replace(whole, rows=tuple(hook.counts.rows[i]), keys=tuple(hook.counts.keys[i]))
 
 
 def achieved(
@@ -113,7 +113,7 @@ def achieved(
 ) -> Achieved:
     """What the forwards of a step computed for one sequence; its last one is the answer's."""
     n = len(decoding.inputs.visual_positions)
-    visual = (n,) * geometry.n_layers if hook is None else tuple(hook.visual_counts[i])
+    visual = (n,) * geometry.n_layers if hook is None else tuple(hook.counts.visual[i])
     kept = tuple(range(n)) if hook is None else hook.kept[i]
     return Achieved(
         visual_per_layer=visual,

@@ -6,15 +6,9 @@ import pytest
 
 from saccade.controller import AfterShare, Controller, StudyError
 from saccade.pruners import DivPrune, Random
-from saccade.studies.cases import (
-    Case,
-    StudyConfig,
-    controller_of,
-    load_study,
-    plan_units,
-    settings_of,
-)
+from saccade.studies.cases import controller_of, load_study, settings_of
 from saccade.studies.documents.tasks import KINDS
+from saccade.studies.study_config import Case, StudyConfig, plan_units
 
 DEMO = Path(__file__).parents[2] / "studies" / "configs" / "demo.yaml"
 

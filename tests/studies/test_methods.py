@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from saccade.controller.errors import StudyError
-from saccade.studies.cases import Case, StudyConfig, load_study, plan_units
+from saccade.studies.cases import load_study
 from saccade.studies.methods import (
     PUBLISHED,
     has_methods,
@@ -24,6 +24,7 @@ from saccade.studies.methods import (
 from saccade.studies.methods_table import methods_html, render_methods
 from saccade.studies.records import read_run
 from saccade.studies.runner import run_study
+from saccade.studies.study_config import Case, StudyConfig, plan_units
 from saccade.studies.summary import summarise
 
 TABLES = ["table1", "table2", "table3"]

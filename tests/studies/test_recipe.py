@@ -9,9 +9,9 @@ import pytest
 
 from saccade.backbones import load
 from saccade.backbones.loading import resolve
-from saccade.studies.cases import StudyConfig
 from saccade.studies.recipe import SOURCES, git_state, make_recipe
 from saccade.studies.recipe_files import differences
+from saccade.studies.study_config import StudyConfig
 
 
 def test_a_recipe_is_complete_and_survives_json(config: StudyConfig) -> None:

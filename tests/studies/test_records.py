@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from saccade.controller import StudyError
-from saccade.studies.cases import StudyConfig, Unit, plan_units
 from saccade.studies.records import Record, RecordStore, read_run
+from saccade.studies.study_config import StudyConfig, Unit, plan_units
 
 MakeRecipe = Callable[[StudyConfig], dict[str, Any]]
 Blank = Callable[..., Record]

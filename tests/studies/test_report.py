@@ -12,9 +12,9 @@ import pytest
 
 from saccade.controller import StudyError
 from saccade.controller.types import Origin
-from saccade.studies.cases import Case, StudyConfig
 from saccade.studies.records import Record
 from saccade.studies.report import WAYS, report_html, write_report
+from saccade.studies.study_config import Case, StudyConfig
 from saccade.studies.summary import summarise
 
 MakeRun = Callable[..., Path]

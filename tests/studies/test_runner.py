@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from saccade.controller import StudyError
-from saccade.studies.cases import Case, Plugin, StudyConfig, plan_units
 from saccade.studies.records import Record, read_run
 from saccade.studies.runner import case_order, run_study
+from saccade.studies.study_config import Case, Plugin, StudyConfig, plan_units
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,7 +111,7 @@ def test_a_finished_run_is_only_read(finished: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from saccade.studies.cases import StudyConfig
+from saccade.studies.study_config import StudyConfig
 from saccade.studies.runner import run_study
 
 def progress(done, total, label):

@@ -14,8 +14,8 @@ import pytest
 
 from saccade.controller import StudyError
 from saccade.studies import summary as module
-from saccade.studies.cases import StudyConfig
 from saccade.studies.records import Record, read_run
+from saccade.studies.study_config import StudyConfig
 from saccade.studies.summary import COLUMNS, COMMITTED, paired_speedup, summarise
 
 MakeRun = Callable[..., Path]

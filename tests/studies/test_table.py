@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from saccade.studies import summary as module
-from saccade.studies.cases import Case, StudyConfig
 from saccade.studies.records import Record
+from saccade.studies.study_config import Case, StudyConfig
 from saccade.studies.summary import summarise
 from saccade.studies.table import render
 
