@@ -27,8 +27,8 @@ class TRIM:
     relevance : "embeddings" or "text-tower"
         "text-tower": as published, inner products with the question's embedding by the text tower
         that belongs to the vision tower; few checkpoints have one. "embeddings": cosine of a visual
-        token and the mean word of the question, both in the language model's own embeddings. That
-        is no published method.
+        token and the mean of the prompt after the picture, both as the language model embeds them.
+        That is no published method.
     sign : -1 or 1
         Keep the tokens with the LOWEST (-1, as published: similarities of patches and texts are
         known to be inverted) or the highest relevance.
