@@ -139,13 +139,12 @@ class PlanHook:
         return not all(self.session.has_chosen(active.sequence) for active in self.actives)
 
     def leave_looks(self, firsts: Sequence[int], n_layers: int) -> None:
-        """Leave what was looked at in the session; `firsts[b]` positions of the answer were not
-        forwarded."""
-        inputs = [active.inputs for active in self.actives]
-        for active, seen in zip(
-            self.actives, self._looks.seen(inputs, firsts, n_layers), strict=False
-        ):
-            self.session.looks[active.sequence] = seen
+        """Leave what was looked at in the session, for sequences that have not chosen yet;
+        `firsts[b]` positions of the answer were not forwarded."""
+        looks = self._looks.seen([active.inputs for active in self.actives], firsts, n_layers)
+        for active, seen in zip(self.actives, looks, strict=False):
+            if not self.session.has_chosen(active.sequence):
+                self.session.looks[active.sequence] = seen
 
     def masses(self, n_layers: int) -> Tensor:
         """Attention masses (B, n_layers, 3) on prompt, visual and response; NaN if not probed."""

@@ -108,13 +108,13 @@ def relative_average(
     own: Sequence[Record], baseline: Sequence[Record], tasks: Sequence[str]
 ) -> tuple[float, float]:
     """Mean over tasks of the score relative to the baseline's, in percent; and its standard error
-    over seeds (NaN for one)."""
+    over seeds (NaN for one). Seeds that lack a task so far do not count."""
     seeds = sorted({record.seed for record in own})
     averages = []
     for seed in seeds:
         ratios = [_mean(own, task, seed) / _mean(baseline, task, seed) for task in tasks]
         averages.append(100 * float(np.mean(ratios)) if ratios else math.nan)
-    return mean_and_se(averages)
+    return mean_and_se([average for average in averages if math.isfinite(average)])
 
 
 def _mean(records: Iterable[Record], task: str, seed: int) -> float:
