@@ -28,7 +28,7 @@ def legend(methods: Methods) -> str:
     if model is None:
         return text
     return (
-        f"{text} Publ.: published relative average of the same method in arXiv 2511.15098, for "
+        f"{text} Published: relative average of the same method in arXiv 2511.15098, for "
         f"{model} (8B) on its own benchmarks; not measured here."
     )
 
@@ -61,7 +61,7 @@ def render_methods(methods: Methods, console: Console) -> None:
 def methods_html(methods: Methods) -> str:
     """The table as a section of the report."""
     published = methods.origin in BACKBONES
-    heads = [*methods.tasks, *HEADS, *(["publ."] if published else [])]
+    heads = [*methods.tasks, *HEADS, *(["published"] if published else [])]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     body = ""
     for group, lines in methods.groups:

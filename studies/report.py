@@ -20,6 +20,7 @@ from saccade.studies.methods import has_methods, methods_of
 from saccade.studies.methods_table import methods_html
 from saccade.studies.overview import overview_html
 from saccade.studies.report_page import CSS, PAGE
+from saccade.studies.study_config import StudyConfig
 from saccade.studies.summary import Row, Summary
 from saccade.studies.table import committed_note, interval, number, percent
 
@@ -155,7 +156,7 @@ def _lead_of_many(summaries: Sequence[Summary]) -> str:
         f"{one.config.model} ({one.recipe['backbone']['origin']})" for one in summaries
     )
     text = (
-        f"{len(summaries)} models answered the same {config.samples} samples of each task: "
+        f"{len(summaries)} models answered the same {_samples(config)} of each task: "
         f"{names}. Each case is compared with the baseline “{config.baseline}” of the same model, "
         "which drops no visual tokens. Times were measured on "
         f"{hardware['gpu'] or hardware['cpu']} with {hardware['threads']} threads."
@@ -172,7 +173,7 @@ def _lead(summary: Summary) -> str:
     config, backbone = summary.config, summary.recipe["backbone"]
     hardware, threads = summary.recipe["hardware"], summary.recipe["hardware"]["threads"]
     text = (
-        f"{len(config.cases)} cases answered the same {config.samples} samples of each task with "
+        f"{len(config.cases)} cases answered the same {_samples(config)} of each task with "
         f"{backbone['name']} ({backbone['origin']}), {WAYS[backbone['origin']]}. A case drops "
         f"visual tokens by a schedule of its own; the baseline, “{config.baseline}”, drops "
         "nothing. The figures say what that costs in score and gains in time, measured on "
@@ -183,6 +184,12 @@ def _lead(summary: Summary) -> str:
         done = f"This run is unfinished: {summary.done} of {summary.total} batches are in."
         lead += f'<p class="banner">{done}</p>'
     return lead
+
+
+def _samples(config: StudyConfig) -> str:
+    if not config.seeds:
+        return f"{config.samples} samples"
+    return f"{config.samples * len(config.seeds)} samples ({config.samples} a seed)"
 
 
 def _buttons(axes: Sequence[str]) -> str:

@@ -48,7 +48,8 @@ def render(summary: Summary, console: Console, *, work: bool = False) -> None:
 def heading(summary: Summary) -> str:
     """Name, model and size of the study, and how much of it there is."""
     config = summary.config
-    size = f"{config.name}: {config.model}, {config.samples} samples per task"
+    seeds = f" and seed, {len(config.seeds)} seeds" if config.seeds else ""
+    size = f"{config.name}: {config.model}, {config.samples} samples per task{seeds}"
     if summary.finished:
         return size
     return f"{size} (unfinished: {summary.done} of {summary.total} units)"
