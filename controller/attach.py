@@ -58,6 +58,11 @@ def _check_offered(
     who: object, wanted: Collection[str], offered: Set[str], spec: BackboneSpec
 ) -> None:
     missing = [name for name in wanted if name not in offered]
+    if "tower:text" in missing:
+        raise CapabilityError(
+            f"{who!r} needs tower:text; {spec.name} does not offer that, as it has no text tower: "
+            "give the folder of the SigLIP it comes from, load(..., text_tower=FOLDER)"
+        )
     if missing:
         raise CapabilityError(
             f"{type(who).__name__} needs {', '.join(missing)}; {spec.name} does not offer that "

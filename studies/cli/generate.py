@@ -147,17 +147,20 @@ def _settings(model: str, revision: str | None, typed: dict[str, Any]) -> dict[s
 def _controller(
     policy_spec: str, pruner_spec: str | None, probe: bool, positions: Any
 ) -> "Controller":
-    from saccade.controller import Controller, Keep
+    from saccade.controller import VTW, Controller, Keep
     from saccade.controller.registry import policies, pruners
 
     policy = make(policies, policy_spec)
-    drops = not isinstance(policy, Keep)
+    drops = not isinstance(policy, Keep | VTW)
     wanted = DEFAULT_PRUNER if pruner_spec is None and drops else pruner_spec
     pruner = None if wanted is None else make(pruners, wanted)
     if pruner_spec is None and drops:
         note(f"no --pruner given: {DEFAULT_PRUNER} chooses which visual tokens stay")
     elif pruner_spec is not None and not drops:
-        note("the policy keep drops nothing, so the pruner is never asked")
+        what = "nothing" if isinstance(policy, Keep) else "all"
+        note(
+            f"the policy {policy_spec.partition(':')[0]} drops {what}, so the pruner is never asked"
+        )
     return Controller(policy, pruner, probe="all" if probe else "needed", positions=positions)
 
 
