@@ -8,49 +8,21 @@ from saccade.backbones.decoding.masked_blocks import MaskedBlocks
 from saccade.backbones.decoding.scheme import Scheme
 from saccade.backbones.decoding.settings import GenerateSettings, Settings
 from saccade.backbones.prompt import ChatTemplate
+from saccade.controller.protocols import SIGNALS, VIEW_FIELDS
 from saccade.controller.types import BackboneSpec, Geometry, Origin
 
-COMMON = frozenset(
-    {
-        "attention",
-        "answer",
-        "attention:all",
-        "attention:all:logits",
-        "attention:last",
-        "attention:last:logits",
-        "attention:response",
-        "attention:instruction",
-        "attention:instruction:logits",
-        "attention:instruction:own",
-        "attention:response:logits",
-        "centres",
-        "confidence",
+COMMON = (
+    (VIEW_FIELDS - {"tower:text"})
+    | SIGNALS
+    | {
         "drop",
-        "entropy",
-        "features",
-        "hidden",
-        "keys",
-        "keys:text",
-        "masked",
-        "normed",
-        "normed:text",
         "refresh",
-        "rows:answer",
-        "rows:before",
-        "rows:text",
         "site:entry",
         "site:layer",
         "site:tower",
-        "text",
-        "tower:attention",
-        "tower:attention:full",
-        "tower:features",
-        "tower:keys",
-        "tower:keys:full",
-        "tower:run",
     }
 )
-"""What the shared stack and loop offer, whatever the family."""
+"""What the shared stack and loop offer, whatever the family; a text tower is given at `load`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,18 @@
 """The text tower that was trained with a SigLIP vision tower: how much a patch has to do with a
 question."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saccade.backbones.checkpoint import shard_files
 from saccade.backbones.json_files import read_json
+from saccade.backbones.vocabulary import TOKENIZER, read_tokenizer
 from saccade.controller.errors import CheckpointError
 
 PREFIX = "text_model."
@@ -48,7 +47,10 @@ class TextTower:
                 f"{folder}: its questions have {self.config.projection_size} entries, the vision "
                 f"tower's features {width}; give the SigLIP that the vision tower comes from"
             )
-        self.tokenizer = _tokenizer(folder / "tokenizer.json")
+        tokenizer = read_tokenizer(folder)
+        if tokenizer is None:
+            raise CheckpointError(f"{folder / TOKENIZER} cannot be read: there is none")
+        self.tokenizer = tokenizer
         self.network = SiglipTextModel(self.config).eval()
         weights: dict[str, Tensor] = {}
         for path in shard_files(folder):
@@ -83,12 +85,3 @@ def relevance(features: Tensor, norm: nn.Module, text: Tensor) -> Tensor:
     weight, bias = own.weight.float(), own.bias.float()
     normed = F.layer_norm(features.float(), own.normalized_shape, weight, bias, own.eps)
     return normed @ text.to(normed)
-
-
-def _tokenizer(path: Path) -> Tokenizer:
-    try:
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    except Exception as error:  # tokenizers raises bare exceptions
-        raise CheckpointError(f"{path} is no tokenizer: {error}") from error

@@ -75,15 +75,42 @@ def check_finite(what: str, values: Tensor, pruner: object) -> Tensor:
     return values
 
 
+def others(keep: Tensor, total: int) -> Tensor:
+    """Ascending indices of the tokens that are not among `keep` (k,), both on the CPU."""
+    return torch.ones(total, dtype=torch.bool).index_fill_(0, keep, False).nonzero()[:, 0]
+
+
 def last_dropped(keep: Tensor, centres: Tensor) -> Tensor:
     """The last token (1,) that is not kept and has a place in the picture, if there is such a one:
     where a sum of what is dropped may stand."""
-    rest = torch.ones(len(centres), dtype=torch.bool).index_fill_(0, keep, False)
-    placed = rest & ~centres[:, 0].isnan().cpu()
-    return (placed if bool(placed.any()) else rest).nonzero()[-1]
+    rest = others(keep, len(centres))
+    placed = rest[~centres[:, 0].isnan().cpu()[rest]]
+    return (placed if len(placed) else rest)[-1:]
 
 
-class ScorePruner(ABC):
+class ChoosingPruner(ABC):
+    """A pruner that is asked only where something is to be decided: write `choose`, and say `needs`
+    and `site`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def choose(self, view: VisualView, n: int) -> Selection:
+        """Choose `n` of the view's N tokens, where n is neither 0 nor N."""
+
+    def select(self, view: VisualView, n: int) -> Selection:
+        """Keep `n` tokens: none, all, or what `choose` says.
+
+        Raises
+        ------
+        PlanError
+            If `n` lies outside 0 to N, as well as for what `choose` raises.
+        """
+        check_count(n, len(view))
+        return Selection(torch.arange(n)) if n in (0, len(view)) else self.choose(view, n)
+
+
+class ScorePruner(ChoosingPruner):
     """A pruner that ranks: write `score`, and the best `n` tokens stay.
 
     Attributes
@@ -112,23 +139,19 @@ class ScorePruner(ABC):
             Higher is kept.
         """
 
-    def select(self, view: VisualView, n: int) -> Selection:
+    def choose(self, view: VisualView, n: int) -> Selection:
         """Keep the `n` tokens with the highest scores; of equal ones, those that come first.
-
-        `score` is not asked where nothing is to be decided, for 0 or all of the tokens.
 
         Raises
         ------
         PlanError
-            If `n` lies outside 0 to N, or the scores are not (N,) numbers.
+            If the scores are not (N,) numbers.
         """
-        total = len(view)
-        check_count(n, total)
-        if n in (0, total):
-            return Selection(torch.arange(n))
         scores = self.score(view)
-        if scores.shape != (total,):
-            raise PlanError(f"{self!r} gave scores of shape {tuple(scores.shape)}, not ({total},)")
+        if scores.shape != (len(view),):
+            raise PlanError(
+                f"{self!r} gave scores of shape {tuple(scores.shape)}, not ({len(view)},)"
+            )
         try:
             return Selection(top_indices(scores, n))
         except PlanError as error:

@@ -10,11 +10,11 @@ from torch import Tensor
 from saccade.controller.arguments import whole
 from saccade.controller.protocols import Site
 from saccade.controller.views import Selection, VisualView
-from saccade.pruners.base import check_count, check_finite
+from saccade.pruners.base import ChoosingPruner, check_finite
 
 
 @dataclass(frozen=True)
-class DART:
+class DART(ChoosingPruner):
     """Keep the tokens that duplicate a pivot least.
 
     Pivots are the visual tokens and the words after the picture with the largest keys (L1 norm).
@@ -48,18 +48,14 @@ class DART:
         whole("visual_pivots", self.visual_pivots, least=1)
         whole("text_pivots", self.text_pivots)
 
-    def select(self, view: VisualView, n: int) -> Selection:
+    def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens.
 
         Raises
         ------
         PlanError
-            If `n` lies outside 0 to N, or keys or states are NaN.
+            If keys or states are NaN.
         """
-        total = len(view)
-        check_count(n, total)
-        if n in (0, total):
-            return Selection(torch.arange(n))
         keys, words = (check_finite("keys", view.of(k), self) for k in ("keys", "keys:text"))
         states, said = (check_finite("states", view.of(k), self) for k in ("normed", "normed:text"))
         pivots = largest(keys, min(self.visual_pivots, n))

@@ -9,14 +9,14 @@ from torch import Tensor
 from saccade.controller.errors import PlanError
 from saccade.controller.protocols import Site
 from saccade.controller.views import Selection, VisualView
-from saccade.pruners.base import check_count
+from saccade.pruners.base import ChoosingPruner, check_count
 
 ROWS_AT_ONCE = 256
 """Rows of the distance matrix that exist at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
-class DivPrune:
+class DivPrune(ChoosingPruner):
     """Keep tokens far from each other in cosine distance, farthest point first.
 
     Neither the text nor any attention is read. `farthest_points` says how the tokens are picked.
@@ -31,17 +31,14 @@ class DivPrune:
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
     site: ClassVar[Site] = "entry"
 
-    def select(self, view: VisualView, n: int) -> Selection:
+    def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens.
 
         Raises
         ------
         PlanError
-            If `n` lies outside 0 to N, or a feature is NaN or infinite.
+            If a feature is NaN or infinite.
         """
-        check_count(n, len(view))
-        if n in (0, len(view)):
-            return Selection(torch.arange(n))
         return Selection(farthest_points(view.features, n).sort().values)
 
 

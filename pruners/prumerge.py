@@ -8,14 +8,14 @@ from torch import Tensor
 
 from saccade.controller.protocols import Site
 from saccade.controller.views import Merge, Selection, VisualView
-from saccade.pruners.base import check_count, check_finite, last_dropped, top_indices
+from saccade.pruners.base import ChoosingPruner, check_finite, last_dropped, others, top_indices
 from saccade.pruners.trim import outlier_share
 
 NEIGHBOURS = 32
 
 
 @dataclass(frozen=True)
-class PruMerge:
+class PruMerge(ChoosingPruner):
     """Keep the tokens with most attention in the tower; add the most similar ones to each.
 
     Every token that stays gets its 32 most similar others, weighted by their attention, and one
@@ -44,18 +44,15 @@ class PruMerge:
     site: ClassVar[Site] = "tower"
     merges: ClassVar[bool] = True
 
-    def select(self, view: VisualView, n: int) -> Selection:
+    def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens, or fewer if adaptive.
 
         Raises
         ------
         PlanError
-            If `n` lies outside 0 to N, or attention or keys are NaN.
+            If attention or keys are NaN.
         """
         total = len(view)
-        check_count(n, total)
-        if n in (0, total):
-            return Selection(torch.arange(n))
         attention = view.of("tower:attention:full").float().cpu()
         keys = check_finite("the tower's keys", view.of("tower:keys:full"), self).cpu()
         if self.adaptive:
@@ -63,7 +60,7 @@ class PruMerge:
         top = top_indices(attention, n - 1)
         extra = last_dropped(top, view.centres)
         into, source, weight = neighbour_sums(keys, attention, top)
-        dropped = torch.ones(total, dtype=torch.bool).index_fill_(0, top, False).nonzero()[:, 0]
+        dropped = others(top, total)
         merge = Merge(
             torch.cat([into, extra.expand(len(dropped))]),
             torch.cat([source, dropped]),

@@ -9,7 +9,7 @@ from torch import Tensor
 from saccade.controller.errors import PlanError
 from saccade.controller.protocols import Site
 from saccade.controller.views import Merge, Selection, VisualView
-from saccade.pruners.base import check_count, top_indices
+from saccade.pruners.base import ChoosingPruner, others, top_indices
 from saccade.pruners.clusters import cluster
 
 Text = Literal["prompt", "all"]
@@ -21,7 +21,7 @@ RECYCLED = 0.3
 
 
 @dataclass(frozen=True)
-class SparseVLM:
+class SparseVLM(ChoosingPruner):
     """Keep the visual tokens that the raters, words close to the picture, attend to most.
 
     Of what is dropped, the better 30 % are clustered, about ten to a cluster, and each cluster's
@@ -77,18 +77,15 @@ class SparseVLM:
         """Whether fewer than `n` may stay."""
         return self.rank_scale is not None
 
-    def select(self, view: VisualView, n: int) -> Selection:
+    def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens, or fewer by rank.
 
         Raises
         ------
         PlanError
-            If `n` lies outside 0 to N, there is no word to rate by, or something is NaN.
+            If there is no word to rate by, or something is NaN.
         """
         total = len(view)
-        check_count(n, total)
-        if n in (0, total):
-            return Selection(torch.arange(n))
         words, rows = view.of("text"), view.of("rows:text")
         if self.text == "all":
             words = torch.cat([words, view.of("answer")])
@@ -172,7 +169,7 @@ def recycled(hidden: Tensor, scores: Tensor, keep: Tensor, clusters: int) -> Sel
     clusters : int
         At most the number that is dropped.
     """
-    dropped = torch.ones(len(scores), dtype=torch.bool).index_fill_(0, keep, False).nonzero()[:, 0]
+    dropped = others(keep, len(scores))
     folded = max(n_recycled(len(dropped))[0], clusters)
     order = scores[dropped].float().sort(descending=True, stable=True).indices[:folded]
     sources = dropped[order]

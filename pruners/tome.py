@@ -10,12 +10,12 @@ from saccade.controller.errors import CapabilityError
 from saccade.controller.protocols import Site
 from saccade.controller.types import round_keep
 from saccade.controller.views import Selection, TowerAccess, VisualView
-from saccade.pruners.base import check_count
+from saccade.pruners.base import ChoosingPruner
 from saccade.pruners.matching import match, merge_weighted
 
 
 @dataclass(frozen=True)
-class ToMe:
+class ToMe(ChoosingPruner):
     """Fold similar patches into each other in every layer of the vision tower.
 
     Between attention and MLP of each layer, the patches whose keys (mean over heads) are most alike
@@ -44,20 +44,17 @@ class ToMe:
     site: ClassVar[Site] = "tower"
     merges: ClassVar[bool] = True
 
-    def select(self, view: VisualView, n: int) -> Selection:
+    def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens, each with the features of its group.
 
         Raises
         ------
         PlanError
-            If `n` lies outside 0 to N, or features in the tower are NaN or infinite.
+            If features in the tower are NaN or infinite.
         CapabilityError
             If the view has no tower.
         """
         total = len(view)
-        check_count(n, total)
-        if n in (0, total):
-            return Selection(torch.arange(n))
         if view.tower is None:
             raise CapabilityError(f"{self!r} needs 'tower:run'; the view has no vision tower")
         tower = view.tower

@@ -10,13 +10,13 @@ from torch import Tensor
 from saccade.controller.errors import PlanError
 from saccade.controller.protocols import Site
 from saccade.controller.views import Merge, Selection, VisualView
-from saccade.pruners.base import check_count, last_dropped, top_indices
+from saccade.pruners.base import ChoosingPruner, last_dropped, others, top_indices
 
 Relevance = Literal["embeddings", "text-tower"]
 
 
 @dataclass(frozen=True)
-class TRIM:
+class TRIM(ChoosingPruner):
     """Keep tokens by their relevance to the question, and fold all others into one mean.
 
     The mean is taken of the vision tower's features, before the projector, and stands at the place
@@ -78,18 +78,15 @@ class TRIM:
         """Whether fewer than `n` may stay."""
         return self.iqr
 
-    def select(self, view: VisualView, n: int) -> Selection:
+    def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens, or fewer by quartiles.
 
         Raises
         ------
         PlanError
-            If `n` lies outside 0 to N, or relevances are NaN.
+            If relevances are NaN.
         """
         total = len(view)
-        check_count(n, total)
-        if n in (0, total):
-            return Selection(torch.arange(n))
         scores = shares(self._similarity(view), self.sign)
         if self.iqr:
             n = min(n, int(total * outlier_share(scores)) + self.aggregate)
@@ -97,9 +94,9 @@ class TRIM:
             return Selection(top_indices(scores, n))
         keep = top_indices(scores, n - 1)
         place = last_dropped(keep, view.centres)
-        rest = torch.ones(total, dtype=torch.bool).index_fill_(0, keep, False)
-        rest &= ~view.centres[:, 0].isnan().cpu()  # newlines have no features in the tower
-        sources = rest.nonzero()[:, 0]
+        rest = others(keep, total)
+        # Newlines have no features in the tower.
+        sources = rest[~view.centres[:, 0].isnan().cpu()[rest]]
         if not len(sources):  # newlines only: one of them stays as it is
             return Selection(torch.cat([keep, place]).sort().values)
         weight = torch.full((len(sources),), 1.0 / len(sources))

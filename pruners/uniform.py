@@ -9,11 +9,11 @@ from torch import Tensor
 
 from saccade.controller.protocols import Site
 from saccade.controller.views import Selection, VisualView
-from saccade.pruners.base import check_count
+from saccade.pruners.base import ChoosingPruner
 
 
 @dataclass(frozen=True)
-class UniformGrid:
+class UniformGrid(ChoosingPruner):
     """Keep tokens evenly spread over each picture, whatever is in it.
 
     Each picture gets its share of the `n`; a grid of about square cells is laid over it, and the
@@ -25,18 +25,9 @@ class UniformGrid:
     needs: ClassVar[frozenset[str]] = frozenset({"centres"})
     site: ClassVar[Site] = "entry"
 
-    def select(self, view: VisualView, n: int) -> Selection:
-        """Keep `n` tokens.
-
-        Raises
-        ------
-        PlanError
-            If `n` lies outside 0 to N.
-        """
+    def choose(self, view: VisualView, n: int) -> Selection:
+        """Keep `n` tokens."""
         total = len(view)
-        check_count(n, total)
-        if n in (0, total):
-            return Selection(torch.arange(n))
         centres, images = view.centres.cpu().double(), view.images.cpu()
         placed = ~centres.isnan().any(dim=1)
         kept = torch.zeros(total, dtype=torch.bool)

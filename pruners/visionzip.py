@@ -9,14 +9,14 @@ from torch import Tensor
 from saccade.controller.protocols import Site
 from saccade.controller.types import round_keep
 from saccade.controller.views import Merge, Selection, VisualView
-from saccade.pruners.base import check_count, check_finite, top_indices
+from saccade.pruners.base import ChoosingPruner, check_finite, others, top_indices
 
 CONTEXTUAL = 10 / 64
 """Share of the tokens that are contextual in the published settings (10 of 64, 20 of 128)."""
 
 
 @dataclass(frozen=True)
-class VisionZip:
+class VisionZip(ChoosingPruner):
     """Keep the tokens that get most attention in the vision tower, and merge the others into some.
 
     Of the others, evenly spaced ones are targets; every other one is folded into the target with
@@ -51,31 +51,26 @@ class VisionZip:
         if not 0 <= self.contextual <= 1:
             raise ValueError(f"contextual={self.contextual!r}: must lie in [0, 1]")
 
-    def select(self, view: VisualView, n: int) -> Selection:
+    def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens.
 
         Raises
         ------
         PlanError
-            If `n` lies outside 0 to N, or attention or keys are NaN.
+            If attention or keys are NaN.
         """
-        total = len(view)
-        check_count(n, total)
-        if n in (0, total):
-            return Selection(torch.arange(n))
         keys = check_finite("the tower's keys", view.of("tower:keys"), self).cpu()
         targets = round_keep(self.contextual, n)
         keep = top_indices(view.of("tower:attention"), n - targets)
-        rest = torch.ones(total, dtype=torch.bool).index_fill_(0, keep, False).nonzero()[:, 0]
+        rest = others(keep, len(view))
         if not targets:
             return Selection(keep)
         picked, assigned = contextual_targets(keys[rest], targets)
         own = rest[picked]
         weight = fold_weights(assigned, targets)
-        others = torch.ones(len(rest), dtype=torch.bool).index_fill_(0, picked, False)
         merge = Merge(
             torch.cat([own, own[assigned]]),
-            torch.cat([own, rest[others]]),
+            torch.cat([own, rest[others(picked, len(rest))]]),
             torch.cat([torch.ones(targets), weight]),
             "tower",
         )
@@ -100,8 +95,7 @@ def contextual_targets(keys: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """
     targets = torch.arange(0, len(keys), max(1, len(keys) // n))[:n]
     units = torch.nn.functional.normalize(keys.float(), dim=1)
-    others = torch.ones(len(keys), dtype=torch.bool).index_fill_(0, targets, False)
-    return targets, (units[others] @ units[targets].T).argmax(dim=1)
+    return targets, (units[others(targets, len(keys))] @ units[targets].T).argmax(dim=1)
 
 
 def fold_weights(assigned: Tensor, n: int) -> Tensor:

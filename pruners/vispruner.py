@@ -8,14 +8,14 @@ from torch import Tensor
 
 from saccade.controller.protocols import Site
 from saccade.controller.views import Selection, VisualView
-from saccade.pruners.base import check_count, check_finite
+from saccade.pruners.base import ChoosingPruner, check_finite
 
 AT_ONCE = 8
 """Duplicates that are taken out in one round."""
 
 
 @dataclass(frozen=True)
-class VisPruner:
+class VisPruner(ChoosingPruner):
     """Keep the tokens with most attention in the tower, and of the others those without a double.
 
     Parameters
@@ -45,18 +45,14 @@ class VisPruner:
         if not 0 <= self.important <= 1:
             raise ValueError(f"important={self.important!r}: must lie in [0, 1]")
 
-    def select(self, view: VisualView, n: int) -> Selection:
+    def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens.
 
         Raises
         ------
         PlanError
-            If `n` lies outside 0 to N, or attention or features are NaN.
+            If attention or features are NaN.
         """
-        total = len(view)
-        check_count(n, total)
-        if n in (0, total):
-            return Selection(torch.arange(n))
         features = check_finite("the tower's features", view.of("tower:features"), self)
         attention = check_finite("the tower's attention", view.of("tower:attention"), self)
         return Selection(important_and_diverse(features.cpu(), attention.cpu(), n, self.important))

@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -18,7 +18,6 @@ from saccade.studies.memory import PeakMemory
 from saccade.studies.random_model import Sizes, random_model, random_request
 from saccade.studies.runner import case_order, limited_threads
 
-T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
 """Called with the answers so far, their total, and what comes next."""
 BASELINE = "none"

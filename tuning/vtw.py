@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from saccade.backbones.decoding.step_view import StepView
 from saccade.backbones.model import Model
@@ -40,9 +41,9 @@ def kl_to_full(full: Tensor, dropped: Tensor) -> Tensor:
         ``KL(dropped || full)`` in nats.
     """
     wanted, given = full.double().log_softmax(-1)[:, None], dropped.double().log_softmax(-1)
-    shares = given.exp()
-    parts = (shares * (given - wanted)).where(shares > 0, 0.0)  # what is never predicted
-    out: Tensor = parts.sum(dim=-1)
+    wanted, given = torch.broadcast_tensors(wanted, given)
+    parts = F.kl_div(wanted, given, reduction="none", log_target=True)
+    out: Tensor = parts.where(given > -torch.inf, 0.0).sum(dim=-1)  # but what is never predicted
     return out
 
 

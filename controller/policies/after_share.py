@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 
 from saccade.controller.arguments import share, switch, whole
-from saccade.controller.plan import Drop, Plan
-from saccade.controller.types import Signals, StepState
+from saccade.controller.plan import Drop
+from saccade.controller.policies.reducing import Reducing
+from saccade.controller.types import StepState
 
 
 @dataclass(slots=True)
-class AfterShare:
+class AfterShare(Reducing):
     """Reduce the visual tokens once `share` of the steps is done, for the rest of the call.
 
     Parameters
@@ -54,24 +55,12 @@ class AfterShare:
         self.early = whole("early", self.early)
 
     @property
-    def reads(self) -> frozenset[str]:
-        """Fixed schedules read no signals."""
-        return frozenset()
-
-    @property
     def drops_ahead(self) -> frozenset[Drop]:
         """The first drop, if there will be one; later ones use its choice again."""
-        return frozenset({Drop(self.layer, self.keep)} if self.share < 1 or self.early else ())
+        never = self.share == 1 and not self.early
+        return frozenset() if never else frozenset({Drop(self.layer, self.keep)})
 
-    def plan(self, state: StepState, signals: Signals | None) -> Plan:
-        """Drop if the share is done."""
+    def due(self, state: StepState) -> bool:
+        """Whether the share is done."""
         # In floats 0.07 * 100 is a little more than 7.
-        if state.step < self.share * state.n_steps - self.early - 1e-9:
-            return Plan()
-        layer = 0 if self._dropped and self.hold else self.layer
-        self._dropped = True
-        return Plan(drops=(Drop(layer, self.keep),))
-
-    def reset(self) -> None:
-        """Forget that anything was dropped."""
-        self._dropped = False
+        return state.step >= self.share * state.n_steps - self.early - 1e-9

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 from saccade.controller.arguments import share, switch, whole
-from saccade.controller.plan import Drop, Plan
-from saccade.controller.types import Signals, StepState
+from saccade.controller.policies.reducing import Reducing
+from saccade.controller.types import StepState
 
 
 @dataclass(slots=True)
-class AfterSteps:
+class AfterSteps(Reducing):
     """Reduce the visual tokens after so many full steps, for the rest of the call.
 
     Parameters
@@ -35,24 +35,6 @@ class AfterSteps:
         self.steps, self.keep = whole("steps", self.steps), share("keep", self.keep)
         self.layer, self.hold = whole("layer", self.layer), switch("hold", self.hold)
 
-    @property
-    def reads(self) -> frozenset[str]:
-        """Fixed schedules read no signals."""
-        return frozenset()
-
-    @property
-    def drops_ahead(self) -> frozenset[Drop]:
-        """The first drop; later ones use its choice again."""
-        return frozenset({Drop(self.layer, self.keep)})
-
-    def plan(self, state: StepState, signals: Signals | None) -> Plan:
-        """Drop if the steps are done."""
-        if state.step < self.steps:
-            return Plan()
-        layer = 0 if self._dropped and self.hold else self.layer
-        self._dropped = True
-        return Plan(drops=(Drop(layer, self.keep),))
-
-    def reset(self) -> None:
-        """Forget that anything was dropped."""
-        self._dropped = False
+    def due(self, state: StepState) -> bool:
+        """Whether the steps are done."""
+        return state.step >= self.steps

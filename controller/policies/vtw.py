@@ -33,7 +33,6 @@ class VTW(AfterShare):
 
     def __init__(self, layer: int, share: float = 0.0, hold: bool = False, early: int = 0) -> None:
         AfterShare.__init__(self, share, 0.0, layer, hold, early)
-        self.__post_init__()
 
     def __repr__(self) -> str:
         rest = f"share={self.share}, hold={self.hold}, early={self.early}"
