@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saccade.backbones.rows import Places, Rows
-from saccade.controller.plan import Drop
+from saccade.controller.plan import Drop, Plan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,38 +53,41 @@ class Cache:
     ----------
     entries : list of Entry, one per layer
     drops : tuple of Drop
+    bypass : frozenset of int
         Of the plan that shaped it last.
+    kept : int64 array or None
+        Numbers of the visual tokens that its drops left; None for all.
     """
 
     entries: list[Entry] = field(default_factory=list)
     drops: tuple[Drop, ...] = ()
+    bypass: frozenset[int] = frozenset()
+    kept: Places | None = None
 
     def present(self, layer: int, positions: Places) -> NDArray[np.bool_]:
         """Which of these original positions are there in a layer."""
         return np.isin(positions, self.entries[layer].places)
 
-    def fits(self, drops: Sequence[Drop], n: int, visual: Places, *, reselect: bool) -> bool:
+    def fits(self, plan: Plan, n: int, visual: Places) -> bool:
         """Whether a plan can be carried out on what is there, by cutting alone.
 
         Parameters
         ----------
-        drops : sequence of Drop
-            Of the plan.
+        plan : Plan
         n : int
             Visual tokens that its first drop leaves; all of them without one.
         visual : int64 array
             Original positions of all visual tokens.
-        reselect : bool
-            Whether they are chosen anew, from all.
         """
-        deepest = int(self.present(len(self.entries) - 1, visual).sum())
-        if reselect and deepest < len(visual):
+        left = len(visual) if self.kept is None else len(self.kept)
+        if not self.bypass <= plan.bypass or (plan.reselect and left < len(visual)):
             return False
-        if tuple(drops) == self.drops:
+        if plan.drops == self.drops:
             return True
-        first = drops[0].layer if drops else len(self.entries)
-        whole = all(self.present(layer, visual).all() for layer in range(first))
-        return whole and n <= deepest
+        first = plan.drops[0].layer if plan.drops else len(self.entries)
+        layers = set(range(first)) - self.bypass
+        whole = all(self.present(layer, visual).all() for layer in layers)
+        return whole and n <= left
 
 
 class Stack:

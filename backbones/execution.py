@@ -7,49 +7,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.backbones.cache import Reader
+from saccade.backbones.active import Active
+from saccade.backbones.bypass import Bypass
+from saccade.backbones.cache import Cache, Reader
 from saccade.backbones.changes import changed, with_changes
 from saccade.backbones.columns import Columns
 from saccade.backbones.counts import Counts
-from saccade.backbones.glance import Asked, Glance, Looks, last_queries
+from saccade.backbones.glance import Asked, Glance
 from saccade.backbones.network import Network
-from saccade.backbones.prepare import Prepared
+from saccade.backbones.probe import Looks, Probe, last_queries
 from saccade.backbones.rows import Places, Rows
 from saccade.controller.attach import check_choice
-from saccade.controller.plan import Plan
+from saccade.controller.errors import PlanError
 from saccade.controller.session import Choice, Session
-from saccade.controller.signals import attention_masses
+from saccade.controller.signals import row_attention
 from saccade.controller.types import round_keep
-
-
-@dataclass(frozen=True, slots=True)
-class Active:
-    """One sequence of the present forward.
-
-    Attributes
-    ----------
-    sequence : int
-        Its number in the call.
-    inputs : Prepared
-    plan : Plan
-    step, seed : int
-    response : int
-        Positions after the prompt.
-    queries : int
-        Last rows of the forward whose attention is the answer's: those of the response, or the one
-        row that predicts the next token.
-    masked : Tensor (R,) bool
-        Positions of the answer that are masked now.
-    """
-
-    sequence: int
-    inputs: Prepared
-    plan: Plan
-    step: int
-    seed: int
-    response: int
-    queries: int
-    masked: Tensor
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +36,8 @@ class PlanHook:
     ----------
     probed : bool
         Whether its attention is the answer's, which the session may ask for.
+    probe : Probe
+        What the answer's rows attended to.
     counts : Counts
         ACHIEVED visual tokens, rows and keys per layer of each sequence.
     kept : list of tuple of int
@@ -85,11 +59,11 @@ class PlanHook:
     _lost: list[Places | None] = field(default_factory=list)
     _chosen: list[Choice | None] = field(default_factory=list)
     _applied: list[Choice | None] = field(default_factory=list)
-    _masses: dict[int, Tensor] = field(default_factory=dict)
+    probe: Probe = field(init=False)
+    _bypass: Bypass = field(init=False)
     _looks: Looks = field(default_factory=Looks)
     _glance: Glance = field(init=False)
     counts: Counts = field(init=False)
-    _segments: tuple[Columns, Tensor] | None = None
     _known: tuple[tuple[object, ...], Columns] | None = None
 
     def __post_init__(self) -> None:
@@ -102,13 +76,18 @@ class PlanHook:
         pruner = self.session.pruner
         needs = frozenset[str]() if pruner is None else pruner.needs
         self._glance = Glance(needs, self.actives[0].queries, self.network)
+        self.probe = Probe(self.actives, self.session.tokens)
+        self._bypass = Bypass(self.actives)
 
     def before_layer(self, layer: int, rows: Rows) -> Rows:
-        """Drop visual tokens where a plan says so before this layer."""
+        """Drop visual tokens where a plan says so before this layer, and let others skip it."""
         if layer == 0:
             self._glance.enter(rows)
         if self.memory is None:
-            rows = self._without_dropped(layer, rows)
+            drops = any(self._keep_ratio(i, layer) is not None for i in range(len(self.actives)))
+            if drops or not self._bypass.unchanged(layer):
+                rows = self._without_dropped(layer, self._bypass.back(rows))
+                rows = self._bypass.aside(layer, rows)
         else:
             rows = self._after_cuts(layer, rows, self.memory)
         self.counts.add(rows, [] if self.memory is None else self.memory.places(layer))
@@ -116,43 +95,43 @@ class PlanHook:
 
     def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None:
         """Measure the response rows' attention, and what a pruner at the next layer needs."""
-        probed = self.probed and layer in self.session.probe
-        asked, looking = self._pruner_asks(layer + 1), self._looking()
+        probed, looking = self._probing(layer), self._looking()
+        asked = self._pruner_asks(layer + 1)
         if not probed and not asked and not looking:
             return
         n = len(self.actives)
         q, k, columns = q[:n], k[:n], self._columns(layer, rows)
-        if probed:
-            segments = self._one_hot(columns, k.device)
-            response = last_queries(rows, q, self.actives[0].queries)
-            self._masses[layer] = attention_masses(response, k, segments, columns.mask)
         if asked:
             self._glance.measure(rows, q, k, columns, [active.inputs for active in self.actives])
+        if not probed and not looking:
+            return
+        response = last_queries(rows, q, self.actives[0].queries)
+        per_row = row_attention(response, k, columns.mask).mean(dim=1)
+        if probed:
+            self.probe.add(layer, per_row, columns)
         if looking:
-            self._looks.add(last_queries(rows, q, self.actives[0].queries), k, columns)
+            self._looks.add(per_row, columns)
+
+    def _probing(self, layer: int) -> bool:
+        """Whether the session wants to see this layer's attention in this step."""
+        if not self.probed or layer not in self.session.probe:
+            return False
+        return any(active.watched for active in self.actives)
 
     def _looking(self) -> bool:
         """Whether the pruner wants to see, in the next step, what the answer attended to in all
-        layers of this one; once it has chosen, it has seen it."""
-        if "rows:before" not in self._glance.needs or not self.probed:
-            return False
-        return not all(self.session.has_chosen(active.sequence) for active in self.actives)
+        layers of this one."""
+        return self.probed and any(
+            self.session.looks_on(active.sequence) for active in self.actives
+        )
 
     def leave_looks(self, firsts: Sequence[int], n_layers: int) -> None:
         """Leave what was looked at in the session, for sequences that have not chosen yet;
         `firsts[b]` positions of the answer were not forwarded."""
         looks = self._looks.seen([active.inputs for active in self.actives], firsts, n_layers)
         for active, seen in zip(self.actives, looks, strict=False):
-            if not self.session.has_chosen(active.sequence):
+            if self.session.looks_on(active.sequence):
                 self.session.looks[active.sequence] = seen
-
-    def masses(self, n_layers: int) -> Tensor:
-        """Attention masses (B, n_layers, 3) on prompt, visual and response; NaN if not probed."""
-        device = next(iter(self._masses.values())).device if self._masses else None
-        out = torch.full((len(self.actives), n_layers, 3), torch.nan, device=device)
-        for layer, values in self._masses.items():
-            out[:, layer] = values
-        return out
 
     def _without_dropped(self, layer: int, rows: Rows) -> Rows:
         """Take out the rows that plans drop before a layer."""
@@ -183,6 +162,8 @@ class PlanHook:
                 here = active.inputs.visual_positions[list(self.kept[i])]
                 self._choose(i, layer, here, rows)
             lost = self._lost[i]
+            if layer in active.plan.bypass:
+                lost = active.inputs.visual_positions
             if lost is not None:
                 memory.cut(layer, i, lost)
         if layer == 0 and self.session.positions == "compact":
@@ -190,12 +171,9 @@ class PlanHook:
         return rows
 
     def _there(self, i: int) -> Places:
-        """Numbers of the visual tokens that are in every layer's cache, or all."""
-        visual = self.actives[i].inputs.visual_positions
-        if self.memory is None:
-            return np.arange(len(visual))
-        cache = self.memory.caches[i]
-        return np.flatnonzero(cache.present(len(cache.entries) - 1, visual))
+        """Numbers of the visual tokens that no plan took from the cache, or all."""
+        cached = None if self.memory is None else self.memory.caches[i].kept
+        return np.arange(len(self.actives[i].inputs.visual_positions)) if cached is None else cached
 
     def _keep_ratio(self, i: int, layer: int) -> float | None:
         drops = self.actives[i].plan.drops
@@ -231,17 +209,9 @@ class PlanHook:
             return np.zeros(0, dtype=np.int64)
         made = self._chosen_before(i, present, n)
         if made is None:
-            check_choice(self.session.pruner, layer)
-            asked = Asked(
-                i,
-                active.inputs,
-                active.response,
-                active.step,
-                layer,
-                active.seed,
-                active.masked,
-                self.session.looks[active.sequence],
-            )
+            check_choice(self.session.pruner, layer)  # before what it needs is looked for
+            self._check_measured(i, layer)
+            asked = Asked(i, active, layer, self.session.looks[active.sequence])
             tower = active.inputs.tower
             spent = 0 if tower is None else tower.spent
             view = self._glance.view(asked, present, rows)
@@ -251,6 +221,15 @@ class PlanHook:
             self.tower_macs[i] += 0 if tower is None else tower.spent - spent
         self._chosen[i] = made
         return made.here.keep.numpy()
+
+    def _check_measured(self, i: int, layer: int) -> None:
+        """Raise `PlanError` where the pruner reads what was to be measured in a layer that visual
+        tokens skipped."""
+        if self._glance.measures and layer - 1 in self.actives[i].plan.bypass:
+            raise PlanError(
+                f"{self.session.pruner!r} reads what is measured in layer {layer - 1}, and the "
+                f"plan lets visual tokens skip that; drop before another layer than {layer}"
+            )
 
     def _chosen_before(self, i: int, present: Places, n: int) -> Choice | None:
         """The choice of `n` tokens made earlier in this call, if all of them are still there."""
@@ -278,6 +257,12 @@ class PlanHook:
                 return True
         return False
 
+    def leave_shape(self, i: int, cache: Cache) -> None:
+        """Leave in a cache what this forward's plan has made of it."""
+        plan = self.actives[i].plan
+        cache.drops, cache.bypass = plan.drops, plan.bypass
+        cache.kept = np.asarray(self.kept[i], dtype=np.int64)
+
     def _unchanged(self, i: int) -> bool:
         """Whether what is cached is already what the plan leaves."""
         cached = self.memory
@@ -294,13 +279,3 @@ class PlanHook:
             )
             known = self._known = (self.counts.seen, columns)
         return known[1]
-
-    def _one_hot(self, columns: Columns, device: torch.device) -> Tensor:
-        """Kind of each key (B, width, 3), made anew when the keys change."""
-        known = self._segments
-        if known is not None and known[0] is columns:
-            return known[1]
-        inputs = [active.inputs for active in self.actives]
-        kinds = columns.kinds(inputs, self.actives[0].response).to(device)
-        self._segments = (columns, kinds)
-        return kinds

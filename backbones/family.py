@@ -15,6 +15,7 @@ COMMON = (
     (VIEW_FIELDS - {"tower:text"})
     | SIGNALS
     | {
+        "bypass",
         "drop",
         "refresh",
         "site:entry",
@@ -62,7 +63,7 @@ class Family:
         Whether it was trained with a thinking switch.
     video : bool
     can : frozenset of str
-        Capabilities of `BackboneSpec`.
+        Capabilities of `BackboneSpec`; "commit" too where positions are masked.
     """
 
     model_types: tuple[str, ...]
@@ -114,5 +115,5 @@ class Family:
             mask_id=lookup(self.mask or self.pad),
             forbidden_ids=tuple(lookup(token) for token in self.forbidden),
             logit_shift=self.logit_shift,
-            can=self.can,
+            can=self.can | ({"commit"} if self.mask else set()),
         )

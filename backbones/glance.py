@@ -8,40 +8,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.backbones.active import Active
 from saccade.backbones.columns import Columns
 from saccade.backbones.network import Network
 from saccade.backbones.prepare import Prepared
-from saccade.backbones.rows import Places, Rows, take_last
+from saccade.backbones.probe import last_queries
+from saccade.backbones.rows import Places, Rows
 from saccade.controller.protocols import ATTENTION, MEASURED
 from saccade.controller.signals import attention_received, row_attention
-from saccade.controller.views import VisualView
+from saccade.controller.views import EXTRAS, VisualView
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose tokens are to be reduced, when and where.
+    """Whose tokens are to be reduced, and where.
 
     Attributes
     ----------
     number : int
         In the forward.
-    inputs : Prepared
-    response : int
-        Positions after the prompt.
-    step, layer, seed : int
-    masked : Tensor (R,) bool
+    active : Active
+    layer : int
     look : Tensor (R, N) or None
         See `Session.looks`.
     """
 
     number: int
-    inputs: Prepared
-    response: int
-    step: int
+    active: Active
     layer: int
-    seed: int
-    masked: Tensor
     look: Tensor | None
+
+    @property
+    def inputs(self) -> Prepared:
+        """Of the sequence."""
+        return self.active.inputs
 
     @property
     def text(self) -> Places:
@@ -53,7 +53,7 @@ class Asked:
     @property
     def answer(self) -> Places:
         """Positions of the answer's rows."""
-        return np.arange(self.response) + len(self.inputs)
+        return np.arange(self.active.response) + len(self.inputs)
 
 
 class Glance:
@@ -143,9 +143,9 @@ class Glance:
                 if name in self.needs
             },
             tower=inputs.tower if running else None,
-            step=asked.step,
+            step=asked.active.step,
             layer=asked.layer,
-            seed=asked.seed,
+            seed=asked.active.seed,
         )
 
     def _own(self, asked: Asked, rows: Rows) -> Tensor:
@@ -199,48 +199,6 @@ class Glance:
         return out
 
 
-class Looks:
-    """What the answer's rows attended to in all layers of a forward."""
-
-    def __init__(self) -> None:
-        self._sums: Tensor | None = None
-
-    def add(self, q: Tensor, k: Tensor, columns: Columns) -> None:
-        """Add a layer's, from the queries (B, H, Q, d) of the answer's rows."""
-        weights = row_attention(q, k, columns.mask).mean(dim=1)
-        n, queries, width = weights.shape
-        order = columns.order().to(weights.device)[:, None].expand(n, queries, width)
-        if columns.mask is not None:
-            weights = weights * columns.mask[:, None]
-        if self._sums is None:
-            longest = int(max(places[-1] for places in columns.places)) + 1
-            self._sums = torch.zeros(n, queries, longest, device=weights.device)
-        self._sums.scatter_add_(2, order, weights)
-
-    def seen(
-        self, inputs: Sequence[Prepared], firsts: Sequence[int], n_layers: int
-    ) -> list[Tensor]:
-        """Mean over layers (R, N) of each sequence; NaN for the `firsts[b]` first positions of the
-        answer, which were not forwarded. Empty if nothing was added."""
-        if self._sums is None:
-            return []
-        out = []
-        for own, prepared, first in zip(self._sums, inputs, firsts, strict=True):
-            visual = torch.from_numpy(prepared.visual_positions).to(own.device)
-            seen = own[:, visual] / n_layers
-            out.append(torch.cat([seen.new_full((first, len(visual)), torch.nan), seen]))
-        return out
-
-
-def last_queries(rows: Rows, q: Tensor, n: int) -> Tensor:
-    """Queries (B, H, n, d) of the last `n` rows of each sequence."""
-    if rows.key_mask is None:
-        return q[:, :, -n:]
-    flat = take_last(q.transpose(1, 2).flatten(2), rows.lengths[: len(q)], n)
-    heads: Tensor = flat.unflatten(2, (q.shape[1], q.shape[3]))
-    return heads.transpose(1, 2)
-
-
 def _instruction(rows: Rows, q: Tensor, inputs: Sequence[Prepared]) -> Tensor:
     """Queries (B, H, 1, d) of the last row of each prompt."""
     ends = [
@@ -262,7 +220,7 @@ def _visual(asked: Asked, present: Places) -> Places:
 def _before(glance: Glance, asked: Asked, present: Places, rows: Rows) -> Tensor:
     """Nothing was seen before the first step: no row is there, and the method says what to do."""
     if asked.look is None:
-        return torch.full((len(asked.masked), len(present)), torch.nan)
+        return torch.full((len(asked.active.masked), len(present)), torch.nan)
     return asked.look[:, torch.from_numpy(present).to(asked.look.device)].clone()
 
 
@@ -280,21 +238,11 @@ _EXTRAS: dict[str, Callable[[Glance, Asked, Places, Rows], Any]] = {
     "rows:text": lambda g, a, p, r: g.row_weights(a.number, a.text, _visual(a, p)),
     "rows:answer": lambda g, a, p, r: g.row_weights(a.number, a.answer, _visual(a, p)),
     "rows:before": _before,
-    "masked": lambda g, a, p, r: a.masked.clone(),
+    "masked": lambda g, a, p, r: a.active.masked.clone(),
     "hidden": lambda g, a, p, r: g.entering(a.number, r, _visual(a, p), normed=False),
     "normed": lambda g, a, p, r: g.entering(a.number, r, _visual(a, p), normed=True),
     "normed:text": lambda g, a, p, r: g.entering(a.number, r, a.text, normed=True),
     "keys": lambda g, a, p, r: g.keys(a.number, _visual(a, p)),
     "keys:text": lambda g, a, p, r: g.keys(a.number, a.text),
-    **{
-        name: _tower(name)
-        for name in (
-            "tower:features",
-            "tower:keys",
-            "tower:keys:full",
-            "tower:attention",
-            "tower:attention:full",
-            "tower:text",
-        )
-    },
+    **{name: _tower(name) for name in EXTRAS if name.startswith("tower:")},
 }

@@ -79,6 +79,26 @@ class Rows:
         key_mask = None if mask is None else mask.to(device)
         return type(self)(self.hidden.gather(1, order), positions.to(device), key_mask, alive)
 
+    def joined(self, other: Self) -> Self:
+        """These rows and other ones of the same sequences, in the order of their positions."""
+        pairs = tuple(np.concatenate(p) for p in zip(self.alive, other.alive, strict=True))
+        orders = tuple(np.argsort(places) for places in pairs)
+        alive = tuple(places[order] for places, order in zip(pairs, orders, strict=True))
+        # Rows of the others stand behind the padding of these.
+        width = self.hidden.shape[1]
+        own = tuple(
+            np.where(order < n, order, order - n + width)
+            for order, n in zip(orders, self.lengths, strict=True)
+        )
+        longest = max(len(places) for places in alive)
+        index, _ = _padded(own, longest)
+        positions, mask = _padded(alive, longest)
+        hidden = torch.cat([self.hidden, other.hidden], dim=1)
+        device = hidden.device
+        index = index.to(device)[..., None].expand(-1, -1, hidden.shape[-1])
+        key_mask = None if mask is None else mask.to(device)
+        return type(self)(hidden.gather(1, index), positions.to(device), key_mask, alive)
+
     def last(self, n: int) -> Tensor:
         """Hidden states (B, n, D) of the last `n` rows of each sequence."""
         if self.key_mask is None:

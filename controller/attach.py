@@ -85,6 +85,10 @@ def check_plan(plan: Plan, spec: BackboneSpec) -> None:
     for drop in plan.drops:
         if drop.layer >= n_layers:
             raise PlanError(f"{drop}: {spec.name} has {n_layers} layers, 0 to {n_layers - 1}")
+    if plan.bypass and max(plan.bypass) >= n_layers:
+        raise PlanError(
+            f"bypass={sorted(plan.bypass)}: {spec.name} has {n_layers} layers, 0 to {n_layers - 1}"
+        )
 
 
 def check_choice(pruner: Pruner | None, layer: int) -> Pruner:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, Protocol, TypeGuard, TypeVar, get_args, runtime_checkable
 
-from saccade.controller.arguments import whole
+from saccade.controller.arguments import switch, whole
 from saccade.controller.attach import check_fit, check_parts
 from saccade.controller.errors import CapabilityError, SaccadeError
 from saccade.controller.policies.keep import Keep
@@ -42,13 +42,17 @@ class Controller:
         Which tokens stay; needed by policies that drop.
     probe : "all", "needed" or a frozenset of layers
         Layers whose attention is measured in every step and recorded in the trace, where the
-        backbone can. "needed": all layers if the policy reads attention, else none (no cost).
+        backbone can. "needed": all layers, in the steps that the policy watches, if it reads
+        attention, else none (no cost).
     positions : "original" or "compact"
         What the tokens that stay are rotated by. "original": the positions they always had, so that
         dropping visual tokens moves neither text nor answer. "compact": they are numbered anew from
         where they were dropped on, and an answer that reads a cache begins after what is left in
         its first layer, while cached keys keep their rotation; this is the arithmetic of published
         code, for comparison.
+    tokens : bool
+        Whether the trace shows what each visual token receives of the answer's attention
+        (`Signals.received`), as the pictures of a trace do. Measured also if the policy reads it.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class Controller:
         pruner: Pruner | None = None,
         probe: Literal["all", "needed"] | frozenset[int] = "all",
         positions: Positions = "original",
+        tokens: bool = False,
     ) -> None:
         self.policy: Policy = Keep() if policy is None else policy
         self.pruner = pruner
@@ -80,7 +85,7 @@ class Controller:
         if positions not in get_args(Positions):
             allowed = " or ".join(map(repr, get_args(Positions)))
             raise ValueError(f"positions={positions!r}; allowed: {allowed}")
-        self.probe, self.positions = probe, positions
+        self.probe, self.positions, self.tokens = probe, positions, switch("tokens", tokens)
 
     def __repr__(self) -> str:
         placed = "" if self.positions == "original" else f", positions={self.positions!r}"
@@ -117,12 +122,15 @@ class Controller:
             If the policy cannot be copied.
         """
         self.check(spec)
-        probed = self._probed(spec)
-        return Session(self.policy, self.pruner, spec, n_sequences, probed, self.positions)
+        probed, always = self._probed(spec), self.probe != "needed"
+        tokens = self.tokens or "received" in self.policy.reads
+        return Session(
+            self.policy, self.pruner, spec, n_sequences, probed, self.positions, always, tokens
+        )
 
     def _probed(self, spec: BackboneSpec) -> frozenset[int]:
         layers = frozenset(range(spec.geometry.n_layers))
-        able, read = "attention" in spec.can, "attention" in self.policy.reads
+        able, read = "attention" in spec.can, bool({"attention", "received"} & self.policy.reads)
         if not isinstance(self.probe, frozenset):
             return layers if able and (read or self.probe == "all") else frozenset()
         unknown = sorted(self.probe - layers)

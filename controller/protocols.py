@@ -7,8 +7,9 @@ from saccade.controller.types import Signals, StepState
 from saccade.controller.views import EXTRAS, Selection, VisualView
 
 Site = Literal["tower", "entry", "layer"]
-SIGNALS = frozenset({"attention", "confidence", "entropy"})
-"""What a policy may read."""
+SIGNALS = frozenset({"attention", "confidence", "entropy", "margin", "received"})
+"""What a policy may read; see `Signals`. "attention" is measured by layer, "received" by visual
+token; the others cost nothing."""
 ATTENTION = frozenset(
     f"attention:{rows}{how}"
     for rows in ("response", "all", "last", "instruction")
@@ -42,6 +43,11 @@ class Policy(Protocol):
         Drops for which it may ask the pruner to choose, if they are known beforehand: whether they
         can be carried out is then checked when the controller is attached. Without it, a drop is
         checked when it is planned.
+    reselects : bool, optional
+        Whether it may ask the pruner again in the same call; False without it.
+    watches : callable, optional
+        ``watches(state) -> bool``: whether it will read the attention of the step that `state`
+        begins; asked after `plan`. Always, without it.
     """
 
     @property

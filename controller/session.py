@@ -49,7 +49,12 @@ class Session:
     spec : BackboneSpec
     n_sequences : int
     probe : frozenset of int
-        Layers whose attention is measured in every step.
+        Layers whose attention is measured.
+    always : bool
+        Whether it is measured in every step, or only where the policy watches
+        (`Policy.watches`).
+    tokens : bool
+        Whether what each visual token receives is measured.
     positions : "original" or "compact"
         As in `Controller`.
 
@@ -73,8 +78,11 @@ class Session:
         n_sequences: int,
         probe: frozenset[int],
         positions: Positions = "original",
+        always: bool = True,
+        tokens: bool = False,
     ) -> None:
         self.pruner, self.spec, self.probe, self.positions = pruner, spec, probe, positions
+        self.always, self.tokens = always, tokens
         self._policies = [_copy_of(policy) for _ in range(n_sequences)]
         for own in self._policies:
             own.reset()
@@ -96,6 +104,8 @@ class Session:
         if not isinstance(plan, Plan):
             raise PlanError(f"the policy returned {plan!r}; it must return a Plan")
         check_plan(plan, self.spec)
+        if plan.bypass and self.positions == "compact":
+            raise PlanError("positions='compact' is not defined for tokens that skip layers")
         if plan.reselect:
             self._choices[sequence].clear()
         return plan
@@ -104,9 +114,18 @@ class Session:
         """The choice of `n` tokens made earlier in this call, if any."""
         return self._choices[sequence].get(n)
 
-    def has_chosen(self, sequence: int) -> bool:
-        """Whether a choice made earlier in this call is remembered."""
-        return bool(self._choices[sequence])
+    def looks_on(self, sequence: int) -> bool:
+        """Whether the pruner may still ask what the answer attended to: until it has chosen, or in
+        every step under a policy that lets it choose again (`Policy.reselects`)."""
+        if self.pruner is None or "rows:before" not in self.pruner.needs:
+            return False
+        again = bool(getattr(self._policies[sequence], "reselects", False))
+        return again or not self._choices[sequence]
+
+    def watches(self, sequence: int, state: StepState) -> bool:
+        """Whether the attention of a step is to be measured for a sequence."""
+        asked = getattr(self._policies[sequence], "watches", None)
+        return self.always or asked is None or bool(asked(state))
 
     @property
     def merges(self) -> bool:

@@ -6,6 +6,8 @@ They are measured beside the model's own attention, whatever kernel that uses, a
 import torch
 from torch import Tensor
 
+from saccade.controller.types import Change, Signals
+
 CHUNK = 128
 """Query rows scored at a time where all rows are asked for."""
 
@@ -42,25 +44,34 @@ def row_attention(
     return weights
 
 
-def attention_masses(
-    q: Tensor, k: Tensor, segments: Tensor, key_mask: Tensor | None = None
-) -> Tensor:
-    """Share of the rows' attention that goes to each segment: mean over heads and query rows.
+def grouped_attention(per_row: Tensor, groups: Tensor, segments: Tensor) -> Tensor:
+    """Share of attention that groups of rows pay to each segment: means over the rows of each.
 
     Parameters
     ----------
-    q, k, key_mask
-        As in `row_attention`.
+    per_row : Tensor (B, Q, L)
+        Attention of each row, mean over heads: `row_attention` averaged over its second axis.
+    groups : Tensor (B, G, Q)
+        Weight of each row in each group, summing to 1 over Q (all zero for a group without rows).
     segments : Tensor (B, L, S)
         One-hot segment of each key, zeros for padding.
 
     Returns
     -------
-    Tensor (B, S) float32; sums to 1 over S. Source: the attention ratios of arXiv 2511.15098,
-    figure 2.
+    Tensor (B, G, S) float32; sums to 1 over S for a group that has rows. Source: the attention
+    ratios of arXiv 2511.15098, figure 2: answer to picture, and answer to answer.
     """
-    per_key = row_attention(q, k, key_mask).mean(dim=(1, 2))
-    return (per_key[:, None] @ segments)[:, 0]
+    return (groups @ per_row) @ segments
+
+
+def row_groups(masked: Tensor) -> Tensor:
+    """Groups (B, 2, Q) of the answer's rows: all of them, and those still masked (B, Q) bool.
+
+    A sequence without a masked row has zeros in the second group.
+    """
+    still = masked.float()
+    counts = still.sum(1, keepdim=True).clamp(min=1)
+    return torch.stack([torch.full_like(still, 1 / masked.shape[1]), still / counts], dim=1)
 
 
 def attention_received(
@@ -99,8 +110,8 @@ def received_sums(weights: Tensor, row_mask: Tensor | None = None) -> Tensor:
     return (per_row if row_mask is None else per_row * row_mask[..., None]).sum(1)
 
 
-def confidence_and_entropy(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax probability of the chosen ids and entropy of the prediction, in float64.
+def certainty(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How sure a prediction is, in float64.
 
     Parameters
     ----------
@@ -110,8 +121,43 @@ def confidence_and_entropy(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tens
     Returns
     -------
     confidence : Tensor (...), in [0, 1]
+        Softmax probability of the chosen id.
     entropy : Tensor (...), in nats
+        Of the prediction.
+    margin : Tensor (...), in [-1, 1]
+        Confidence less the probability of the likeliest other id; below 0 where another one is
+        likelier than the chosen.
     """
     p = logits.double().softmax(-1)
     entropy = torch.special.entr(p).sum(-1)
-    return p.gather(-1, chosen[..., None])[..., 0], entropy
+    confidence = p.gather(-1, chosen[..., None])
+    other = p.scatter_(-1, chosen[..., None], 0.0).amax(-1)
+    confidence = confidence[..., 0]
+    return confidence, entropy, confidence - other
+
+
+def changes(now: Signals, before: Signals | None) -> Change | None:
+    """How the signals of a step differ from those of the step before; None where there was none.
+
+    Attention is compared by its mean over the probed layers, of the rows that were masked;
+    confidence by its mean over the positions masked in both steps, as the mean over all that are
+    masked moves whenever the surest of them are committed.
+    """
+    if before is None:
+        return None
+    visual = _difference(now.visual_mass, before.visual_mass)
+    answer = _difference(now.response_mass, before.response_mass)
+    return Change(visual, answer, _confidence_change(now, before))
+
+
+def _difference(now: float | None, before: float | None) -> float | None:
+    return None if now is None or before is None else now - before
+
+
+def _confidence_change(now: Signals, before: Signals) -> float | None:
+    parts = (now.confidence, before.confidence, now.masked, before.masked)
+    if any(part is None for part in parts):
+        return None
+    a, b, masked, was = (torch.as_tensor(part) for part in parts)
+    both = masked & was & ~(a.isnan() | b.isnan())
+    return float((a - b)[both].mean()) if bool(both.any()) else None

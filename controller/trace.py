@@ -198,7 +198,13 @@ def _plain(step: StepRecord) -> dict[str, Any]:
         "attention_prompt": _values(signals.attention_prompt),
         "attention_response": _values(signals.attention_response),
         "confidence": _values(signals.confidence),
+        "masked_visual": _values(signals.masked_visual),
+        "masked_prompt": _values(signals.masked_prompt),
+        "masked_response": _values(signals.masked_response),
+        "received": _values(signals.received),
         "entropy": _values(signals.entropy),
+        "margin": _values(signals.margin),
+        "changes": None if signals.change is None else asdict(signals.change),
         "mean_confidence": _value(signals.mean_confidence),
         "min_confidence": _value(signals.min_confidence),
     }

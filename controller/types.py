@@ -1,7 +1,7 @@
 """The values that cross every boundary: all frozen, all described by shapes and units."""
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -75,24 +75,54 @@ class StepState:
     cache_age: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a step's signals differ from those of the step before; None where one of the two is
+    missing.
+
+    Attributes
+    ----------
+    attention_visual, attention_response : float or None
+        Of `Signals.visual_mass` and `Signals.response_mass`, in [-1, 1].
+    confidence : float or None
+        Mean confidence over the positions that were masked in both steps, in [-1, 1].
+    """
+
+    attention_visual: float | None = None
+    attention_response: float | None = None
+    confidence: float | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Signals:
     """What one sequence showed in the step before; host values, None where not measured.
 
-    A suffix after the answer counts as response, among the rows and among the R positions.
+    A suffix after the answer counts as response, among the rows and among the R positions. The
+    attention ratios are those of arXiv 2511.15098, figure 2, the confidences those of its sampling.
 
     Attributes
     ----------
     attention_visual, attention_prompt, attention_response : Tensor (n_layers,) float32 or None
         Attention mass of the response rows on each kind of token, mean over heads and response
         rows, in [0, 1]; the three sum to 1 in a probed layer and are NaN in one not probed.
+    masked_visual, masked_prompt, masked_response : Tensor (n_layers,) float32 or None
+        The same of the rows whose positions were still masked.
+    received : Tensor (N,) float32 or None
+        Attention that each visual token received from those rows, mean over heads, rows and
+        layers, in [0, 1]; 0 where it was dropped.
     confidence : Tensor (R,) float64 or None
         Softmax probability of the chosen token per response position, in [0, 1] (NaN where the
         position was not forwarded).
     entropy : Tensor (R,) float64 or None
         Entropy in nats of the prediction per response position.
+    margin : Tensor (R,) float64 or None
+        Confidence less the probability of the likeliest other token, in [-1, 1].
     masked : Tensor (R,) bool or None
         Positions that were still masked when the step began.
+    committed : int
+        Positions that received their token in the step.
+    change : Change or None
+        Since the step before; None in the first.
     """
 
     attention_visual: Tensor | None = None
@@ -101,6 +131,13 @@ class Signals:
     confidence: Tensor | None = None
     entropy: Tensor | None = None
     masked: Tensor | None = None
+    masked_visual: Tensor | None = None
+    masked_prompt: Tensor | None = None
+    masked_response: Tensor | None = None
+    received: Tensor | None = None
+    margin: Tensor | None = None
+    committed: int = 0
+    change: Change | None = None
 
     def _over_masked(self, values: Tensor | None) -> Tensor | None:
         if values is None or self.masked is None or not bool(self.masked.any()):
@@ -119,10 +156,30 @@ class Signals:
         values = self._over_masked(self.confidence)
         return None if values is None else float(values.min())
 
+    @property
+    def visual_mass(self) -> float | None:
+        """Answer-to-picture attention of the masked rows, mean over the probed layers, or None."""
+        return _mean(self.masked_visual)
+
+    @property
+    def response_mass(self) -> float | None:
+        """Answer-to-answer attention of the masked rows, mean over the probed layers, or None."""
+        return _mean(self.masked_response)
+
     def copy(self) -> "Signals":
         """The same values in tensors of their own."""
-        tensors: dict[str, Tensor | None] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Signals(**{name: None if t is None else t.clone() for name, t in tensors.items()})
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        own: dict[str, Any] = {
+            n: v.clone() if isinstance(v, Tensor) else v for n, v in values.items()
+        }
+        return Signals(**own)
+
+
+def _mean(values: Tensor | None) -> float | None:
+    """Mean of the numbers among them; None without any."""
+    if values is None or bool(values.isnan().all()):
+        return None
+    return float(values.nanmean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +217,7 @@ class BackboneSpec:
     logit_shift : bool
         Whether logits at a position predict the next one.
     can : frozenset of str
-        Capabilities: signals it measures ("attention", "confidence", "entropy"), what its views
+        Capabilities: signals it measures ("attention", "confidence", ...), what its views
         hold ("features", "centres", "attention:response", ...), plan actions ("drop", "bypass",
         "refresh", "commit").
     """

@@ -57,6 +57,11 @@ def first_stop(ids: Sequence[int], stops: Sequence[Sequence[int]]) -> int | None
     return min(found, default=None)
 
 
+def with_sure(picked: Tensor, sure: Tensor | None) -> Tensor:
+    """Positions that are picked, and those (R,) that a rule is sure of."""
+    return picked if sure is None else torch.cat([picked, sure.nonzero()[:, 0]]).unique()
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """What one step committed: `picked` are the raw choices within the region, `filled` those that
@@ -179,7 +184,13 @@ class Answer:
         eligible[limit:] = False
         return eligible
 
-    def commit(self, chosen: Tensor, confidence: Tensor, cached: int | None = None) -> Commit:
+    def commit(
+        self,
+        chosen: Tensor,
+        confidence: Tensor,
+        cached: int | None = None,
+        sure: Tensor | None = None,
+    ) -> Commit:
         """Commit this step's tokens and look for a stop.
 
         Parameters
@@ -190,6 +201,8 @@ class Answer:
             -inf where not eligible.
         cached : int, optional
             Response positions before it were read from a cache, as was the prompt.
+        sure : Tensor (R,) bool, optional
+            Positions that are committed beside the schedule's.
 
         Returns
         -------
@@ -204,7 +217,7 @@ class Answer:
         ranked = torch.full((before + len(self.ids),), float("-inf"), dtype=confidence.dtype)
         ranked[max(0, before) :] = confidence[first:]
         picked = torch.topk(ranked, k).indices - before
-        picked = picked[picked >= 0]
+        picked = with_sure(picked[picked >= 0], sure)
         filled = picked[self.masked[picked]]
         self.ids[filled] = chosen[filled]
         self._search_stops()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from saccade.backbones.active import Active
 from saccade.backbones.cache import Reader, Recorder, Stack
 from saccade.backbones.decoding.outcome import (
     Count,
@@ -17,13 +18,15 @@ from saccade.backbones.decoding.outcome import (
     counted,
     fetched,
     measured,
-    probed_masses,
+    probed,
     widened,
+    with_history,
 )
 from saccade.backbones.decoding.prompts import can_cut, prompt_of
+from saccade.backbones.decoding.rules import sure_positions
 from saccade.backbones.decoding.scheme import Choice, Decoding, Pass, Scheme
 from saccade.backbones.decoding.step_view import Callback, StepView
-from saccade.backbones.execution import Active, PlanHook
+from saccade.backbones.execution import PlanHook
 from saccade.backbones.network import Network
 from saccade.backbones.rows import Rows
 from saccade.controller.plan import Plan
@@ -123,6 +126,7 @@ class Denoiser:
             work.stop - len(decoding.inputs),
             work.queries,
             decoding.answer.masked,
+            self.session is not None and self.session.watches(decoding.number, state),
         )
         return Work(decoding, state, active, work)
 
@@ -136,7 +140,7 @@ class Denoiser:
         hook = self._hook([item.active for item in items], reader)
         rows = self._rows(items)
         ran = self.network.run(rows, hook, memory)
-        self._remember(items, memory)
+        self._remember(items, memory, hook)
         hidden = self.scheme.rows(ran.last(self.scheme.last(work)), work)
         logits = self.network.logits(hidden)
         decodings = [item.decoding for item in items]
@@ -146,8 +150,8 @@ class Denoiser:
             self._spend(item, hook, i)
         if hook is not None:
             hook.leave_looks([item.work.first for item in items], self._n_layers)
-        masses = probed_masses(hook, len(items), self._n_layers).to(logits.device)
-        return Group(items, hook, choice, measured(choice, masses))
+        seen = probed(hook, len(items), self._n_layers, logits.device)
+        return Group(items, hook, choice, measured(choice, *seen))
 
     def _prefill(self, items: list[Work]) -> None:
         """Run prompts on their own and cache them; at first the scheme reads their last row."""
@@ -159,7 +163,8 @@ class Denoiser:
         ran = self.network.run(Rows.of(padded, [len(p) for p in prompts]), hook, memory)
         for i, item in enumerate(items):
             item.decoding.cache, item.decoding.age = memory.caches[i], 0
-            memory.caches[i].drops = item.active.plan.drops
+            if hook is not None:
+                hook.leave_shape(i, memory.caches[i])
             n, first = (len(prompts[i]),) * self._n_layers, item.state.step == 0
             item.counts.append(counted(hook, i, Count(n, n, head=int(first))))
             self._spend(item, hook, i)
@@ -191,11 +196,14 @@ class Denoiser:
             return Reader(caches, work.stop - work.start, append, stacks)
         return Recorder([item.work.keep for item in items]) if work.keep else None
 
-    def _remember(self, items: list[Work], memory: Reader | Recorder | None) -> None:
+    def _remember(
+        self, items: list[Work], memory: Reader | Recorder | None, hook: PlanHook | None
+    ) -> None:
         for i, item in enumerate(items):
             if memory is None:
                 continue
-            memory.caches[i].drops = item.active.plan.drops
+            if hook is not None:
+                hook.leave_shape(i, memory.caches[i])
             if isinstance(memory, Recorder):
                 item.decoding.cache, item.decoding.age = memory.caches[i], 0
             item.decoding.age += 1
@@ -203,9 +211,19 @@ class Denoiser:
     def _hook(
         self, actives: Sequence[Active], memory: Reader | None, probed: bool = True
     ) -> PlanHook | None:
-        if self.session is None:
+        if self.session is None or self._idle(self.session, actives, probed):
             return None
         return PlanHook(self.session, actives, memory, probed, self.network)
+
+    def _idle(self, session: Session, actives: Sequence[Active], probed: bool) -> bool:
+        """Whether a forward has nothing to carry out and nothing to measure."""
+        if any(active.plan.drops or active.plan.bypass for active in actives):
+            return False
+        if not probed:
+            return True
+        if session.probe and any(active.watched for active in actives):
+            return False
+        return not any(session.looks_on(active.sequence) for active in actives)
 
     def _rows(self, items: list[Work]) -> Rows:
         """Embedded rows of the answer's forward, with those of the prompt where it has them."""
@@ -238,11 +256,16 @@ class Denoiser:
         """Commit what a forward proposed for one sequence, and record the step."""
         item, first = group.items[i], group.items[i].work.first
         decoding, answer = item.decoding, item.decoding.answer
-        signals = outcome.signals(i, answer.masked, first)
+        signals = outcome.signals(i, answer.masked, first, len(decoding.inputs.visual_positions))
         chosen = widened(outcome.chosen[i], first, -1)
         rank = widened(outcome.rank[i], first, float("-inf"))
         ranking = rank.masked_fill(~answer.eligible(), float("-inf"))
-        commit = self.scheme.commit(decoding, chosen, ranking, item.work)
+        rule, sure = item.active.plan.commit, None
+        if rule is not None:
+            confidence = torch.as_tensor(signals.confidence)
+            sure = sure_positions(rule, confidence, answer.eligible())
+        commit = self.scheme.commit(decoding, chosen, ranking, item.work, sure)
+        signals = with_history(signals, decoding, len(item.begun) + len(commit.filled))
         if self.session is not None:
             self.session.observe(decoding.number, signals)
         record = StepRecord(

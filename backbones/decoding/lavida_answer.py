@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.commit import Commit, first_stop
+from saccade.backbones.decoding.commit import Commit, first_stop, with_sure
 from saccade.backbones.decoding.lavida_settings import LavidaSettings
 from saccade.backbones.decoding.schedules import linear_count, schedule_table, time_grid
 from saccade.controller.types import StepState
@@ -86,7 +86,7 @@ class LavidaAnswer:
         """Positions (R,) bool that may be committed now: all that are masked."""
         return self.masked
 
-    def commit(self, chosen: Tensor, confidence: Tensor) -> Commit:
+    def commit(self, chosen: Tensor, confidence: Tensor, sure: Tensor | None = None) -> Commit:
         """Commit this step's tokens.
 
         Parameters
@@ -95,6 +95,8 @@ class LavidaAnswer:
             Candidate id per position. One that is the mask id leaves its position masked.
         confidence : Tensor (R,)
             -inf where not masked.
+        sure : Tensor (R,) bool, optional
+            Positions that are committed beside the schedule's.
 
         Returns
         -------
@@ -106,6 +108,7 @@ class LavidaAnswer:
             picked = masked[self._by_chance(len(masked))]
         else:
             picked = masked[self._surest(confidence[masked])]
+        picked = with_sure(picked, sure)
         self.ids[picked] = chosen[picked]
         filled = picked[~self.masked[picked]]
         self.step += 1

@@ -76,8 +76,15 @@ class MaskedAnswer:
         chosen = candidates(probabilities, generators, masked)
         return Choice(logits, logits, chosen, certainty(probabilities, chosen, s.alg))
 
-    def commit(self, decoding: Decoding, chosen: Tensor, ranking: Tensor, work: Pass) -> Commit:
-        return _own(decoding).commit(chosen, ranking)
+    def commit(
+        self,
+        decoding: Decoding,
+        chosen: Tensor,
+        ranking: Tensor,
+        work: Pass,
+        sure: Tensor | None = None,
+    ) -> Commit:
+        return _own(decoding).commit(chosen, ranking, sure=sure)
 
 
 def _own(decoding: Decoding) -> LavidaAnswer:

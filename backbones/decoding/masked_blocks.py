@@ -90,9 +90,16 @@ class MaskedBlocks:
         skipped = _skipped(decoding, work)
         return random_confidence(logits.shape[1], skipped, decoding.generator, logits.device)
 
-    def commit(self, decoding: Decoding, chosen: Tensor, ranking: Tensor, work: Pass) -> Commit:
+    def commit(
+        self,
+        decoding: Decoding,
+        chosen: Tensor,
+        ranking: Tensor,
+        work: Pass,
+        sure: Tensor | None = None,
+    ) -> Commit:
         cached = work.first if work.start else None
-        return _own(decoding).commit(chosen, ranking, cached)
+        return _own(decoding).commit(chosen, ranking, cached, sure)
 
 
 def _own(decoding: Decoding) -> Answer:

@@ -62,7 +62,15 @@ class NextToken:
         left = filtered(logits, s.temperature, s.top_p, s.top_k)
         return Choice(logits, left, candidates(left.softmax(-1), [d.generator for d in group]))
 
-    def commit(self, decoding: Decoding, chosen: Tensor, ranking: Tensor, work: Pass) -> Commit:
+    def commit(
+        self,
+        decoding: Decoding,
+        chosen: Tensor,
+        ranking: Tensor,
+        work: Pass,
+        sure: Tensor | None = None,
+    ) -> Commit:
+        """Write the one token that there is."""
         answer = decoding.answer
         assert isinstance(answer, CausalAnswer)
         return answer.commit(chosen)

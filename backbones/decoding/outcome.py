@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
 
 from saccade.backbones.decoding.scheme import Choice, Decoding
 from saccade.backbones.execution import PlanHook
+from saccade.backbones.probe import GROUPS
 from saccade.controller.cost import forward_macs, paper_macs
-from saccade.controller.signals import confidence_and_entropy
+from saccade.controller.signals import certainty, changes
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Geometry, Signals
 
 
@@ -24,8 +25,12 @@ class Outcome:
     confidence, entropy : Tensor (B, R) float64
     rank : Tensor (B, R)
         What decides which positions are committed first.
-    masses : Tensor (B, n_layers, 3)
-        Attention on prompt, visual and response; NaN where not probed.
+    masses : Tensor (B, n_layers, 2, 3)
+        Attention of all and of the masked rows on prompt, visual and response; NaN where not
+        probed.
+    margin : Tensor (B, R) float64
+    received : Tensor (B, longest N) or None
+        Attention that visual tokens received.
     """
 
     chosen: Tensor
@@ -33,20 +38,38 @@ class Outcome:
     entropy: Tensor
     rank: Tensor
     masses: Tensor
+    margin: Tensor
+    received: Tensor | None
 
-    def signals(self, i: int, masked: Tensor, first: int) -> Signals:
+    def signals(self, i: int, masked: Tensor, first: int, n_visual: int) -> Signals:
         """Signals of sequence `i`, whose positions `masked` (R,) were masked; the first `first`
         of them were not forwarded."""
         masses = self.masses[i].float()
-        probed = not bool(masses.isnan().all())
+        seen: dict[str, Any] = {} if bool(masses.isnan().all()) else _by_name(masses)
+        received = None if self.received is None else self.received[i, :n_visual].float()
+        if received is not None and bool(received.isnan().any()):
+            received = None
         return Signals(
-            attention_prompt=masses[:, PROMPT] if probed else None,
-            attention_visual=masses[:, VISUAL] if probed else None,
-            attention_response=masses[:, RESPONSE] if probed else None,
             confidence=widened(self.confidence[i], first, torch.nan),
             entropy=widened(self.entropy[i], first, torch.nan),
+            margin=widened(self.margin[i], first, torch.nan),
             masked=masked,
+            received=received,
+            **seen,
         )
+
+
+def _by_name(masses: Tensor) -> dict[str, Tensor]:
+    """Attention masses (n_layers, 2, 3) as fields of `Signals`."""
+    kinds = {"prompt": PROMPT, "visual": VISUAL, "response": RESPONSE}
+    groups = ("attention", "masked")
+    return {f"{g}_{k}": masses[:, i, n] for i, g in enumerate(groups) for k, n in kinds.items()}
+
+
+def with_history(signals: Signals, decoding: Decoding, committed: int) -> Signals:
+    """Signals that also say how many positions were committed, and what has changed."""
+    before = decoding.records[-1].signals if decoding.records else None
+    return replace(signals, committed=committed, change=changes(signals, before))
 
 
 def widened(values: Tensor, first: int, filler: float) -> Tensor:
@@ -54,11 +77,11 @@ def widened(values: Tensor, first: int, filler: float) -> Tensor:
     return torch.cat([values.new_full((first,), filler), values]) if first else values
 
 
-def measured(choice: Choice, masses: Tensor) -> tuple[Tensor, ...]:
+def measured(choice: Choice, masses: Tensor, received: Tensor | None) -> tuple[Tensor, ...]:
     """The tables (B, X) of a forward that go to the host, on the device, in float64."""
-    confidence, entropy = confidence_and_entropy(choice.logits, choice.chosen)
-    parts = [choice.chosen.double(), confidence, entropy, masses.double().flatten(1)]
-    return (*parts, *([] if choice.rank is None else [choice.rank.double()]))
+    parts = [choice.chosen, *certainty(choice.logits, choice.chosen), masses.flatten(1)]
+    parts += [table for table in (choice.rank, received) if table is not None]
+    return tuple(part.double() for part in parts)
 
 
 def fetched(
@@ -69,13 +92,13 @@ def fetched(
     pieces = iter(flat.split([table.numel() for parts in tables for table in parts]))
     out = []
     for parts, choice in zip(tables, choices, strict=True):
-        chosen, confidence, entropy, masses, *rank = (
+        chosen, confidence, entropy, margin, masses, *more = (
             next(pieces).view(table.shape) for table in parts
         )
-        kind = confidence.dtype if choice.rank is None else choice.rank.dtype
-        ranked = rank[0].to(kind) if rank else confidence
-        masses = masses.unflatten(1, (n_layers, 3))
-        out.append(Outcome(chosen.long(), confidence, entropy, ranked, masses))
+        rank = confidence if choice.rank is None else more.pop(0).to(choice.rank.dtype)
+        masses = masses.unflatten(1, (n_layers, GROUPS, 3))
+        received = more[0] if more else None
+        out.append(Outcome(chosen.long(), confidence, entropy, rank, masses, margin, received))
     return out
 
 
@@ -125,6 +148,11 @@ def achieved(
     )
 
 
-def probed_masses(hook: PlanHook | None, n: int, n_layers: int) -> Tensor:
-    """Attention masses (B, n_layers, 3) of a forward, NaN where not measured."""
-    return torch.full((n, n_layers, 3), torch.nan) if hook is None else hook.masses(n_layers)
+def probed(
+    hook: PlanHook | None, n: int, n_layers: int, device: torch.device
+) -> tuple[Tensor, Tensor | None]:
+    """Attention masses (B, n_layers, 2, 3) of a forward, NaN where not measured, and what visual
+    tokens received."""
+    if hook is None:
+        return torch.full((n, n_layers, GROUPS, 3), torch.nan, device=device), None
+    return hook.probe.masses(n_layers).to(device), hook.probe.received()

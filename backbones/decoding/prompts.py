@@ -18,7 +18,7 @@ def can_cut(decoding: Decoding, plan: Plan, session: Session | None) -> bool:
         return False
     visual = decoding.inputs.visual_positions
     n = round_keep(plan.drops[0].keep, len(visual)) if plan.drops else len(visual)
-    return decoding.cache.fits(plan.drops, n, visual, reselect=plan.reselect)
+    return decoding.cache.fits(plan, n, visual)
 
 
 def _wants_prompt(decoding: Decoding, session: Session, plan: Plan) -> bool:

@@ -186,6 +186,14 @@ class Scheme(Protocol):
         """Candidates from logits (B, R, V) of the answer's positions; may change them in place."""
         ...
 
-    def commit(self, decoding: Decoding, chosen: Tensor, ranking: Tensor, work: Pass) -> Commit:
-        """Commit a step's tokens: `chosen` (R,), and `ranking` (R,), -inf where not eligible."""
+    def commit(
+        self,
+        decoding: Decoding,
+        chosen: Tensor,
+        ranking: Tensor,
+        work: Pass,
+        sure: Tensor | None = None,
+    ) -> Commit:
+        """Commit a step's tokens: `chosen` (R,), and `ranking` (R,), -inf where not eligible;
+        those that are `sure` (R,) beside the schedule's."""
         ...

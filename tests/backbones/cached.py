@@ -1,6 +1,6 @@
 """What a cached forward should give, written out: one dense forward with a mask."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,10 +33,11 @@ def expected_logits(
     prompt: Shaped,
     answer: Shaped | Sequence[Shaped],
     positions: Tensor | None = None,
+    skip: Collection[int] = (),
 ) -> Tensor:
     """Logits (P + R, V) where prompt rows saw what `prompt` left, and answer rows see what `answer`
     leaves (each its own, if it is a sequence); prompt rows never see the answer, and in a causal
-    model no row a later one."""
+    model no row a later one. Visual rows skip the layers `skip`."""
     network, n = model.network, len(inputs)
     embeds = torch.cat(
         [inputs.embeds, network.model.embed_tokens(torch.tensor(list(ids), dtype=torch.int64))]
@@ -54,7 +55,8 @@ def expected_logits(
             seen[row, shape.lost(layer, visual)] = False
         return seen | torch.eye(total, dtype=torch.bool)  # rows that are gone see themselves
 
-    return naive_forward(network, embeds, visible=visible, positions=positions).logits
+    skipped = dict.fromkeys(skip, visual)
+    return naive_forward(network, embeds, visible=visible, positions=positions, skip=skipped).logits
 
 
 def shape_of(trace: Trace, step: int) -> Shaped:

@@ -40,12 +40,14 @@ def naive_forward(
     visible: Visible | None = None,
     positions: Tensor | None = None,
     change: Mapping[int, Change] | None = None,
+    skip: Mapping[int, Sequence[int]] | None = None,
 ) -> Naive:
     """One sequence (L, D), attention written out; from layer `l` on only the rows `alive[l]` exist.
 
     Before that, ``change[l]`` may make others of them, given all rows and their positions. Rows are
     physically removed, and the others keep the positions they had. What is `visible` says instead
-    which of all rows each attends to.
+    which of all rows each attends to. Rows at positions ``skip[l]`` are neither computed
+    nor seen in layer `l`.
     """
     out, hidden = Naive(embeds), embeds
     positions = torch.arange(len(embeds)) if positions is None else positions
@@ -57,12 +59,19 @@ def naive_forward(
             stays = torch.isin(positions, torch.as_tensor(list(alive[index])))
             positions, hidden = positions[stays], hidden[stays]
         seen = None if visible is None else visible(index)
+        skips = torch.isin(positions, torch.as_tensor(list((skip or {}).get(index, ()))))
+        if bool(skips.any()):
+            everything = torch.ones(len(hidden), len(hidden), dtype=torch.bool)
+            seen = everything if seen is None else seen.clone()
+            seen[:, skips] = torch.eye(len(hidden), dtype=torch.bool)[:, skips]
+        before = hidden
         mixed, weights = _attend(network, layer, hidden, positions, seen)
         out.attention.append(weights)
         hidden = hidden + mixed
         x, mlp = _norm(layer.post_attention_layernorm, hidden), layer.mlp
         gated = F.silu(x @ mlp.gate_proj.weight.T) * (x @ mlp.up_proj.weight.T)
         hidden = hidden + gated @ mlp.down_proj.weight.T
+        hidden = torch.where(skips[:, None], before, hidden)
     out.logits = _norm(network.model.norm, hidden) @ network.lm_head.weight.T
     return out
 

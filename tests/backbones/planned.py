@@ -67,5 +67,10 @@ def survivors(request: Prepared, kept: Sequence[int], response: int) -> list[int
 
 
 def same_signals(a: Signals, b: Signals) -> bool:
-    pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in fields(Signals)]
-    return all(torch.equal(x.nan_to_num(-1), y.nan_to_num(-1)) for x, y in pairs)
+    return all(_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(Signals))
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return torch.equal(a.nan_to_num(-1), b.nan_to_num(-1))
+    return a == b

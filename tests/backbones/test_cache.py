@@ -7,7 +7,7 @@ from torch import Tensor
 
 from saccade.backbones.cache import Cache, Entry, Reader, Recorder, Stack
 from saccade.backbones.rows import Rows
-from saccade.controller import Drop
+from saccade.controller import Drop, Plan
 
 HEADS, WIDTH = 2, 4
 
@@ -127,6 +127,31 @@ def test_a_plan_fits_where_nothing_is_missing(
     reselect: bool,
     fits: bool,
 ) -> None:
-    cache = Cache([entry(*places) for places in layers], drops)
+    left = np.flatnonzero(np.isin(VISUAL, layers[-1]))
+    cache = Cache([entry(*places) for places in layers], drops, kept=left)
     n = round(planned[0].keep * len(VISUAL)) if planned else len(VISUAL)
-    assert cache.fits(planned, n, VISUAL, reselect=reselect) is fits
+    assert cache.fits(Plan(planned, reselect=reselect), n, VISUAL) is fits
+
+
+TEXT = [0, 1, 10, 11]
+
+
+@pytest.mark.parametrize(
+    ("layers", "bypass", "drops", "planned", "fits"),
+    [
+        ([WHOLE, TEXT], {1}, (), Plan(bypass={1}), True),
+        ([WHOLE, WHOLE], set(), (), Plan(bypass={0, 1}), True),
+        ([WHOLE, TEXT], {1}, (), Plan(), False),
+        ([WHOLE, TEXT], {1}, (), Plan(bypass={0}), False),
+        ([TEXT, WHOLE], {0}, (), Plan((Drop(1, 0.5),), {0}), True),
+        ([TEXT, HALF], {0}, (Drop(1, 0.5),), Plan((Drop(1, 0.25),), {0, 1}), True),
+        ([TEXT, HALF], {0}, (Drop(1, 0.5),), Plan((), {0}), False),
+    ],
+)
+def test_what_skipped_a_layer_is_missing_only_there(
+    layers: list[list[int]], bypass: set[int], drops: tuple[Drop, ...], planned: Plan, fits: bool
+) -> None:
+    left = np.arange(8)[:: 2 if drops else 1]
+    cache = Cache([entry(*places) for places in layers], drops, frozenset(bypass), left)
+    n = round(planned.drops[0].keep * len(VISUAL)) if planned.drops else len(VISUAL)
+    assert cache.fits(planned, n, VISUAL) is fits

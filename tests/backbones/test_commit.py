@@ -11,7 +11,7 @@ from torch import Tensor
 from saccade.backbones.decoding.commit import Answer, Commit, find_sequence, transfer_schedule
 from saccade.backbones.decoding.sampling import forbid
 from saccade.backbones.decoding.settings import GenerateSettings
-from saccade.controller.signals import confidence_and_entropy
+from saccade.controller.signals import certainty
 from tests.backbones.naive import LoopStep, published_loop
 
 VOCAB, MASK, WIDTH = 9, 8, 4
@@ -34,7 +34,7 @@ def run_answer(
         logits = made_up_logits(seed, ids)[prompt:]
         forbid(logits[None], answer.masked[None], options.get("forbidden", ()))
         chosen = logits.argmax(-1)
-        confidence, _ = confidence_and_entropy(logits, chosen)
+        confidence, _, _ = certainty(logits, chosen)
         ranking = confidence.masked_fill(~answer.eligible(), float("-inf"))
         before, state = answer.masked, answer.state
         assert state.masked == int(before[: own.gen_length].sum())

@@ -122,15 +122,34 @@ def test_a_later_drop_chooses_by_the_layer_before_it(model: Model, request_: Pre
     torch.testing.assert_close(seen[1].logits[free], wanted[free], atol=1e-4, rtol=1e-4)
 
 
-def naive_masses(run: Naive, request: Prepared, alive: dict[int, list[int]], n: int) -> Tensor:
-    """Attention (n_layers, 3) of the last `n` rows on prompt, visual and response tokens."""
+def naive_masses(
+    run: Naive,
+    request: Prepared,
+    alive: dict[int, list[int]],
+    n: int,
+    rows: Sequence[int] | None = None,
+) -> Tensor:
+    """Attention (n_layers, 3) of the last `n` rows, or some of them, on prompt, visual and response
+    tokens."""
     kinds = torch.from_numpy(request.kinds_with_response(n))
     here, out = torch.arange(len(kinds)), []
     for layer, weights in enumerate(run.attention):
         here = torch.tensor(alive[layer]) if layer in alive else here
-        per_key = weights.mean(0)[-n:].mean(0)
+        per_row = weights.mean(0)[-n:]
+        per_key = (per_row if rows is None else per_row[list(rows)]).mean(0)
         out.append([float(per_key[kinds[here] == kind].sum()) for kind in range(3)])
     return torch.tensor(out)
+
+
+def naive_received(
+    run: Naive, request: Prepared, alive: dict[int, list[int]], n: int, rows: Sequence[int]
+) -> Tensor:
+    """Attention (N,) on each visual token of some of the last `n` rows, mean over layers."""
+    here, total = torch.arange(len(request) + n), torch.zeros(len(request) + n)
+    for layer, weights in enumerate(run.attention):
+        here = torch.tensor(alive[layer]) if layer in alive else here
+        total[here] += weights.mean(0)[-n:][list(rows)].mean(0)
+    return total[torch.from_numpy(request.visual_positions)] / len(run.attention)
 
 
 @pytest.mark.parametrize("head_mean", ["weights", "logits"])
@@ -146,7 +165,7 @@ def test_what_is_measured_is_what_the_naive_forward_attends_to(
     assert len({len(request) for request in requests}) == len(requests)
     plans = [Plan(), plan_of((2, 0.4)), plan_of((0, 0.4)), plan_of((1, 0.4), reselect=True)]
     layers, spy, seen = [None, 2, 0, 1], Spy(FastV("all", head_mean)), list[StepView]()
-    controller = Controller(Planned(plans), spy)
+    controller = Controller(Planned(plans), spy, tokens=True)
     model.generate(inputs=requests, controller=controller, callback=seen.append, **options, **SHAPE)
     start = [MASK] * SHAPE["gen_length"] + list(options.get("generation_suffix", ()))
     ids = [start] * len(requests)
@@ -159,6 +178,12 @@ def test_what_is_measured_is_what_the_naive_forward_attends_to(
         wanted, signals = naive_masses(run, request, alive, len(start)), view.record.signals
         for kind, name in enumerate(("attention_prompt", "attention_visual", "attention_response")):
             torch.testing.assert_close(getattr(signals, name), wanted[:, kind])
+        still = [i for i, token in enumerate(ids[view.sequence]) if token == MASK]
+        masked = naive_masses(run, request, alive, len(start), still)
+        for kind, name in enumerate(("masked_prompt", "masked_visual", "masked_response")):
+            torch.testing.assert_close(getattr(signals, name), masked[:, kind])
+        received = naive_received(run, request, alive, len(start), still)
+        torch.testing.assert_close(signals.received, received, atol=1e-5, rtol=1e-4)
         if layer and len(request.visual_positions):
             (shown,), kept = next(views).attention.values(), list(view.record.kept)
             weights = run.attention[layer - 1]

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from saccade.controller.signals import (
     CHUNK,
-    attention_masses,
     attention_received,
-    confidence_and_entropy,
+    certainty,
+    grouped_attention,
     row_attention,
+    row_groups,
 )
 
 HEADS, DIM = 6, 8
@@ -39,6 +40,13 @@ def padding(lengths: list[int], longest: int) -> Tensor:
     return torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
 
 
+def masses_of(q: Tensor, k: Tensor, segments: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Of all rows (B, S)."""
+    per_row = row_attention(q, k, mask).mean(dim=1)
+    everything = torch.ones(len(q), q.shape[2], dtype=torch.bool)
+    return grouped_attention(per_row, row_groups(everything), segments)[:, 0]
+
+
 @pytest.mark.parametrize("kv_heads", [6, 3, 1])
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -63,7 +71,7 @@ class TestAgainstTheFullMap:
         segments = torch.nn.functional.one_hot(kinds, 3).float()
         if self.mask is not None:
             segments *= self.mask[..., None]
-        masses = attention_masses(self.q, self.k, segments, self.mask)
+        masses = masses_of(self.q, self.k, segments, self.mask)
         per_key = self.map.mean((1, 2))
         wanted = torch.stack([(per_key * (kinds == kind)).sum(1) for kind in range(3)], dim=1)
         torch.testing.assert_close(masses.double(), wanted, atol=1e-5, rtol=0)
@@ -99,14 +107,14 @@ def test_known_attention() -> None:
     q, k = torch.tensor([[[[1.0]]]]), torch.tensor([[[[0.0], [math.log(3)]]]])
     assert row_attention(q, k).flatten().tolist() == pytest.approx([0.25, 0.75])
     segments = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]])
-    assert attention_masses(q, k, segments)[0].tolist() == pytest.approx([0.25, 0.0, 0.75])
+    assert masses_of(q, k, segments)[0].tolist() == pytest.approx([0.25, 0.0, 0.75])
 
 
 def test_confidence_and_entropy_against_plain_sums() -> None:
     logits = 3 * draw(2, 5, 11)
     chosen = logits.argmax(-1)
     chosen[0, 0] = 3
-    confidence, entropy = confidence_and_entropy(logits, chosen)
+    confidence, entropy, _ = certainty(logits, chosen)
     assert confidence.dtype == entropy.dtype == torch.float64
     for b in range(2):
         for r in range(5):
@@ -128,8 +136,8 @@ def test_confidence_and_entropy_against_plain_sums() -> None:
     ],
 )
 def test_known_confidence_and_entropy(row: list[float], confidence: float, entropy: float) -> None:
-    given = confidence_and_entropy(torch.tensor([row]), torch.tensor([0]))
-    assert [float(x) for x in given] == pytest.approx([confidence, entropy])
+    given = certainty(torch.tensor([row]), torch.tensor([0]))
+    assert [float(x) for x in given[:2]] == pytest.approx([confidence, entropy])
 
 
 def test_confidence_is_the_published_softmax_to_the_bit() -> None:
@@ -137,4 +145,4 @@ def test_confidence_is_the_published_softmax_to_the_bit() -> None:
     logits = torch.randint(0, 3, (64, 9), generator=torch.Generator().manual_seed(0)).float()
     chosen = logits.argmax(-1)
     wanted = logits.double().softmax(-1).gather(-1, chosen[:, None])[:, 0]
-    assert torch.equal(confidence_and_entropy(logits, chosen)[0], wanted)
+    assert torch.equal(certainty(logits, chosen)[0], wanted)
