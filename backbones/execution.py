@@ -121,17 +121,29 @@ class PlanHook:
     def _looking(self) -> bool:
         """Whether the pruner wants to see, in the next step, what the answer attended to in all
         layers of this one."""
-        return self.probed and any(
-            self.session.looks_on(active.sequence) for active in self.actives
+        return (
+            "rows:before" in self._glance.needs
+            and self.probed
+            and any(self.session.looks_on(active.sequence) for active in self.actives)
         )
 
-    def leave_looks(self, firsts: Sequence[int], n_layers: int) -> None:
-        """Leave what was looked at in the session, for sequences that have not chosen yet;
-        `firsts[b]` positions of the answer were not forwarded."""
+    def leave_seen(self, ran: Rows, firsts: Sequence[int], n_layers: int) -> None:
+        """Leave in the session what the pruner may ask to see of this step; `firsts[b]` positions
+        of the answer were not forwarded."""
         looks = self._looks.seen([active.inputs for active in self.actives], firsts, n_layers)
         for active, seen in zip(self.actives, looks, strict=False):
             if self.session.looks_on(active.sequence):
-                self.session.looks[active.sequence] = seen
+                self.session.before[active.sequence]["rows:before"] = seen
+        self.leave_final(ran)
+
+    def leave_final(self, ran: Rows) -> None:
+        """Leave final states of visual tokens, where their rows were computed."""
+        if "final:before" not in self._glance.needs or self.memory is not None:
+            return
+        for i, active in enumerate(self.actives):
+            if self.session.looks_on(active.sequence):
+                final = self._glance.final(i, ran, active.inputs)
+                self.session.before[active.sequence]["final:before"] = final
 
     def _without_dropped(self, layer: int, rows: Rows) -> Rows:
         """Take out the rows that plans drop before a layer."""
@@ -211,7 +223,7 @@ class PlanHook:
         if made is None:
             check_choice(self.session.pruner, layer)  # before what it needs is looked for
             self._check_measured(i, layer)
-            asked = Asked(i, active, layer, self.session.looks[active.sequence])
+            asked = Asked(i, active, layer, self.session.before[active.sequence])
             tower = active.inputs.tower
             spent = 0 if tower is None else tower.spent
             view = self._glance.view(asked, present, rows)

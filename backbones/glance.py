@@ -1,6 +1,6 @@
 """What a pruner asks to see of a forward: measured in a layer, shown before the next."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +29,14 @@ class Asked:
         In the forward.
     active : Active
     layer : int
-    look : Tensor (R, N) or None
-        See `Session.looks`.
+    before : mapping of str to Tensor
+        See `Session.before`.
     """
 
     number: int
     active: Active
     layer: int
-    look: Tensor | None
+    before: Mapping[str, Tensor]
 
     @property
     def inputs(self) -> Prepared:
@@ -188,6 +188,18 @@ class Glance:
         found = self._columns.starts[i] + np.searchsorted(self._columns.places[i], seen)
         return torch.from_numpy(found).to(self._k.device)
 
+    def final(self, i: int, ran: Rows, inputs: Prepared) -> Tensor:
+        """States (N, D) of the visual tokens behind the last layer and the final norm; NaN where
+        they did not reach it."""
+        assert self.network is not None
+        visual = inputs.visual_positions
+        there = np.isin(visual, ran.alive[i])
+        index = torch.from_numpy(np.searchsorted(ran.alive[i], visual[there]))
+        hidden = ran.hidden[i][index.to(ran.hidden.device)]
+        out = hidden.new_full((len(visual), hidden.shape[-1]), torch.nan)
+        out[torch.from_numpy(there).to(out.device)] = self.network.model.norm(hidden)
+        return out
+
     def entering(self, i: int, rows: Rows, positions: Places, normed: bool) -> Tensor:
         """Rows (len(positions), D) that enter a layer, after the final norm if asked."""
         index = torch.from_numpy(np.searchsorted(rows.alive[i], positions))
@@ -219,9 +231,18 @@ def _visual(asked: Asked, present: Places) -> Places:
 
 def _before(glance: Glance, asked: Asked, present: Places, rows: Rows) -> Tensor:
     """Nothing was seen before the first step: no row is there, and the method says what to do."""
-    if asked.look is None:
+    seen = asked.before.get("rows:before")
+    if seen is None:
         return torch.full((len(asked.active.masked), len(present)), torch.nan)
-    return asked.look[:, torch.from_numpy(present).to(asked.look.device)].clone()
+    return seen[:, torch.from_numpy(present).to(seen.device)].clone()
+
+
+def _final(glance: Glance, asked: Asked, present: Places, rows: Rows) -> Tensor:
+    """NaN before the first step."""
+    seen = asked.before.get("final:before")
+    if seen is None:
+        return torch.full((len(present), rows.hidden.shape[-1]), torch.nan)
+    return seen[torch.from_numpy(present).to(seen.device)].clone()
 
 
 def _tower(name: str) -> Callable[[Glance, Asked, Places, Rows], Tensor]:
@@ -238,6 +259,7 @@ _EXTRAS: dict[str, Callable[[Glance, Asked, Places, Rows], Any]] = {
     "rows:text": lambda g, a, p, r: g.row_weights(a.number, a.text, _visual(a, p)),
     "rows:answer": lambda g, a, p, r: g.row_weights(a.number, a.answer, _visual(a, p)),
     "rows:before": _before,
+    "final:before": _final,
     "masked": lambda g, a, p, r: a.active.masked.clone(),
     "hidden": lambda g, a, p, r: g.entering(a.number, r, _visual(a, p), normed=False),
     "normed": lambda g, a, p, r: g.entering(a.number, r, _visual(a, p), normed=True),

@@ -23,13 +23,13 @@ class Probe:
     actives : sequence of Active
         Of the forward.
     tokens : bool
-        Whether attention is summed up by visual token too.
+        Whether attention is kept by visual token too.
     """
 
     def __init__(self, actives: Sequence[Active], tokens: bool) -> None:
         self.actives, self.tokens = actives, tokens
         self._masses: dict[int, Tensor] = {}
-        self._received: Tensor | None = None
+        self._received: list[Tensor] = []
         self._groups: Tensor | None = None
         self._segments: tuple[Columns, Tensor] | None = None
 
@@ -39,8 +39,7 @@ class Probe:
         segments = self._one_hot(columns, per_row.device)
         self._masses[layer] = grouped_attention(per_row, groups, segments)
         if self.tokens:
-            seen = columns.scattered((groups[:, 1:] @ per_row)[:, 0])
-            self._received = seen if self._received is None else self._received + seen
+            self._received.append(columns.scattered(per_row.mean(dim=1)))
 
     def masses(self, n_layers: int) -> Tensor:
         """Attention masses (B, n_layers, 2, 3) of all and of the masked rows on prompt, visual and
@@ -56,15 +55,17 @@ class Probe:
         return out
 
     def received(self) -> Tensor | None:
-        """Attention (B, longest N) that visual tokens received from the masked rows, mean over the
-        layers that were scored, and zeros behind them; None if it was not summed up."""
-        if self._received is None:
+        """Attention (B, longest N) that visual tokens received from the answer's rows, in the layer
+        of those scored that attends most to them, and zeros behind; None if it was not kept."""
+        if not self._received:
             return None
+        layers = torch.stack(self._received, dim=1)
         parts = []
-        for own, active in zip(self._received, self.actives, strict=True):
+        for own, active in zip(layers, self.actives, strict=True):
             places = torch.from_numpy(active.inputs.visual_positions).to(own.device)
-            filler = own.new_full((len(places),), torch.nan)
-            parts.append(own[places] / len(self._masses) if active.watched else filler)
+            seen = own[:, places]
+            spike = seen[seen.sum(dim=1).argmax()]
+            parts.append(spike if active.watched else torch.full_like(spike, torch.nan))
         return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
 
     def _row_groups(self, per_row: Tensor) -> Tensor:

@@ -10,32 +10,66 @@ from saccade.controller.errors import (
     UnknownNameError,
 )
 from saccade.controller.plan import CommitRule, Drop, Plan
-from saccade.controller.policies import VTW, AfterShare, AfterSteps, ByLayer, Keep
+from saccade.controller.policies import (
+    VTW,
+    Abstain,
+    AfterShare,
+    AfterSteps,
+    Auto,
+    ByLayer,
+    Clamp,
+    Compose,
+    ConfidentCommits,
+    Cumulative,
+    EveryNSteps,
+    Keep,
+    LayerSkip,
+    Progressive,
+    WithRefresh,
+)
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.registry import policies, pruners
 from saccade.controller.session import Session
 from saccade.controller.trace import Generation, StepRecord, Trace
-from saccade.controller.types import BackboneSpec, Geometry, Segments, Signals, StepState
+from saccade.controller.tunable import Tunable, tunables
+from saccade.controller.types import (
+    BackboneSpec,
+    Change,
+    Geometry,
+    Segments,
+    Signals,
+    StepState,
+)
 from saccade.controller.views import Merge, Selection, VisualView
 
 __all__ = [
     "VTW",
+    "Abstain",
     "AfterShare",
     "AfterSteps",
+    "Auto",
     "BackboneSpec",
     "ByLayer",
     "CapabilityError",
+    "Change",
     "CheckpointError",
+    "Clamp",
     "CommitRule",
+    "Compose",
+    "ConfidentCommits",
     "Controller",
+    "Cumulative",
     "Drop",
+    "EveryNSteps",
     "Generation",
     "Geometry",
     "Keep",
+    "LayerSkip",
     "Merge",
     "Plan",
     "PlanError",
     "Policy",
+    "Progressive",
     "Pruner",
     "SaccadeError",
     "Segments",
@@ -46,8 +80,11 @@ __all__ = [
     "StepState",
     "StudyError",
     "Trace",
+    "Tunable",
     "UnknownNameError",
     "VisualView",
+    "WithRefresh",
     "policies",
     "pruners",
+    "tunables",
 ]

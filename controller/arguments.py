@@ -2,8 +2,9 @@
 
 import math
 import operator
+from collections.abc import Iterable
 from numbers import Real
-from typing import SupportsIndex, cast
+from typing import Any, SupportsIndex, cast
 
 
 def whole(name: str, value: object, least: int | None = 0, most: int | None = None) -> int:
@@ -63,3 +64,19 @@ def switch(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{name}={value!r}: must be True or False")
     return value
+
+
+def numbers(name: str, given: object, kind: type[int] | type[float]) -> list[Any]:
+    """Numbers given as a sequence, as text between slashes, or as a single one.
+
+    Raises
+    ------
+    ValueError
+        If the text is none.
+    """
+    if isinstance(given, str):
+        try:
+            return [kind(text) for text in given.split("/")]
+        except ValueError:
+            raise ValueError(f"{name}={given!r}: write numbers such as 1/2/4") from None
+    return list(given) if isinstance(given, Iterable) else [given]

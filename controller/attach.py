@@ -3,7 +3,8 @@
 from collections.abc import Collection, Set
 
 from saccade.controller.errors import CapabilityError, PlanError
-from saccade.controller.plan import Drop, Plan
+from saccade.controller.fitting import announced
+from saccade.controller.plan import Plan
 from saccade.controller.protocols import MEASURED, SIGNALS, VIEW_FIELDS, Policy, Pruner
 from saccade.controller.types import BackboneSpec
 
@@ -47,8 +48,7 @@ def check_fit(policy: Policy, pruner: Pruner | None, spec: BackboneSpec) -> None
         sites = {name for name in spec.can if name.startswith("site:")}
         wanted = [*sorted(pruner.needs), f"site:{pruner.site}"]
         _check_offered(pruner, wanted, fields | sites, spec)
-    ahead: Collection[Drop] = getattr(policy, "drops_ahead", None) or ()
-    for drop in ahead:
+    for drop in announced(policy) or ():
         check_plan(Plan((drop,)), spec)
         if 0 < drop.keep < 1:
             check_choice(pruner, drop.layer)

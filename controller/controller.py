@@ -8,8 +8,10 @@ from typing import Any, Literal, Protocol, TypeGuard, TypeVar, get_args, runtime
 from saccade.controller.arguments import switch, whole
 from saccade.controller.attach import check_fit, check_parts
 from saccade.controller.errors import CapabilityError, SaccadeError
-from saccade.controller.policies.keep import Keep
+from saccade.controller.fitting import announced, companion, fitted
+from saccade.controller.policies.auto import Auto
 from saccade.controller.protocols import Policy, Pruner
+from saccade.controller.registry import pruners
 from saccade.controller.session import Positions, Session
 from saccade.controller.types import BackboneSpec
 
@@ -37,9 +39,10 @@ class Controller:
     Parameters
     ----------
     policy : Policy, optional
-        How much, where and when; `Keep` by default.
+        How much, where and when; `Auto` by default, `Keep` to do nothing.
     pruner : Pruner, optional
-        Which tokens stay; needed by policies that drop.
+        Which tokens stay; needed by policies that drop. Without one, that which the policy names
+        (`Policy.companion`).
     probe : "all", "needed" or a frozenset of layers
         Layers whose attention is measured in every step and recorded in the trace, where the
         backbone can. "needed": all layers, in the steps that the policy watches, if it reads
@@ -71,13 +74,17 @@ class Controller:
         self,
         policy: Policy | None = None,
         pruner: Pruner | None = None,
-        probe: Literal["all", "needed"] | frozenset[int] = "all",
+        probe: Literal["all", "needed"] | frozenset[int] = "needed",
         positions: Positions = "original",
         tokens: bool = False,
     ) -> None:
-        self.policy: Policy = Keep() if policy is None else policy
-        self.pruner = pruner
+        self.policy: Policy = Auto() if policy is None else policy
         check_parts(self.policy, pruner)
+        wish = companion(self.policy)
+        self._companion = pruner is None
+        self.pruner = (
+            pruners.make(wish[0], **wish[1]) if pruner is None and wish is not None else pruner
+        )
         if isinstance(probe, frozenset):
             probe = frozenset(whole("a layer to probe", layer) for layer in probe)
         elif probe not in ("all", "needed"):
@@ -108,8 +115,14 @@ class Controller:
         ValueError
             If `probe` names layers that do not exist, or none where the policy reads attention.
         """
-        check_fit(self.policy, self.pruner, spec)
-        self._probed(spec)
+        self._parts(spec)
+
+    def _parts(self, spec: BackboneSpec) -> tuple[Policy, Pruner | None, frozenset[int]]:
+        """The policy for a backbone, the pruner if it may drop, and the layers that are probed."""
+        policy = fitted(self.policy, spec)
+        unasked = announced(policy) == frozenset()
+        check_fit(policy, None if unasked and self._companion else self.pruner, spec)
+        return policy, None if unasked else self.pruner, self._probed(policy, spec)
 
     def session(self, spec: BackboneSpec, n_sequences: int) -> Session:
         """Make the state of one generate call over `n_sequences` requests.
@@ -121,16 +134,15 @@ class Controller:
         TypeError
             If the policy cannot be copied.
         """
-        self.check(spec)
-        probed, always = self._probed(spec), self.probe != "needed"
-        tokens = self.tokens or "received" in self.policy.reads
-        return Session(
-            self.policy, self.pruner, spec, n_sequences, probed, self.positions, always, tokens
-        )
+        policy, pruner, probed = self._parts(spec)
+        always = self.tokens or self.probe != "needed"
+        tokens = self.tokens or "received" in policy.reads
+        return Session(policy, pruner, spec, n_sequences, probed, self.positions, always, tokens)
 
-    def _probed(self, spec: BackboneSpec) -> frozenset[int]:
+    def _probed(self, policy: Policy, spec: BackboneSpec) -> frozenset[int]:
         layers = frozenset(range(spec.geometry.n_layers))
-        able, read = "attention" in spec.can, bool({"attention", "received"} & self.policy.reads)
+        able, read = "attention" in spec.can, bool({"attention", "received"} & policy.reads)
+        read = read or self.tokens
         if not isinstance(self.probe, frozenset):
             return layers if able and (read or self.probe == "all") else frozenset()
         unknown = sorted(self.probe - layers)
@@ -139,7 +151,7 @@ class Controller:
         if self.probe and not able:
             raise CapabilityError(f"probe asks for attention; {spec.name} does not offer that")
         if read and not self.probe:
-            raise ValueError(f"{self.policy!r} reads attention, but probe names no layer")
+            raise ValueError(f"{policy!r} reads attention, but probe names no layer")
         return self.probe
 
     def __call__(self, model: M) -> AbstractContextManager[M]:

@@ -18,6 +18,8 @@ ATTENTION = frozenset(
 """Attention received, measured in the layer before the one where tokens are dropped."""
 MEASURED = ATTENTION | {"rows:text", "rows:answer", "keys", "keys:text"}
 """All that is measured in the layer before: it is not there before layer 0."""
+BEFORE = frozenset({"rows:before", "final:before"})
+"""What is measured in the step before: it is not there before the first."""
 VIEW_FIELDS = frozenset(
     {"features", "centres", "attention:instruction:own", "tower:run"} | MEASURED | set(EXTRAS)
 )
@@ -47,7 +49,14 @@ class Policy(Protocol):
         Whether it may ask the pruner again in the same call; False without it.
     watches : callable, optional
         ``watches(state) -> bool``: whether it will read the attention of the step that `state`
-        begins; asked after `plan`. Always, without it.
+        begins; asked after `plan`. Always, without it, if it reads attention.
+    rests : bool, optional
+        Whether it will plan nothing more in this call, so that nothing is measured for it; asked
+        after `plan`. False without it.
+    fitted : callable, optional
+        ``fitted(spec) -> Policy``: the policy for a backbone, where it depends on that.
+    companion : (str, mapping), optional
+        Registered name and options of the pruner that chooses for it where none is given.
     """
 
     @property

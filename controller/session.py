@@ -8,9 +8,10 @@ import torch
 
 from saccade.controller.attach import check_choice, check_plan
 from saccade.controller.errors import PlanError
+from saccade.controller.fitting import reselecting, resting, watching
 from saccade.controller.merging import among_all, check_selection, composed, on_host
 from saccade.controller.plan import Plan
-from saccade.controller.protocols import Policy, Pruner
+from saccade.controller.protocols import BEFORE, Policy, Pruner
 from saccade.controller.types import BackboneSpec, Signals, StepState
 from saccade.controller.views import Selection, VisualView
 
@@ -60,9 +61,10 @@ class Session:
 
     Attributes
     ----------
-    looks : list of Tensor (R, N) or None
-        Attention of each sequence's answer rows to its visual tokens in the last step in which it
-        was asked for, mean over heads and layers; NaN rows were not forwarded.
+    before : list of dict of str to Tensor
+        What the pruner asked to see of the step before, by its name in `BEFORE`, of each sequence:
+        attention (R, N) of its answer rows to its visual tokens, mean over heads and layers, with
+        NaN rows where not forwarded; final states (N, D) of its visual tokens, NaN where dropped.
 
     Raises
     ------
@@ -88,7 +90,7 @@ class Session:
             own.reset()
         self._signals: list[Signals | None] = [None] * n_sequences
         self._choices: list[dict[int, Choice]] = [{} for _ in range(n_sequences)]
-        self.looks: list[torch.Tensor | None] = [None] * n_sequences
+        self.before: list[dict[str, torch.Tensor]] = [{} for _ in range(n_sequences)]
 
     def plan(self, sequence: int, state: StepState) -> Plan:
         """Ask the sequence's policy for its next plan and check that it can be carried out.
@@ -117,15 +119,14 @@ class Session:
     def looks_on(self, sequence: int) -> bool:
         """Whether the pruner may still ask what the answer attended to: until it has chosen, or in
         every step under a policy that lets it choose again (`Policy.reselects`)."""
-        if self.pruner is None or "rows:before" not in self.pruner.needs:
+        own, pruner = self._policies[sequence], self.pruner
+        if pruner is None or not BEFORE & pruner.needs or resting(own):
             return False
-        again = bool(getattr(self._policies[sequence], "reselects", False))
-        return again or not self._choices[sequence]
+        return reselecting(own) or not self._choices[sequence]
 
     def watches(self, sequence: int, state: StepState) -> bool:
         """Whether the attention of a step is to be measured for a sequence."""
-        asked = getattr(self._policies[sequence], "watches", None)
-        return self.always or asked is None or bool(asked(state))
+        return self.always or watching(self._policies[sequence], state)
 
     @property
     def merges(self) -> bool:

@@ -108,8 +108,8 @@ class Signals:
     masked_visual, masked_prompt, masked_response : Tensor (n_layers,) float32 or None
         The same of the rows whose positions were still masked.
     received : Tensor (N,) float32 or None
-        Attention that each visual token received from those rows, mean over heads, rows and
-        layers, in [0, 1]; 0 where it was dropped.
+        Attention that each visual token received from all rows of the response, mean over heads
+        and rows, in the probed layer in which it is most; in [0, 1], 0 where it was dropped.
     confidence : Tensor (R,) float64 or None
         Softmax probability of the chosen token per response position, in [0, 1] (NaN where the
         position was not forwarded).

@@ -168,6 +168,8 @@ EXTRAS = {
     "rows:answer": "the same (R, N) of those of `answer`",
     "rows:before": "attention (R, N) of the answer's rows in the step before, mean over heads and "
     "layers; NaN rows were not forwarded",
+    "final:before": "states (N, D) behind the last layer and the final norm in the step before; "
+    "NaN where a token did not reach that",
     "masked": "which of the answer's positions (R,) bool are masked now",
     "hidden": "rows (N, D) that enter layer `layer`",
     "normed": "the same after the model's final norm",

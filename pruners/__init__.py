@@ -10,6 +10,7 @@ from saccade.pruners.llada_fastv import LLaDAFastV
 from saccade.pruners.prumerge import PruMerge
 from saccade.pruners.pyramiddrop import PyramidDrop
 from saccade.pruners.random import Random
+from saccade.pruners.redundant import Redundant
 from saccade.pruners.redvtp import RedVTP
 from saccade.pruners.sparsevlm import SparseVLM
 from saccade.pruners.tome import ToMe
@@ -31,6 +32,7 @@ pruners.register("vispruner", VisPruner)
 pruners.register("pyramiddrop", PyramidDrop)
 pruners.register("dart", DART)
 pruners.register("redvtp", RedVTP)
+pruners.register("redundant", Redundant)
 pruners.register("llada-fastv", LLaDAFastV)
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "PyramidDrop",
     "Random",
     "RedVTP",
+    "Redundant",
     "ScorePruner",
     "SparseVLM",
     "ToMe",

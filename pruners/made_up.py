@@ -15,6 +15,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "rows:text": (TEXT, -1),
     "rows:answer": (ANSWER, -1),
     "rows:before": (ANSWER, -1),
+    "final:before": (-1, WIDTH),
     "masked": (ANSWER,),
     "hidden": (-1, WIDTH),
     "normed": (-1, WIDTH),

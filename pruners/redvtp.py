@@ -1,7 +1,7 @@
 """RedVTP: keep what the masked rows of the answer attended to in the step before."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +18,17 @@ class RedVTP(ScorePruner):
     Published with one full step and the same choice in all later ones: the policy
     ``after-steps:steps=1``. Where no row is masked, all that were forwarded count.
 
+    Parameters
+    ----------
+    rows : "masked" or "all"
+        Rows whose attention counts. "all" is not published: rows that are committed read the
+        picture too, and what they read helps others find their place.
+
+    Raises
+    ------
+    ValueError
+        For other rows.
+
     Notes
     -----
     RedVTP, arXiv 2511.12428. Attention is the mean over rows, heads and layers.
@@ -26,6 +37,11 @@ class RedVTP(ScorePruner):
     source: ClassVar[str] = "RedVTP, arXiv 2511.12428"
     needs = frozenset({"masked", "rows:before"})
     site = "entry"
+    rows: Literal["masked", "all"] = "masked"
+
+    def __post_init__(self) -> None:
+        if self.rows not in ("masked", "all"):
+            raise ValueError(f"rows={self.rows!r}; allowed: 'masked', 'all'")
 
     def score(self, view: VisualView) -> Tensor:
         """Attention (N,) that each token received; higher is kept.
@@ -43,5 +59,6 @@ class RedVTP(ScorePruner):
                 "first; let the policy drop after one step (after-steps:steps=1)"
             )
         masked = there & view.of("masked").to(there.device)
-        chosen = rows[masked if bool(masked.any()) else there]
+        some = self.rows == "masked" and bool(masked.any())
+        chosen = rows[masked if some else there]
         return torch.as_tensor(chosen.mean(dim=0))

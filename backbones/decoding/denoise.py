@@ -149,7 +149,7 @@ class Denoiser:
             item.counts.append(counted(hook, i, self._whole(item.work, hidden.shape[1])))
             self._spend(item, hook, i)
         if hook is not None:
-            hook.leave_looks([item.work.first for item in items], self._n_layers)
+            hook.leave_seen(ran, [item.work.first for item in items], self._n_layers)
         seen = probed(hook, len(items), self._n_layers, logits.device)
         return Group(items, hook, choice, measured(choice, *seen))
 
@@ -161,6 +161,8 @@ class Denoiser:
         hook = self._hook(actives, None, probed=False)
         padded = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True)
         ran = self.network.run(Rows.of(padded, [len(p) for p in prompts]), hook, memory)
+        if hook is not None:
+            hook.leave_final(ran)
         for i, item in enumerate(items):
             item.decoding.cache, item.decoding.age = memory.caches[i], 0
             if hook is not None:
@@ -219,11 +221,13 @@ class Denoiser:
         """Whether a forward has nothing to carry out and nothing to measure."""
         if any(active.plan.drops or active.plan.bypass for active in actives):
             return False
+        if any(session.looks_on(active.sequence) for active in actives):
+            return False
         if not probed:
             return True
         if session.probe and any(active.watched for active in actives):
             return False
-        return not any(session.looks_on(active.sequence) for active in actives)
+        return True
 
     def _rows(self, items: list[Work]) -> Rows:
         """Embedded rows of the answer's forward, with those of the prompt where it has them."""

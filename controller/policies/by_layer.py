@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from saccade.controller.arguments import share, whole
+from saccade.controller.arguments import numbers, share, whole
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.types import Signals, StepState
 
@@ -41,17 +40,17 @@ class ByLayer:
     _drops: tuple[Drop, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        layers = _numbers("layers", self.layers, int)
-        keeps = _numbers("keeps", self.keeps, float)
-        numbers = tuple(whole("a layer", layer) for layer in layers)
+        layers = numbers("layers", self.layers, int)
+        keeps = numbers("keeps", self.keeps, float)
+        places = tuple(whole("a layer", layer) for layer in layers)
         shares = tuple(share("a keep", keep) for keep in keeps)
-        self.layers, self.keeps = numbers, shares
+        self.layers, self.keeps = places, shares
         self.share = share("share", self.share)
-        if not numbers or len(numbers) != len(shares):
+        if not places or len(places) != len(shares):
             raise ValueError(
                 f"layers={self.layers}, keeps={self.keeps}: give one keep for each layer"
             )
-        pairs = zip(numbers, shares, strict=True)
+        pairs = zip(places, shares, strict=True)
         self._drops = tuple(Drop(layer, keep) for layer, keep in pairs)
         Plan(self._drops)
 
@@ -73,13 +72,3 @@ class ByLayer:
 
     def reset(self) -> None:
         """Nothing to forget."""
-
-
-def _numbers(name: str, given: object, kind: type[int] | type[float]) -> list[Any]:
-    """Numbers given as a sequence, as text between slashes, or as a single one."""
-    if isinstance(given, str):
-        try:
-            return [kind(text) for text in given.split("/")]
-        except ValueError:
-            raise ValueError(f"{name}={given!r}: write numbers such as 1/2/4") from None
-    return list(given) if isinstance(given, Sequence) else [given]

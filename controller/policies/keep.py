@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saccade.controller.plan import Plan
+from saccade.controller.plan import Drop, Plan
 from saccade.controller.types import Signals, StepState
 
 
@@ -12,6 +12,11 @@ class Keep:
     """Do nothing. Tokens and logits are those of the model without a controller, bit for bit."""
 
     reads: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def drops_ahead(self) -> frozenset[Drop]:
+        """None, ever."""
+        return frozenset()
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Return the empty plan."""

@@ -1,6 +1,6 @@
 """What a request gets never depends on what else is in its batch."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import pytest
@@ -9,11 +9,15 @@ import torch
 from saccade.backbones import Model, Prepared, StepView
 from saccade.controller import (
     AfterShare,
+    Auto,
     Controller,
+    Cumulative,
     Drop,
     Generation,
+    LayerSkip,
     Plan,
     Policy,
+    Progressive,
     Pruner,
     Signals,
     StepState,
@@ -58,6 +62,10 @@ CONTROLLERS: dict[str, tuple[Policy, Pruner | None] | None] = {
     "by signals, divprune": (BySignals(0), DivPrune()),
     "by signals, fastv": (BySignals(2), FastV()),
     "all gone": (AfterShare(0.5, 0.0), None),
+    "progressive": (Progressive((1, 0.5, 0.2), 1, 1, sure=0.0, fall=0.05), None),
+    "layer-skip": (LayerSkip(0.9, early=True, again=3), None),
+    "auto": (Auto(commit=0.3), None),
+    "cumulative": (Cumulative(), None),
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "greedy": {},
@@ -68,7 +76,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "with a cached prefix": {"prefix_refresh_interval": 3},
     "by the factor rule": {"prefix_refresh_interval": 2, "factor": 2.0},
 }
-FEW = ("bare", "divprune", "random", "fastv, held")
+FEW = ("bare", "divprune", "random", "fastv, held", "auto")
 THOROUGH = ("greedy", "sampled in random order", "with a cached prefix")
 PAIRS = [
     (choice, name) for choice in OPTIONS for name in (CONTROLLERS if choice in THOROUGH else FEW)
@@ -97,16 +105,24 @@ def facts(out: Generation) -> list[Any]:
     ]
 
 
+KINDS = ("visual", "prompt", "response")
+SEEN = [f"{who}_{kind}" for who in ("attention", "masked") for kind in KINDS]
+
+
 def close(a: Signals, b: Signals) -> None:
-    for name in ("attention_visual", "attention_prompt", "attention_response"):
+    for name in (*SEEN, "received"):
         x, y = getattr(a, name), getattr(b, name)
         assert (x is None) == (y is None)
         if x is not None:
             torch.testing.assert_close(x, y, atol=1e-4, rtol=0, equal_nan=True)
-    for name in ("confidence", "entropy"):
+    for name in ("confidence", "entropy", "margin"):
         x, y = getattr(a, name), getattr(b, name)
         torch.testing.assert_close(x, y, atol=1e-4, rtol=1e-4, equal_nan=True)
     assert a.masked is not None and b.masked is not None and torch.equal(a.masked, b.masked)
+    assert a.committed == b.committed and (a.change is None) == (b.change is None)
+    if a.change is not None and b.change is not None:
+        for one, other in zip(astuple(a.change), astuple(b.change), strict=True):
+            assert one == (None if other is None else pytest.approx(other, abs=1e-4))
 
 
 @pytest.mark.parametrize(("choice", "name"), PAIRS)
@@ -118,7 +134,7 @@ def test_a_batch_gives_what_singles_give(
     stops: list[list[int]],
 ) -> None:
     made = CONTROLLERS[name]
-    controller = None if made is None else Controller(*made)
+    controller = None if made is None else Controller(*made, probe="all", tokens=name in FEW)
     options = {**SHAPE, **OPTIONS[choice], "stopping_criteria": stops, "controller": controller}
     singles = [model.generate(inputs=request, **options) for request in requests]
     batch = model.generate(inputs=requests, **options)

@@ -7,10 +7,13 @@ import pytest
 from saccade.backbones import Model, lavida_dream, llava_ar
 from saccade.controller import (
     AfterShare,
+    Auto,
     Controller,
     Drop,
+    LayerSkip,
     Plan,
     Policy,
+    Progressive,
     Pruner,
     Signals,
     StepState,
@@ -43,6 +46,9 @@ CONTROLLERS: dict[str, tuple[Policy, Pruner | None] | None] = {
     "by signals": (BySignals(1), Random()),
     "restless": (Restless(), Random()),
     "all gone": (AfterShare(0.25, 0.0, layer=2, hold=False), None),
+    "progressive": (Progressive((1, 0.5, 0.2), 1, 1, sure=0.0, fall=0.05), Random()),
+    "layer-skip": (LayerSkip(0.9, early=True, again=3), None),
+    "auto": (Auto(commit=0.3, layers="1/3", steps=2), None),
 }
 FAMILIES: dict[str, tuple[Any, dict[str, Any]]] = {
     "prefix": (lavida_dream.FAMILY, {"gen_length": 8, "steps": 6}),
@@ -53,7 +59,7 @@ FAMILIES: dict[str, tuple[Any, dict[str, Any]]] = {
     "causal, sampled": (llava_ar.FAMILY, {"gen_length": 7, "temperature": 0.9, "seed": 5}),
 }
 MODELS: dict[str, Model] = {}
-FEW = ("bare", "fastv of the last row", "restless")
+FEW = ("bare", "fastv of the last row", "restless", "progressive")
 PAIRS = [
     (family, name)
     for family in FAMILIES
@@ -72,7 +78,9 @@ def test_a_batch_gives_what_singles_give(family: str, name: str, positions: Any)
     model, made = model_of(family), CONTROLLERS[name]
     if made is None and positions == "compact":
         pytest.skip("the bare model has no controller to ask")
-    controller = None if made is None else Controller(*made, positions=positions)
+    if positions == "compact" and name in ("layer-skip", "auto"):
+        pytest.skip("compact positions know no skipping")
+    controller = None if made is None else Controller(*made, positions=positions, probe="all")
     requests = mixed_requests(model)
     greedy = model.generate(inputs=requests, **FAMILIES[family][1])
     stops = [[greedy[0].tokens[3]], [greedy[5].tokens[5]]]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from saccade.backbones import Model, lavida_dream, llada_v, llava_ar
-from saccade.controller import AfterShare, Controller
+from saccade.controller import AfterShare, Controller, Keep
 from saccade.pruners import DivPrune, FastV
 from tests.backbones.on_device import looks_counted, on_device
 from tests.tiny import fake_request, tiny_model
@@ -23,7 +23,7 @@ RUNS: dict[str, tuple[Any, dict[str, Any], int]] = {
 """A family, options, and how often the host looks: once a step, and for a first token."""
 CONTROLLERS: dict[str, tuple[Controller | None, int]] = {
     "bare": (None, 0),
-    "keep": (Controller(), 0),
+    "keep": (Controller(Keep(), probe="all"), 0),
     "divprune": (Controller(AfterShare(0.5, 0.3), DivPrune()), 1),
     "fastv, from the start": (Controller(AfterShare(0.0, 0.3, layer=2), FastV("last")), 1),
 }

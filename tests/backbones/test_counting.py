@@ -12,11 +12,13 @@ from saccade.backbones import Model, Prepared
 from saccade.controller import (
     AfterShare,
     Controller,
+    Keep,
 )
 from saccade.pruners import DivPrune, FastV, Random
 from tests.backbones.on_device import OnDevice, looks_counted, on_device
 from tests.tiny import fake_request, mixed_requests
 
+KEEP = Controller(Keep(), probe="all")
 SHAPE: dict[str, Any] = {"gen_length": 8, "block_length": 4, "steps": 8}
 
 
@@ -44,7 +46,7 @@ def counted_layers(model: Model) -> Iterator[list[tuple[int, ...]]]:
 @pytest.mark.parametrize("options", [{}, {"cfg_scale": 0.5}], ids=["plain", "guided"])
 @pytest.mark.parametrize(
     "controller",
-    [None, Controller(), Controller(AfterShare(0.25, 0.4, layer=2, hold=False), FastV())],
+    [None, KEEP, Controller(AfterShare(0.25, 0.4, layer=2, hold=False), FastV())],
     ids=["bare", "keep", "fastv"],
 )
 def test_one_forward_a_step(
@@ -64,7 +66,7 @@ def test_one_forward_a_step(
 
 def test_a_batch_shares_its_forwards(model: Model) -> None:
     with counted_layers(model) as calls:
-        outs = model.generate(inputs=mixed_requests(model), controller=Controller(), **SHAPE)
+        outs = model.generate(inputs=mixed_requests(model), controller=KEEP, **SHAPE)
     longest = max(out.trace.forwards for out in outs)
     assert len(calls) == 2 * longest
     for step in range(longest):
@@ -74,7 +76,7 @@ def test_a_batch_shares_its_forwards(model: Model) -> None:
 
 TRANSFERS: dict[str, tuple[Controller | None, int]] = {
     "bare": (None, 0),
-    "keep": (Controller(), 0),
+    "keep": (KEEP, 0),
     "divprune": (Controller(AfterShare(0.5, 0.5), DivPrune()), 1),
     "fastv": (Controller(AfterShare(0.5, 0.5, layer=2, hold=False), FastV()), 1),
     "fastv of all rows": (Controller(AfterShare(0.5, 0.5, layer=1), FastV("all", "logits")), 1),

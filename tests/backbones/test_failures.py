@@ -14,6 +14,7 @@ from saccade.controller import (
     Controller,
     Drop,
     Generation,
+    Keep,
     Plan,
     Selection,
     Signals,
@@ -164,8 +165,8 @@ def test_a_policy_gets_signals_of_its_own(model: Model) -> None:
             return Plan()
 
     requests = mixed_requests(model)
-    wanted, _ = logged(model, inputs=requests, controller=Controller(), **SHAPE)
-    given, _ = logged(model, inputs=requests, controller=Controller(Vandal()), **SHAPE)
+    wanted, _ = logged(model, inputs=requests, controller=Controller(Keep(), probe="all"), **SHAPE)
+    given, _ = logged(model, inputs=requests, controller=Controller(Vandal(), probe="all"), **SHAPE)
     for one, other in zip(given, wanted, strict=True):
         assert one.tokens == other.tokens
         for step, own in zip(one.trace, other.trace, strict=True):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import saccade
-from saccade import Controller
+from saccade import Controller, Keep
 from saccade.backbones import StepView
 from saccade.backbones.cache import Reader, Recorder
 from saccade.backbones.decoder import rotary_angles
@@ -210,6 +210,6 @@ def test_nothing_dropped_under_a_controller_is_the_recorded_answer(_set: str) ->
     mask = golden_json(SET, "config.json")["mask_token_id"]
     how = {"mask_id": mask, "append_eot": False, **options(name, runs()[name])}
     inputs = prepared(runs()[name].get("source") or name.partition("_")[0])
-    out = model().generate(inputs=inputs, controller=Controller(), **how)
+    out = model().generate(inputs=inputs, controller=Controller(Keep()), **how)
     assert list(out.tokens) == arrays("generate.npz")[f"{name}.sequences"][0].tolist()
     assert [step.refreshed for step in out.trace] == [True] + [False] * (len(out.trace) - 1)

@@ -21,7 +21,7 @@ from tests.tiny import fake_request, mixed_requests
 
 SHAPE: dict[str, Any] = {"gen_length": 8, "block_length": 4, "steps": 8}
 WATCHERS = {
-    "keep, every layer probed": Controller(Keep()),
+    "keep, every layer probed": Controller(Keep(), probe="all"),
     "keep, one layer probed": Controller(Keep(), probe=frozenset({2})),
     "keep, a pruner idle": Controller(Keep(), DivPrune(), probe="needed"),
     "drops after the end": Controller(AfterShare(1.0, 0.25), DivPrune()),
@@ -123,7 +123,7 @@ def test_a_real_drop_is_no_identity(model: Model, request_: Prepared) -> None:
 
 def test_signals_are_only_measured_where_asked(model: Model, request_: Prepared) -> None:
     def masses(probe: Any) -> Tensor | None:
-        out = model.generate(inputs=request_, controller=Controller(probe=probe), **SHAPE)
+        out = model.generate(inputs=request_, controller=Controller(Keep(), probe=probe), **SHAPE)
         return out.trace.steps[0].signals.attention_visual
 
     one = masses(frozenset({2}))

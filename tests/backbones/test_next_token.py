@@ -8,7 +8,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from saccade.backbones import Model, Prepared, StepView
 from saccade.backbones.llava_ar import FAMILY
-from saccade.controller import AfterShare, Controller, Drop, Plan, Policy, Pruner
+from saccade.controller import AfterShare, Controller, Drop, Keep, Plan, Policy, Pruner
 from saccade.pruners import DivPrune, FastV, Random
 from tests.backbones.cached import expected_logits, refresh_before, shape_of
 from tests.backbones.planned import Planned
@@ -140,7 +140,8 @@ def test_sampling_follows_the_seed_and_its_filters(causal: Model, page: Prepared
 
 
 def test_the_state_counts_tokens(causal: Model, page: Prepared) -> None:
-    trace = causal.generate(inputs=page, gen_length=LENGTH, controller=Controller()).trace
+    controller = Controller(Keep(), probe="all")
+    trace = causal.generate(inputs=page, gen_length=LENGTH, controller=controller).trace
     states = [step.state for step in trace]
     assert [s.step for s in states] == [s.committed for s in states] == list(range(LENGTH))
     assert {s.n_steps for s in states} == {LENGTH}

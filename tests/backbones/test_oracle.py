@@ -141,15 +141,15 @@ def naive_masses(
     return torch.tensor(out)
 
 
-def naive_received(
-    run: Naive, request: Prepared, alive: dict[int, list[int]], n: int, rows: Sequence[int]
-) -> Tensor:
-    """Attention (N,) on each visual token of some of the last `n` rows, mean over layers."""
-    here, total = torch.arange(len(request) + n), torch.zeros(len(request) + n)
+def naive_received(run: Naive, request: Prepared, alive: dict[int, list[int]], n: int) -> Tensor:
+    """Attention (N,) on each visual token of the last `n` rows, where that is most in sum."""
+    here, layers = torch.arange(len(request) + n), []
     for layer, weights in enumerate(run.attention):
         here = torch.tensor(alive[layer]) if layer in alive else here
-        total[here] += weights.mean(0)[-n:][list(rows)].mean(0)
-    return total[torch.from_numpy(request.visual_positions)] / len(run.attention)
+        total = torch.zeros(len(request) + n)
+        total[here] = weights.mean(0)[-n:].mean(0)
+        layers.append(total[torch.from_numpy(request.visual_positions)])
+    return max(layers, key=lambda seen: float(seen.sum()))
 
 
 @pytest.mark.parametrize("head_mean", ["weights", "logits"])
@@ -182,7 +182,7 @@ def test_what_is_measured_is_what_the_naive_forward_attends_to(
         masked = naive_masses(run, request, alive, len(start), still)
         for kind, name in enumerate(("masked_prompt", "masked_visual", "masked_response")):
             torch.testing.assert_close(getattr(signals, name), masked[:, kind])
-        received = naive_received(run, request, alive, len(start), still)
+        received = naive_received(run, request, alive, len(start))
         torch.testing.assert_close(signals.received, received, atol=1e-5, rtol=1e-4)
         if layer and len(request.visual_positions):
             (shown,), kept = next(views).attention.values(), list(view.record.kept)

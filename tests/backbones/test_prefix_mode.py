@@ -94,7 +94,7 @@ def test_rows_computed(lavida: Model, page: Prepared) -> None:
 
 
 def test_a_controller_that_does_nothing_changes_nothing(lavida: Model, page: Prepared) -> None:
-    bare, controlled = run(lavida, page, None), run(lavida, page, Controller())
+    bare, controlled = run(lavida, page, None), run(lavida, page, Controller(Keep()))
     assert bare[0].tokens == controlled[0].tokens
     for one, other in zip(bare[1], controlled[1], strict=True):
         assert torch.equal(one.logits, other.logits)

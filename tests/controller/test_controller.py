@@ -44,7 +44,7 @@ def test_wrapped_generate() -> None:
     with Controller()(model):
         assert generate("?")[1] is controller
     assert (generate.__name__, generate.__doc__) == ("generate", "Answer.")
-    with pytest.raises(TypeError, match="has its controller, Controller.Keep.*: give no other"):
+    with pytest.raises(TypeError, match="has its controller, Controller.Auto.*: give no other"):
         generate("?", controller=Controller())
 
 

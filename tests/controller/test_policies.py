@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saccade.controller import AfterShare, Drop, Keep, Plan, PlanError, Policy, StepState, policies
-from saccade.controller.policies import VTW, AfterSteps, ByLayer
+from saccade.controller.policies import VTW, AfterSteps, ByLayer, ConfidentCommits
 
 TABLE: dict[str, list[dict[str, Any]]] = {
     "keep": [{}],
@@ -20,6 +20,16 @@ TABLE: dict[str, list[dict[str, Any]]] = {
     "after-steps": [{"steps": 1, "keep": 0.25}, {"steps": 0, "keep": 0.5, "layer": 3}],
     "by-layer": [{"layers": (1, 3), "keeps": (0.5, 0.25)}, {"layers": (2,), "keeps": (0.0,)}],
     "vtw": [{"layer": 3}, {"layer": 2, "share": 0.5, "hold": True}],
+    "abstain": [{"policy": AfterSteps(2, 0.5)}, {"policy": AfterSteps(0, 0.5), "steps": 9}],
+    "auto": [{}, {"commit": None, "layers": (1, 2), "steps": 4}],
+    "clamp": [{"policy": AfterSteps(1, 0.1), "least": 0.3, "most": 0.9, "first_layer": 1}],
+    "compose": [{"policies": (AfterSteps(1, 0.5), ConfidentCommits(0.8))}],
+    "confident-commits": [{}, {"value": 2.0, "kind": "factor"}],
+    "cumulative": [{}, {"shares": (0.5,)}],
+    "every-n-steps": [{"policy": AfterSteps(1, 0.5), "n": 3}],
+    "layer-skip": [{}, {"layers": (1, 2)}, {"threshold": 0.3, "margin": 1, "early": True}],
+    "progressive": [{}, {"ladder": (1.0, 0.5), "warmup": 1, "every": 3, "layer": 1}],
+    "with-refresh": [{"policy": Keep(), "after": 2}],
 }
 """Options to build every registered policy with."""
 

@@ -100,7 +100,7 @@ def test_selections_are_remembered_by_count_until_asked_again() -> None:
 
 def test_selections_count_among_all_tokens() -> None:
     present = torch.tensor([1, 4, 6, 7, 9])
-    own = session(Keep(), Random())
+    own = session(Scripted([]), Random())
     among = Random().select(view_of(5), 2).keep
     assert torch.equal(own.select(0, view_of(5), 2, present).here.keep, present[among])
 
@@ -116,10 +116,10 @@ def test_wrong_selections_are_refused() -> None:
             return self.answer
 
     with pytest.raises(PlanError, match="Wrong kept 1 tokens; asked for 2"):
-        session(Keep(), Wrong(Selection(torch.tensor([1])))).select(0, view_of(4), 2)
+        session(Scripted([]), Wrong(Selection(torch.tensor([1])))).select(0, view_of(4), 2)
     with pytest.raises(PlanError, match="Wrong returned .* must return a Selection"):
-        session(Keep(), Wrong([0, 1])).select(0, view_of(4), 2)
+        session(Scripted([]), Wrong([0, 1])).select(0, view_of(4), 2)
     with pytest.raises(PlanError, match=r"Wrong returned Selection.* that holds a tensor"):
-        session(Keep(), Wrong(Selection([0, 1]))).select(0, view_of(4), 2)  # type: ignore[arg-type]
+        session(Scripted([]), Wrong(Selection([0, 1]))).select(0, view_of(4), 2)  # type: ignore[arg-type]
     with pytest.raises(PlanError, match="the controller has no pruner"):
         session(Keep()).select(0, view_of(4), 2)

@@ -34,7 +34,8 @@ TABLE: dict[str, list[dict[str, Any]]] = {
     "vispruner": [{}, {"important": 0.0}, {"important": 1.0}],
     "pyramiddrop": [{}],
     "dart": [{}, {"visual_pivots": 1, "text_pivots": 0}],
-    "redvtp": [{}],
+    "redvtp": [{}, {"rows": "all"}],
+    "redundant": [{}],
     "llada-fastv": [{}, {"queries": "all"}],
 }
 """Options to build every registered pruner with."""

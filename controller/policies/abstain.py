@@ -1,0 +1,62 @@
+"""Leave short answers alone."""
+
+from dataclasses import dataclass, field
+
+from saccade.controller.arguments import whole
+from saccade.controller.plan import Plan
+from saccade.controller.policies.wrapper import Wrapper, checked
+from saccade.controller.protocols import Policy
+from saccade.controller.tunable import tunable
+from saccade.controller.types import Signals, StepState
+
+
+@dataclass
+class Abstain(Wrapper):
+    """Do nothing in calls of too few steps: what is dropped there could not be brought back.
+
+    Whether a call is too short is decided by the steps that its settings ask for, in its first
+    step, and holds for all of it. Nothing is measured then either, so that the call costs what it
+    costs without a controller.
+
+    Parameters
+    ----------
+    policy : Policy
+        What plans the longer calls.
+    steps : int
+        Least number of steps in which it may.
+
+    Raises
+    ------
+    TypeError
+        If `policy` is none.
+    ValueError
+        If `steps` is no whole number from 1.
+
+    Notes
+    -----
+    arXiv 2511.15098 finds nothing to gain on short answers. The rule is ours.
+    """
+
+    policy: Policy
+    steps: int = tunable(6, 1, 32, "steps")
+    _abstains: bool = field(default=False, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        checked(self.policy, "Abstain")
+        self.steps = whole("steps", self.steps, least=1)
+
+    @property
+    def rests(self) -> bool:
+        """Throughout a call that is too short."""
+        return self._abstains or super().rests
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        """Nothing if the call is too short, else what the policy inside plans."""
+        if state.step == 0:
+            self._abstains = state.n_steps < self.steps
+        return Plan() if self._abstains else self.policy.plan(state, signals)
+
+    def reset(self) -> None:
+        """Forget the call."""
+        self._abstains = False
+        self.policy.reset()

@@ -1,0 +1,64 @@
+"""Bounds for what a policy drops."""
+
+from dataclasses import dataclass, replace
+
+from saccade.controller.arguments import share, whole
+from saccade.controller.plan import Drop, Plan
+from saccade.controller.policies.wrapper import Wrapper, checked
+from saccade.controller.protocols import Policy
+from saccade.controller.tunable import tunable
+from saccade.controller.types import Signals, StepState
+
+
+@dataclass
+class Clamp(Wrapper):
+    """Keep the drops of the policy inside within bounds.
+
+    Parameters
+    ----------
+    policy : Policy
+    least : float
+        Lowest keep ratio: drops to less drop to this.
+    most : float
+        Highest keep ratio of a drop: one that leaves more leaves this. Steps without a drop stay
+        without.
+    first_layer : int
+        First layer before which tokens may go; earlier drops are made there.
+
+    Raises
+    ------
+    TypeError
+        If `policy` is none.
+    ValueError
+        If a number is none that is allowed, or `least` exceeds `most`.
+    """
+
+    policy: Policy
+    least: float = tunable(0.25, 0.0, 1.0, "keep ratio")
+    most: float = tunable(1.0, 0.0, 1.0, "keep ratio")
+    first_layer: int = 0
+
+    def __post_init__(self) -> None:
+        checked(self.policy, "Clamp")
+        self.least, self.most = share("least", self.least), share("most", self.most)
+        self.first_layer = whole("first_layer", self.first_layer)
+        if self.least > self.most:
+            raise ValueError(f"least={self.least} exceeds most={self.most}")
+
+    @property
+    def drops_ahead(self) -> frozenset[Drop] | None:
+        """What the policy inside announces, within bounds; None if it does not say."""
+        drops = super().drops_ahead
+        return None if drops is None else frozenset(map(self._bounded, drops))
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        """Its plan, within bounds."""
+        plan = self.policy.plan(state, signals)
+        bounded: dict[int, Drop] = {}
+        for drop in map(self._bounded, plan.drops):
+            bounded[drop.layer] = drop  # of those that meet before one layer, the last keeps least
+        return replace(plan, drops=tuple(bounded.values()))
+
+    def _bounded(self, drop: Drop) -> Drop:
+        keep = min(max(drop.keep, self.least), self.most)
+        return Drop(max(drop.layer, self.first_layer), keep)

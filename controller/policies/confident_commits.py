@@ -1,0 +1,55 @@
+"""Commit what the model is sure of, beside what the schedule commits: fewer steps."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from saccade.controller.plan import CommitRule, Drop, Plan
+from saccade.controller.tunable import tunable
+from saccade.controller.types import Signals, StepState
+
+
+@dataclass(slots=True)
+class ConfidentCommits:
+    """Every step also commits the positions whose candidate is likely enough.
+
+    No call takes more steps than its settings say: the schedule's own positions are committed too.
+
+    Parameters
+    ----------
+    value : float
+        Confidence that is enough, in [0, 1], or the factor of Fast-dLLM's rule, 0 or more.
+    kind : "threshold" or "factor"
+        As in `CommitRule`.
+
+    Raises
+    ------
+    PlanError
+        If the kind is another, or the value out of range.
+
+    Notes
+    -----
+    Fast-dLLM, arXiv 2505.22618, section 3.3: confidence-aware parallel decoding.
+    """
+
+    value: float = tunable(0.95, 0.5, 1.0, "probability")
+    kind: Literal["threshold", "factor"] = "threshold"
+
+    def __post_init__(self) -> None:
+        self.value = CommitRule(self.kind, self.value).value
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Nothing: the confidences are those of the step that commits."""
+        return frozenset()
+
+    @property
+    def drops_ahead(self) -> frozenset[Drop]:
+        """None, ever."""
+        return frozenset()
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        """The rule, in every step."""
+        return Plan(commit=CommitRule(self.kind, self.value))
+
+    def reset(self) -> None:
+        """Nothing to forget."""

@@ -1,0 +1,55 @@
+"""Ask a policy now and then, and keep to its plan meanwhile."""
+
+from dataclasses import dataclass, field, replace
+
+from saccade.controller.arguments import whole
+from saccade.controller.plan import Plan
+from saccade.controller.policies.wrapper import Wrapper, checked
+from saccade.controller.protocols import Policy
+from saccade.controller.tunable import tunable
+from saccade.controller.types import Signals, StepState
+
+
+@dataclass
+class EveryNSteps(Wrapper):
+    """Ask the policy inside every `n` steps; in between its last plan holds.
+
+    Refreshes and new selections are carried out once, not in each step that a plan holds for. Only
+    the step before it is asked is measured.
+
+    Parameters
+    ----------
+    policy : Policy
+    n : int
+
+    Raises
+    ------
+    TypeError
+        If `policy` is none.
+    ValueError
+        If `n` is no whole number from 1.
+    """
+
+    policy: Policy
+    n: int = tunable(2, 1, 16, "steps")
+    _last: Plan = field(default_factory=Plan, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        checked(self.policy, "EveryNSteps")
+        self.n = whole("n", self.n, least=1)
+
+    def watches(self, state: StepState) -> bool:
+        """In the step before the policy is asked, if it reads that one."""
+        return (state.step + 1) % self.n == 0 and super().watches(state)
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        """A new plan every `n` steps."""
+        if state.step % self.n:
+            return replace(self._last, refresh=False, reselect=False)
+        self._last = self.policy.plan(state, signals)
+        return self._last
+
+    def reset(self) -> None:
+        """Forget the last plan."""
+        self._last = Plan()
+        self.policy.reset()

@@ -1,0 +1,126 @@
+"""Layers in which the answer hardly attends to the picture: visual tokens skip them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from saccade.controller.arguments import numbers, share, switch, whole
+from saccade.controller.plan import Drop, Plan
+from saccade.controller.tunable import tunable
+from saccade.controller.types import Signals, StepState
+
+
+@dataclass(slots=True)
+class LayerSkip:
+    """Let visual tokens skip layers that are measured, or known, to need them little.
+
+    Measured: the first step of each input runs in full, and shows how much the masked rows attend
+    to the picture in every layer. From the second on, visual tokens skip layers that attend little
+    beside the layer that attends most, the spike. Known: `layers` that a calibration found
+    (``saccade calibrate layer-skip``) are skipped from the first step on, in the prompt's own pass
+    too where that is cached; nothing is measured then.
+
+    Parameters
+    ----------
+    threshold : float
+        Attention to the picture below which a layer is skipped, relative to the spike's.
+    margin : int
+        Layers on both sides of the spike that are never skipped.
+    early : bool
+        Whether layers before the spike may be skipped. They make of the visual tokens what the
+        spike reads, and the answer's attention says nothing about that.
+    again : int
+        Steps after which a full step measures anew, for which a cached prompt is computed again; 0
+        for never.
+    layers : sequence of int, or str, optional
+        Known ones; as text ``4/5``.
+
+    Raises
+    ------
+    ValueError
+        If a number is none that is allowed.
+
+    Notes
+    -----
+    arXiv 2511.15098, section 4: AR-to-diffusion models tolerate that visual tokens skip layers
+    with little attention to them. The rule is ours.
+    """
+
+    threshold: float = tunable(0.6, 0.05, 0.95, "share of the spike's attention mass")
+    margin: int = tunable(0, 0, 4, "layers")
+    early: bool = False
+    again: int = tunable(0, 0, 32, "steps")
+    layers: Sequence[int] | str | None = None
+    _measured: int | None = field(default=None, init=False, repr=False, compare=False)
+    _skips: frozenset[int] = field(default=frozenset(), init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.threshold = share("threshold", self.threshold)
+        self.margin, self.again = whole("margin", self.margin), whole("again", self.again)
+        self.early = switch("early", self.early)
+        if self.layers is not None:
+            given = numbers("layers", self.layers, int)
+            self.layers = tuple(whole("a layer", layer) for layer in given)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Attention, unless the layers are known."""
+        return frozenset() if self.layers is not None else frozenset({"attention"})
+
+    @property
+    def drops_ahead(self) -> frozenset[Drop]:
+        """None, ever."""
+        return frozenset()
+
+    def watches(self, state: StepState) -> bool:
+        """Only full steps are measured."""
+        return self.layers is None and self._measured == state.step
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        """Skip what is known, or was found in the last full step; or take a full step."""
+        if self.layers is not None:
+            return Plan(bypass=frozenset(self._known))
+        if self._measured is None or (self.again and state.step - self._measured >= self.again):
+            self._measured = state.step
+            return Plan()
+        if state.step == self._measured + 1 and signals is not None:
+            self._skips = self.found(signals)
+        return Plan(bypass=self._skips)
+
+    @property
+    def _known(self) -> Sequence[int]:
+        assert self.layers is not None and not isinstance(self.layers, str)
+        return self.layers
+
+    def found(self, signals: Signals) -> frozenset[int]:
+        """Layers to skip, by the attention of a full step; none where nothing was measured."""
+        return skipped_layers(signals.masked_visual, self.threshold, self.margin, self.early)
+
+    def reset(self) -> None:
+        """Forget what was measured."""
+        self._measured, self._skips = None, frozenset()
+
+
+def skipped_layers(
+    masses: Tensor | None, threshold: float, margin: int = 0, early: bool = False
+) -> frozenset[int]:
+    """Layers whose attention to the picture is small beside the spike's.
+
+    Parameters
+    ----------
+    masses : Tensor (n_layers,) or None
+        Answer-to-picture attention mass, in [0, 1]; layers with NaN were not measured, and are not
+        skipped.
+    threshold, margin, early
+        As in `LayerSkip`.
+    """
+    if masses is None or bool(masses.isnan().all()):
+        return frozenset()
+    known = masses.nan_to_num(float("inf"))
+    spike = int(masses.nan_to_num(-1.0).argmax())
+    low = torch.nonzero(known < threshold * masses[spike])[:, 0].tolist()
+    return frozenset(
+        layer for layer in low if abs(layer - spike) > margin and (early or layer > spike)
+    )

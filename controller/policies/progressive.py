@@ -1,0 +1,267 @@
+"""A ladder of keep ratios: down while the answer grows sure of itself, up where that breaks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from saccade.controller.arguments import numbers, real, share, whole
+from saccade.controller.fitting import Companion
+from saccade.controller.plan import Drop, Plan
+from saccade.controller.tunable import tunable
+from saccade.controller.types import Signals, StepState, round_keep
+
+LADDER = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)
+
+
+@dataclass(slots=True)
+class Progressive:
+    """Reduce the visual tokens step by step as signals allow, and bring them back as they demand.
+
+    A rung down is taken when the answer's attention to itself has risen and its confidence has
+    surged, which the study saw follow each other, and when what would stay holds enough of what the
+    answer attends to in the picture. A rung up is taken when confidence falls behind what it was
+    before the last rung down, stalls, or attention to the picture rebounds. Which tokens stay is
+    chosen anew on the way down; on the way up earlier choices return.
+
+    Parameters
+    ----------
+    ladder : sequence of float, or str
+        Keep ratios from 1 down; as text ``1/0.75/0.5``.
+    warmup : int
+        Clean steps, with all tokens, before the first rung down; 1 or more.
+    every : int
+        Steps from one move to the next rung down; 1 or more.
+    cover : float
+        Share of the answer's attention to the picture, in the layer that attends most to it, that
+        the most attended tokens of the next rung must hold together: of the attention to all
+        tokens, by what each rung on the way left of it. 0: any.
+    rise : float
+        How far attention of the masked rows to the answer, mean over layers, must have risen above
+        its lowest since the last move. 0: it need not rise.
+    sure : float
+        Mean confidence of the masked positions at which it has surged.
+    surge : float
+        Or the rise of it above its lowest in this call.
+    fall : float
+        Loss of confidence that asks for a rung up: the largest of any position, masked still,
+        against the step before the last rung down. One token lost is a wrong answer.
+    rebound : float
+        Rise of attention to the picture above its lowest since the last move that asks for a rung
+        up while confidence is below `sure`.
+    stall : int
+        Steps without a gain of confidence, while below `sure`, after which a rung up is taken.
+    retry : int
+        Steps after which a rung that failed is tried once more.
+    layer : int
+        Before which layer tokens go.
+
+    Raises
+    ------
+    ValueError
+        If a number is none that is allowed, or the ladder does not lead from 1 down.
+
+    Notes
+    -----
+    The signals are those of arXiv 2511.15098, figure 2; the rule is ours.
+    """
+
+    ladder: Sequence[float] | str = LADDER
+    warmup: int = tunable(1, 1, 8, "steps")
+    every: int = tunable(1, 1, 8, "steps")
+    cover: float = tunable(0.8, 0.0, 1.0, "share of the attention to the picture")
+    rise: float = tunable(0.0, 0.0, 0.1, "attention mass")
+    sure: float = tunable(0.9, 0.5, 1.0, "probability")
+    surge: float = tunable(0.2, 0.01, 0.5, "probability")
+    fall: float = tunable(0.1, 0.01, 0.5, "probability")
+    rebound: float = tunable(0.1, 0.01, 0.5, "attention mass")
+    stall: int = tunable(4, 2, 16, "steps")
+    retry: int = tunable(8, 1, 32, "steps")
+    layer: int = 0
+    _state: "_Climb" = field(init=False, repr=False, compare=False)
+
+    companion: ClassVar[Companion] = ("redvtp", {"rows": "all"})
+    """The pruner that chooses where none is given."""
+    reselects = True
+
+    def __post_init__(self) -> None:
+        steps = tuple(share("a keep ratio", keep) for keep in numbers("ladder", self.ladder, float))
+        if steps[0] != 1 or any(b >= a for a, b in zip(steps, steps[1:], strict=False)):
+            raise ValueError(f"ladder={self.ladder!r}: keep ratios must descend from 1")
+        self.ladder = steps
+        for name in ("warmup", "every", "stall", "retry"):
+            setattr(self, name, whole(name, getattr(self, name), least=1))
+        for name in ("cover", "rise", "sure", "surge", "fall", "rebound"):
+            setattr(self, name, real(name, getattr(self, name), "lie in [0, 1]", most=1.0))
+        self.layer = whole("layer", self.layer)
+        self.reset()
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Attention, by layer and by visual token, and confidence."""
+        return frozenset({"attention", "confidence", "received"})
+
+    @property
+    def drops_ahead(self) -> frozenset[Drop]:
+        """Every rung."""
+        return frozenset(Drop(self.layer, keep) for keep in self._rungs[1:])
+
+    @property
+    def _rungs(self) -> tuple[float, ...]:
+        assert not isinstance(self.ladder, str)
+        return tuple(self.ladder)
+
+    def reset(self) -> None:
+        """Stand on the highest rung, with nothing seen."""
+        self._state = _Climb()
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        """Move at most one rung, and keep to it."""
+        climb, before = self._state, self._state.rung
+        climb.see(signals)
+        if climb.rung and self._should_restore(climb):
+            climb.up(state.step)
+        elif self._may_reduce(climb, state):
+            climb.down(state.step, self._rungs[climb.rung + 1])
+        keep = self._rungs[climb.rung]
+        drops = (Drop(self.layer, keep),) if climb.rung else ()
+        return Plan(drops, reselect=climb.rung > before and 0 < keep)
+
+    def _may_reduce(self, climb: "_Climb", state: StepState) -> bool:
+        """Whether the next rung down is there, may be tried, and signals allow it."""
+        if climb.rung + 1 >= len(self._rungs) or state.step < self.warmup:
+            return False
+        if climb.moved is not None and state.step - climb.moved < self.every:
+            return False
+        failed = climb.failed.get(climb.rung + 1)
+        if failed is not None and state.step - failed < self.retry:
+            return False
+        if not (climb.risen(self.rise) and climb.surged(self.sure, self.surge)):
+            return False
+        return climb.covered(self._rungs[climb.rung + 1]) >= self.cover
+
+    def _should_restore(self, climb: "_Climb") -> bool:
+        """Whether what was dropped is missed."""
+        if climb.lost() > self.fall:
+            return True
+        if climb.confidence is None or climb.confidence >= self.sure:
+            return False
+        return climb.stalled >= self.stall or climb.rebounded(self.rebound)
+
+
+@dataclass(slots=True)
+class _Climb:
+    """What a ladder remembers of one sequence.
+
+    Attributes
+    ----------
+    rung : int
+    moved : int or None
+        Step of the last move.
+    failed : dict of int to int
+        Rungs that were left upwards, and when.
+    confidence, lowest_confidence, best : float or None
+        Mean over the masked positions: now, at its lowest in this call, at its best since the last
+        move.
+    answer, picture : float or None
+        Attention masses now; `lowest_answer`, `lowest_picture`: at their lowest since the last
+        move.
+    stalled : int
+        Steps without a gain of confidence.
+    held : list of float
+        Share of the attention to the whole picture that each rung down to this one left.
+    now : Signals or None
+        Of the step before.
+    before : Signals or None
+        Of the step before the last rung down.
+    """
+
+    rung: int = 0
+    moved: int | None = None
+    failed: dict[int, int] = field(default_factory=dict)
+    confidence: float | None = None
+    lowest_confidence: float | None = None
+    best: float | None = None
+    answer: float | None = None
+    picture: float | None = None
+    lowest_answer: float | None = None
+    lowest_picture: float | None = None
+    stalled: int = 0
+    held: list[float] = field(default_factory=lambda: [1.0])
+    now: Signals | None = None
+    before: Signals | None = None
+
+    def see(self, signals: Signals | None) -> None:
+        """Take in what the step before showed."""
+        self.now = signals
+        if signals is None:
+            return
+        self.confidence = signals.mean_confidence
+        self.answer, self.picture = signals.response_mass, signals.visual_mass
+        self.lowest_confidence = _least(self.lowest_confidence, self.confidence)
+        self.lowest_answer = _least(self.lowest_answer, self.answer)
+        self.lowest_picture = _least(self.lowest_picture, self.picture)
+        if self.confidence is not None:
+            gained = self.best is None or self.confidence > self.best
+            self.stalled = 0 if gained else self.stalled + 1
+            self.best = self.confidence if self.best is None else max(self.best, self.confidence)
+
+    def risen(self, rise: float) -> bool:
+        """Whether attention to the answer stands `rise` above its lowest."""
+        if self.answer is None or self.lowest_answer is None:
+            return False
+        return self.answer - self.lowest_answer >= rise
+
+    def rebounded(self, rebound: float) -> bool:
+        """Whether attention to the picture stands more than that above its lowest."""
+        if self.picture is None or self.lowest_picture is None:
+            return False
+        return self.picture - self.lowest_picture > rebound
+
+    def surged(self, sure: float, surge: float) -> bool:
+        """Whether confidence is high, or has risen that much."""
+        if self.confidence is None or self.lowest_confidence is None:
+            return False
+        return self.confidence >= sure or self.confidence - self.lowest_confidence >= surge
+
+    def covered(self, keep: float) -> float:
+        """Share of the attention to the whole picture that the most attended tokens of the next
+        rung hold; 0 where it was not measured."""
+        received = None if self.now is None else self.now.received
+        if received is None:
+            return 0.0
+        most = received.sort(descending=True).values[: round_keep(keep, len(received))]
+        return self.held[-1] * float(most.sum() / received.sum().clamp(min=1e-12))
+
+    def lost(self) -> float:
+        """Largest loss of confidence of any position since the step before the last rung down, over
+        what was masked then and is still."""
+        now, before = self.now, self.before
+        if now is None or before is None or now.masked is None or before.masked is None:
+            return 0.0
+        if now.confidence is None or before.confidence is None:
+            return 0.0
+        both = now.masked & before.masked
+        lost = (before.confidence - now.confidence)[both]
+        lost = lost[~lost.isnan()]
+        return float(lost.max()) if len(lost) else 0.0
+
+    def down(self, step: int, keep: float) -> None:
+        self.held.append(self.covered(keep))
+        self.before = self.now
+        self.rung += 1
+        self._move(step)
+
+    def up(self, step: int) -> None:
+        self.failed[self.rung] = step
+        self.held.pop()
+        self.rung -= 1
+        self.before = None
+        self._move(step)
+
+    def _move(self, step: int) -> None:
+        self.moved, self.stalled, self.best = step, 0, None
+        self.lowest_answer = self.lowest_picture = None
+
+
+def _least(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a if b is None else min(a, b)

@@ -1,0 +1,43 @@
+"""Refresh a cached prompt that has grown old."""
+
+from dataclasses import dataclass, replace
+
+from saccade.controller.arguments import whole
+from saccade.controller.plan import Plan
+from saccade.controller.policies.wrapper import Wrapper, checked
+from saccade.controller.protocols import Policy
+from saccade.controller.tunable import tunable
+from saccade.controller.types import Signals, StepState
+
+
+@dataclass
+class WithRefresh(Wrapper):
+    """Have the prompt computed again once its cache has served so many steps.
+
+    Where every step computes the prompt, this changes nothing.
+
+    Parameters
+    ----------
+    policy : Policy
+    after : int
+        Steps that a cache may serve.
+
+    Raises
+    ------
+    TypeError
+        If `policy` is none.
+    ValueError
+        If `after` is no whole number from 1.
+    """
+
+    policy: Policy
+    after: int = tunable(8, 1, 64, "steps")
+
+    def __post_init__(self) -> None:
+        checked(self.policy, "WithRefresh")
+        self.after = whole("after", self.after, least=1)
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        """Its plan, with a refresh when one is due."""
+        plan = self.policy.plan(state, signals)
+        return replace(plan, refresh=plan.refresh or state.cache_age >= self.after)
