@@ -76,6 +76,8 @@ def with_own(
         As `load_study` does.
     """
     content = config.plain()
+    if config.models:
+        del content["model"]
     if models:
         for name in ("model", "models"):
             content.pop(name, None)

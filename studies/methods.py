@@ -112,7 +112,7 @@ def relative_average(
     seeds = sorted({record.seed for record in own})
     averages = []
     for seed in seeds:
-        ratios = [_mean(own, task, seed) / _mean(baseline, task, seed) for task in tasks]
+        ratios = [_ratio(_mean(own, task, seed), _mean(baseline, task, seed)) for task in tasks]
         averages.append(100 * float(np.mean(ratios)) if ratios else math.nan)
     return mean_and_se([average for average in averages if math.isfinite(average)])
 
@@ -120,6 +120,11 @@ def relative_average(
 def _mean(records: Iterable[Record], task: str, seed: int) -> float:
     scores = [r.score for r in records if r.task == task and r.seed == seed]
     return float(np.mean(scores)) if scores else math.nan
+
+
+def _ratio(own: float, baseline: float) -> float:
+    """NaN where the baseline has nothing."""
+    return own / baseline if baseline else math.nan
 
 
 def _cell(row: Row | None) -> tuple[float, float] | None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EMPTY = inspect.Parameter.empty
+INSIDE = ("policy", "policies")
+"""Options of wrappers that hold members of the same registry, by name and options themselves."""
 FACTS = {"reads", "needs", "site", "source"}
 """Attributes that a policy or pruner states about itself, and nobody sets."""
 WORDS = {
@@ -92,10 +94,25 @@ def build(registry: "Registry[T]", name: str, values: Mapping[str, object]) -> T
     if missing:
         raise ValueError(f"{registry.what} {name!r} needs {', '.join(missing)}")
     try:
+        values = {k: _nested(registry, v) if k in INSIDE else v for k, v in values.items()}
         checked = {k: known[k].check(v) if k in known else v for k, v in values.items()}
     except ValueError as error:
         raise ValueError(f"{registry.what} {name!r}: {error}") from error
     return registry.make(name, **checked)
+
+
+def _nested(registry: "Registry[T]", value: object) -> object:
+    """The members that a wrapper's option describes: a name, a name with options, or several."""
+    if isinstance(value, str):
+        return build(registry, value, {})
+    if isinstance(value, Mapping):
+        rest = {key: option for key, option in value.items() if key != "name"}
+        if not isinstance(value.get("name"), str):
+            raise ValueError(f"{dict(value)} names nothing; give name, and options beside it")
+        return build(registry, str(value["name"]), rest)
+    if isinstance(value, list | tuple):
+        return tuple(_nested(registry, one) for one in value)
+    return value
 
 
 def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -58,6 +58,9 @@ class Record:
         Visual tokens of every layer, per run of equal steps: how many steps, tokens per layer.
     seed : int
         Of its sample; 0 in records from before there were several.
+    refreshes : list of int
+        Steps in which the prompt was computed; the first alone in records from before they were
+        kept.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -86,6 +89,7 @@ class Record:
     keep: list[float]
     visual_runs: list[tuple[int, list[int]]]
     seed: int = 0
+    refreshes: list[int] = field(default_factory=lambda: [0])
 
     def line(self) -> bytes:
         """One line of JSON."""

@@ -24,6 +24,7 @@ from saccade.studies.cases import check_study, controller_of, each_model, model_
 from saccade.studies.documents.metrics import score_answer
 from saccade.studies.documents.tasks import Sample, make_sample
 from saccade.studies.model_folders import MODELS, write_models
+from saccade.studies.parts import join_parts, run_in_parts
 from saccade.studies.recipe import ROOT, git_state, make_recipe
 from saccade.studies.records import Record, RecordStore
 from saccade.studies.study_config import Case, StudyConfig, Unit, plan_units
@@ -39,6 +40,9 @@ def run_study(
     progress: Progress | None = None,
     *,
     threads: int | None = None,
+    jobs: int = 1,
+    device: str | None = None,
+    dtype: str | None = None,
 ) -> Path:
     """Run a study, or go on with one that was interrupted.
 
@@ -50,7 +54,13 @@ def run_study(
     progress : callable, optional
         ``progress(done, total, label)``.
     threads : int, optional
-        Threads torch may use meanwhile; None leaves them as they are.
+        Threads torch may use meanwhile; None leaves them as they are. Of each process, if there are
+        several: its share of the cores by default.
+    jobs : int
+        Processes that answer batches side by side. Measured times then say how fast cases are
+        beside each other, which is fair to all, but less exact.
+    device, dtype : str, optional
+        As in `saccade.load`.
 
     Returns
     -------
@@ -77,18 +87,30 @@ def run_study(
     with limited_threads(threads):
         for number, single in enumerate(singles):
             folder = out / model_slug(single.model) if config.models else out
-            _run_single(single, folder, git, _shared(progress, number, singles))
+            shared = _shared(progress, number, singles)
+            where = {"device": device, "dtype": dtype}
+            _run_single(single, folder, git, shared, jobs, threads, where)
     return out
 
 
 def _run_single(
-    config: StudyConfig, out: Path, git: Mapping[str, str | None], progress: Progress | None
+    config: StudyConfig,
+    out: Path,
+    git: Mapping[str, str | None],
+    progress: Progress | None,
+    jobs: int = 1,
+    threads: int | None = None,
+    where: Mapping[str, str | None] | None = None,
 ) -> None:
     """Run a study of one model in its folder; see `run_study`."""
-    model = load(config.model)
+    model = load(config.model, **(where or {}))
     with RecordStore(out, make_recipe(config, model, git), config) as store:
         try:
-            _Run(config, model, store, progress).run()
+            join_parts(out, store)
+            if jobs > 1:
+                run_in_parts(config, out, git, store, jobs, threads, where or {}, progress)
+            else:
+                StudyRun(config, model, store, progress).run()
         except KeyboardInterrupt:
             total = len(plan_units(config))
             raise KeyboardInterrupt(
@@ -156,7 +178,7 @@ def case_order(n: int, index: int) -> list[int]:
     return order[::-1] if index % 2 else order
 
 
-class _Run:
+class StudyRun:
     """One execution of a study with an open store."""
 
     def __init__(
@@ -165,9 +187,10 @@ class _Run:
         model: Model,
         store: RecordStore,
         progress: Progress | None,
+        units: Sequence[Unit] | None = None,
     ) -> None:
         self.config, self.model, self.store, self.progress = config, model, store, progress
-        self.units = plan_units(config)
+        self.units = plan_units(config) if units is None else units
         self.warm: set[str] = set()
 
     def run(self) -> None:
@@ -278,6 +301,7 @@ def _record(sample: Sample | Item, out: Generation, shared: dict[str, Any]) -> R
         visual_tokens_ratio=trace.visual_tokens_ratio,
         keep=_keep(trace),
         visual_runs=_visual_runs(trace),
+        refreshes=[step.state.step for step in trace if step.refreshed],
         **shared,
     )
 

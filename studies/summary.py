@@ -15,7 +15,7 @@ from saccade.controller.errors import StudyError
 from saccade.studies.cases import model_slug
 from saccade.studies.files import replacing
 from saccade.studies.model_folders import run_folders
-from saccade.studies.projection import projected
+from saccade.studies.projection import BY_ORIGIN, LLADA_V, projected
 from saccade.studies.recipe import Recipe
 from saccade.studies.records import Record, read_run
 from saccade.studies.study_config import StudyConfig, plan_units
@@ -46,10 +46,8 @@ COLUMNS = (
     "macs_paper",
 )
 COMMITTED = ("score_committed_same", "score_committed")
-PRICED = "from-scratch"
-"""Origin of the models whose patterns are priced at a published size."""
-UNPRICED = ("prefix_refresh_interval", "cfg_scale")
-"""Settings with which their steps do not read everything once, as the prices assume."""
+PLAIN: dict[str, Any] = {"prefix_refresh_interval": None, "cfg_scale": 0, "prefix_lm": True}
+"""Settings that the prices at published sizes assume, where a case gives them."""
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
 K = TypeVar("K", int, tuple[int, int])
@@ -138,9 +136,9 @@ def summarise(folder: str | Path) -> Summary:
     speedup_ideal_paper
         Ratio by the paper's formula, decoder layers alone.
     speedup_projected
-        Ratio at the published size, see `saccade.studies.projection`; NaN for models that are not
-        from scratch and for cases with settings of `UNPRICED`, as it prices LLaDA-V where every
-        step reads everything, without a cache.
+        Ratio at the published size, see `saccade.studies.projection`: LLaDA-V where every step
+        computes everything, LaViDa-Dream in prefix mode. NaN for other models, and for cases with
+        other settings than `PLAIN`.
     score_committed_same, score_committed
         Of the baseline: the score of the evaluation stored with the package, on the same samples
         and on all of its own; NaN where there is none.
@@ -184,10 +182,14 @@ def write_all(summaries: Sequence[Summary], folder: str | Path) -> None:
 
 
 def _priced(config: StudyConfig, recipe: Recipe) -> set[str]:
-    """Names of the cases whose work can be projected to the published size."""
-    if recipe["backbone"]["origin"] != PRICED:
+    """Names of the cases whose work can be projected to a published size."""
+    if recipe["backbone"]["origin"] not in BY_ORIGIN:
         return set()
-    return {c.name for c in config.cases if not any(map(c.settings.get, UNPRICED))}
+    return {
+        case.name
+        for case in config.cases
+        if all(case.settings.get(name, value) in (value, None) for name, value in PLAIN.items())
+    }
 
 
 def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> Row:
@@ -212,7 +214,7 @@ def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> R
         "speedup": speedup,
         "speedup_low": low,
         "speedup_high": high,
-        **_ideal_speedups(own, baseline),
+        **_ideal_speedups(own, baseline, recipe["backbone"]["origin"]),
         "seconds_per_sample": float(np.mean([r.seconds + r.prepare_seconds for r in own])),
         "visual_tokens_ratio": float(np.mean([r.visual_tokens_ratio for r in own])),
         "visual_tokens": float(np.mean([r.visual_tokens for r in own])),
@@ -221,11 +223,12 @@ def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> R
     }
 
 
-def _ideal_speedups(own: Sequence[Record], baseline: Sequence[Record]) -> Row:
+def _ideal_speedups(own: Sequence[Record], baseline: Sequence[Record], origin: str) -> Row:
+    published = BY_ORIGIN.get(origin, LLADA_V)
     prices = {
         "speedup_ideal": lambda r: r.macs + r.prepare_macs,
         "speedup_ideal_paper": lambda r: r.macs_paper,
-        "speedup_projected": projected,
+        "speedup_projected": lambda r: projected(r, published),
     }
     return {name: sum(map(of, baseline)) / sum(map(of, own)) for name, of in prices.items()}
 

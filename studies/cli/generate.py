@@ -37,7 +37,12 @@ def generate(
         str, Option("--model", "-m", help="Embedded name, checkpoint folder or hub id.")
     ] = "embedded/llada-v",
     policy: Annotated[
-        str, Option("--policy", "-p", help="How much is kept, and when: NAME:key=value,...")
+        str,
+        Option(
+            "--policy",
+            "-p",
+            help="How much is kept, and when: NAME:key=value,...; auto: by the model's origin.",
+        ),
     ] = "keep",
     pruner: Annotated[
         str | None,
@@ -147,17 +152,20 @@ def _settings(model: str, revision: str | None, typed: dict[str, Any]) -> dict[s
 def _controller(
     policy_spec: str, pruner_spec: str | None, probe: bool, positions: Any
 ) -> "Controller":
-    from saccade.controller import VTW, Controller, Keep
+    from saccade.controller import Controller
+    from saccade.controller.fitting import announced, companion
     from saccade.controller.registry import policies, pruners
 
     policy = make(policies, policy_spec)
-    drops = not isinstance(policy, Keep | VTW)
-    wanted = DEFAULT_PRUNER if pruner_spec is None and drops else pruner_spec
+    drops = announced(policy)
+    chooses = drops is None or any(drop.keep > 0 for drop in drops)
+    named = companion(policy)
+    wanted = DEFAULT_PRUNER if pruner_spec is None and chooses and named is None else pruner_spec
     pruner = None if wanted is None else make(pruners, wanted)
-    if pruner_spec is None and drops:
+    if wanted == DEFAULT_PRUNER and pruner_spec is None:
         note(f"no --pruner given: {DEFAULT_PRUNER} chooses which visual tokens stay")
-    elif pruner_spec is not None and not drops:
-        what = "nothing" if isinstance(policy, Keep) else "all"
+    elif pruner_spec is not None and not chooses and named is None:
+        what = "all" if drops else "nothing"
         note(
             f"the policy {policy_spec.partition(':')[0]} drops {what}, so the pruner is never asked"
         )

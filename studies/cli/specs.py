@@ -15,22 +15,67 @@ T = TypeVar("T")
 def make(registry: "Registry[T]", spec: str) -> T:
     """Build a registered member from what was typed.
 
+    Of policies, several joined by ``+`` are composed, and a wrapper has the policy inside in
+    parentheses: ``abstain(progressive+layer-skip):steps=4``.
+
     Raises
     ------
     UnknownNameError
         For an unknown name, listing the known.
     ValueError
-        For options that are unknown, missing, repeated or of the wrong type.
+        For options that are unknown, missing, repeated or of the wrong type, or parentheses that do
+        not match.
     """
-    name, texts = parse(spec)
+    name, values = described(registry, spec)
+    return build(registry, name, values)
+
+
+def described(registry: "Registry[T]", spec: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of what was typed."""
+    parts = _split(spec, "+")
+    if len(parts) > 1:
+        return "compose", {"policies": [_plain(registry, part) for part in parts]}
+    head, inside, rest = _opened(spec)
+    name, texts = parse(head + rest)
+    inner = {} if inside is None else {"policy": _plain(registry, inside)}
     options = options_of(registry.factory(name))
-    missing = [option.name for option in options if option.required and option.name not in texts]
+    missing = [o.name for o in options if o.required and o.name not in {*texts, *inner}]
+    if missing == ["policy"]:
+        raise ValueError(f"{name} wraps a policy; write it in parentheses: {name}(progressive)")
     if missing and {option.name for option in options} >= set(texts):
         example = ",".join(f"{key}=..." for key in missing)
         raise ValueError(f"{registry.what} {name!r} needs {', '.join(missing)}: {name}:{example}")
     words = {option.name for option in options if set(option.kinds) in ({str}, {str, NoneType})}
-    values = {key: _guess(text, key in words) for key, text in texts.items()}
-    return build(registry, name, values)
+    return name, inner | {key: _guess(text, key in words) for key, text in texts.items()}
+
+
+def _plain(registry: "Registry[T]", spec: str) -> dict[str, Any]:
+    name, values = described(registry, spec)
+    return {"name": name, **values}
+
+
+def _split(spec: str, mark: str) -> list[str]:
+    """Parts between marks that stand outside of parentheses."""
+    parts, depth = [""], 0
+    for letter in spec:
+        depth += (letter == "(") - (letter == ")")
+        if depth < 0:
+            break
+        if letter == mark and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if depth:
+        raise ValueError(f"the parentheses of {spec!r} do not match")
+    return parts
+
+
+def _opened(spec: str) -> tuple[str, str | None, str]:
+    """What stands before, in and behind the outer parentheses; None without any."""
+    if "(" not in spec:
+        return spec, None, ""
+    first, last = spec.index("("), spec.rindex(")")
+    return spec[:first], spec[first + 1 : last], spec[last + 1 :]
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:

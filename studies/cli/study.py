@@ -11,7 +11,7 @@ from typer import Argument, Option
 from saccade.studies.cli.configs import find_config
 from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.groups import ListingGroup
-from saccade.studies.cli.inputs import check_output
+from saccade.studies.cli.inputs import check_device, check_output
 from saccade.studies.cli.progress import Steps
 
 if TYPE_CHECKING:
@@ -52,6 +52,16 @@ def run(
     samples: Annotated[
         int | None, Option(help="Samples per task and seed, instead of the study's.", min=1)
     ] = None,
+    jobs: Annotated[
+        int,
+        Option(
+            "--jobs", "-j", help="Processes that answer side by side; times are less exact.", min=1
+        ),
+    ] = 1,
+    device: Annotated[str | None, Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
+    dtype: Annotated[
+        str | None, Option(help="float32, bfloat16 or float16. Default: float32 on a CPU.")
+    ] = None,
 ) -> None:
     """Run a study, then show its table and write its report.
 
@@ -78,6 +88,9 @@ def run(
                 folder,
                 lambda done, total, label: bar.update(done, total, label),
                 threads=threads,
+                jobs=jobs,
+                device=None if device is None else str(check_device(device)),
+                dtype=dtype,
             )
     except KeyboardInterrupt as interruption:
         note(str(interruption) or "interrupted")
@@ -85,6 +98,9 @@ def run(
         again += [part for name in model or () for part in ("--model", name)]
         again += [part for own in benchmark or () for part in ("--benchmark", str(own))]
         again += [] if samples is None else ["--samples", str(samples)]
+        again += [] if device is None else ["--device", device]
+        again += [] if dtype is None else ["--dtype", dtype]
+        again += [] if jobs == 1 else ["--jobs", str(jobs)]
         note(f"to go on: {shlex.join(again)}")
         raise typer.Exit(130) from None
     _finish(results)

@@ -96,8 +96,7 @@ WRONG = {
     "sample: 3\ncases: [{name: none}]": r"unknown key 'sample' .*allowed: name, model, seed",
     CASES
     + "{name: a, polcy: keep}]": r"'polcy' \(cases\.1\.polcy\); allowed: name, policy, pruner",
-    CASES
-    + "{name: a, policy: kep}]": r"case 'a': unknown policy 'kep'; known: after-share, after-s",
+    CASES + "{name: a, policy: kep}]": r"case 'a': unknown policy 'kep'; known: abstain, after-sh",
     CASES
     + "{name: a, policy: keep, pruner: dvprune}]": r"unknown pruner 'dvprune'; known: dart, divpr",
     CASES

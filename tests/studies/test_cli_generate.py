@@ -156,7 +156,7 @@ def test_wrong_pictures(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (("--device", "cuda:99"), "no device 'cuda:99' here; there is cpu"),
         (("-m", "embedded/none"), "known: embedded/"),
         (("-m", "/no/such/folder"), "no checkpoint folder at"),
-        (("-p", "after-shar"), "known: after-share"),
+        (("-p", "after-shar"), "known: abstain, after-share"),
         (("-p", "after-share:shar=1,keep=1"), "has no option 'shar'; options: share, keep"),
         (("-p", "after-share:share=1"), "needs keep: after-share:keep=..."),
         (("-p", "after-share:share=x,keep=1"), "'after-share': share=x: give a number"),
