@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from saccade.backbones.loading import load
 from saccade.controller.errors import StudyError
@@ -49,7 +50,7 @@ def run_in_parts(
     store: RecordStore,
     jobs: int,
     threads: int | None,
-    where: Mapping[str, str | None],
+    where: Mapping[str, Any],
     report: Callable[[int, int, str], None] | None,
 ) -> None:
     """Answer what the store does not have yet, in `jobs` processes.
@@ -115,7 +116,7 @@ def _answer_part(
     number: int,
     of: int,
     threads: int,
-    where: Mapping[str, str | None],
+    where: Mapping[str, Any],
 ) -> None:
     """One process: answer its units that are not done."""
     from saccade.studies.runner import StudyRun, limited_threads

@@ -100,7 +100,7 @@ def _run_single(
     progress: Progress | None,
     jobs: int = 1,
     threads: int | None = None,
-    where: Mapping[str, str | None] | None = None,
+    where: Mapping[str, Any] | None = None,
 ) -> None:
     """Run a study of one model in its folder; see `run_study`."""
     model = load(config.model, **(where or {}))
