@@ -60,7 +60,7 @@ def test_a_study_runs_and_is_shown(study: Path, tmp_path: Path) -> None:
 
 
 def test_an_interruption_says_how_to_go_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = runner._Run._answer
+    answer = runner.StudyRun._answer
     calls: list[int] = []
 
     def once(self: Any, unit: Any, index: int) -> Any:
@@ -70,7 +70,7 @@ def test_an_interruption_says_how_to_go_on(study: Path, monkeypatch: pytest.Monk
         return answer(self, unit, index)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner._Run, "_answer", once)
+        patch.setattr(runner.StudyRun, "_answer", once)
         result = invoke("run", study, "--out", "my results")
     assert result.exit_code == 130
     assert f"to go on: saccade study run {study} --out 'my results'" in result.stderr
@@ -93,8 +93,8 @@ def test_shipped_studies_go_by_their_bare_names(study: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("run", "none"), "or one of: contrast, demo, evaluate"),
-        (("run", "none.yaml"), "or one of: contrast, demo, evaluate"),
+        (("run", "none"), "or one of: adaptive, contrast, demo"),
+        (("run", "none.yaml"), "or one of: adaptive, contrast, demo"),
         (("run", "."), "is a folder"),
         (("run", "broken.yaml"), "is not valid YAML"),
         (("run", "typo.yaml"), "unknown key 'sample'"),
