@@ -16,6 +16,7 @@ from saccade.backbones.model import Model
 from saccade.backbones.prepare import Prepared
 from saccade.controller.controller import Controller
 from saccade.controller.policies import VTW
+from saccade.controller.protocols import Policy
 
 ETA = 0.003
 """Largest divergence that counts as the same prediction, in nats (LLaVA-1.5 7B; 0.0005 for its
@@ -119,10 +120,10 @@ def find_layer(
         )
     total, done, sums = len(inputs) * (len(layers) + 1), 0, torch.zeros(len(layers)).double()
     for sample in inputs:
-        full = _first_logits(model, sample, length, None)
+        full = first_logits(model, sample, length, None)
         done += 1
         for i, layer in enumerate(layers):
-            withdrawn = _first_logits(model, sample, length, VTW(layer))
+            withdrawn = first_logits(model, sample, length, VTW(layer))
             sums[i] += kl_to_full(full, withdrawn[:, None]).mean()
             done += 1
             if progress is not None:
@@ -132,7 +133,7 @@ def find_layer(
     return Search(layers, tuple(means.tolist()), None if found is None else layers[found], eta)
 
 
-def _first_logits(model: Model, sample: Prepared, length: int, policy: VTW | None) -> Tensor:
+def first_logits(model: Model, sample: Prepared, length: int, policy: Policy | None) -> Tensor:
     """Logits (R, V) of the first step."""
     seen: list[Tensor] = []
 

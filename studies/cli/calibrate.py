@@ -13,7 +13,28 @@ from saccade.studies.cli.inputs import load_model, open_picture
 from saccade.studies.cli.progress import Steps
 
 if TYPE_CHECKING:
-    from saccade.backbones import Model, Prepared
+    from saccade import backbones
+    from saccade.backbones import Prepared
+
+Model = Annotated[str, Option("--model", "-m", help="Embedded model, checkpoint folder or hub id.")]
+Kind = Annotated[str, Option(help="Kind of the documents that are asked about; see saccade page.")]
+Samples = Annotated[int, Option(help="How many documents.", min=1)]
+Images = Annotated[
+    list[Path] | None,
+    Option(
+        "--image",
+        help="A picture of your own instead of documents; may be repeated.",
+        exists=True,
+    ),
+]
+Question = Annotated[
+    str | None,
+    Option("--prompt", help="The question about your pictures.", show_default=False),
+]
+Length = Annotated[
+    int | None, Option(help="Response tokens. Default: those of the kind, or 32.", min=1)
+]
+AsJson = Annotated[bool, Option("--json", help="Print one JSON object.")]
 
 calibrate = typer.Typer(
     cls=ListingGroup,
@@ -31,30 +52,19 @@ def group() -> None:
 
 @calibrate.command(epilog="Example: saccade calibrate vtw --kind describe --eta 0.01")
 def vtw(
-    model: Annotated[
-        str, Option("--model", "-m", help="Embedded model, checkpoint folder or hub id.")
-    ] = "embedded/llada-v",
-    kind: Annotated[
-        str, Option(help="Kind of the documents that are asked about; see saccade page.")
-    ] = "transcribe",
-    samples: Annotated[int, Option(help="How many documents.", min=1)] = 20,
-    image: Annotated[
-        list[Path] | None,
-        Option(help="A picture of your own instead of documents; may be repeated.", exists=True),
-    ] = None,
-    prompt: Annotated[
-        str | None, Option(help="The question about your pictures.", show_default=False)
-    ] = None,
-    length: Annotated[
-        int | None, Option(help="Response tokens. Default: those of the kind, or 32.", min=1)
-    ] = None,
+    model: Model = "embedded/llada-v",
+    kind: Kind = "transcribe",
+    samples: Samples = 20,
+    image: Images = None,
+    prompt: Question = None,
+    length: Length = None,
     eta: Annotated[
         float, Option(help="Largest divergence that counts as the same prediction, in nats.", min=0)
     ] = 0.003,
     first: Annotated[
         int | None, Option(help="First layer that is tried. Default: 5 of 32.", min=1)
     ] = None,
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search the layer from which on VTW can withdraw all visual tokens.
 
@@ -62,21 +72,14 @@ def vtw(
     compared with the full one; the first layer whose mean divergence is within --eta is it. It is
     used as --policy vtw:layer=LAYER.
     """
-    from saccade.studies.documents.tasks import KINDS
     from saccade.tuning.vtw import find_layer
 
-    if bool(image) != (prompt is not None):
-        raise ValueError("give --image and --prompt together, or neither for documents")
-    if kind not in KINDS:
-        raise ValueError(f"unknown --kind {kind!r}; known: {', '.join(KINDS)}")
-    own = load_model(model)
+    own, inputs, length = _ready(model, kind, samples, image, prompt, length)
     with Steps(err()) as bar:
-        bar.update(0, 1, "preparing")
-        inputs = _own(own, image, prompt) if image and prompt else _documents(own, kind, samples)
         found = find_layer(
             own,
             inputs,
-            length=length or (32 if image else KINDS[kind].gen_length),
+            length=length,
             eta=eta,
             first=first,
             progress=lambda done, total: bar.update(done, total, "forwards"),
@@ -102,11 +105,91 @@ def vtw(
         note(f"use --policy vtw:layer={found.layer}")
 
 
-def _own(model: "Model", images: list[Path], prompt: str) -> "list[Prepared]":
+@calibrate.command(
+    "layer-skip", epilog="Example: saccade calibrate layer-skip --model embedded/lavida-dream"
+)
+def layer_skip(
+    model: Model = "embedded/llada-v",
+    kind: Kind = "transcribe",
+    samples: Samples = 20,
+    image: Images = None,
+    prompt: Question = None,
+    length: Length = None,
+    limit: Annotated[
+        float, Option(help="Largest divergence that counts as the same prediction, in nats.", min=0)
+    ] = 0.01,
+    as_json: AsJson = False,
+) -> None:
+    """Search layers that visual tokens can skip.
+
+    Every layer is skipped alone, and the prediction of the first step compared with the full one;
+    then, from the least harmful on, layers are skipped together while the mean divergence stays
+    within --limit. The result is used as --policy layer-skip:layers=LAYERS or auto:layers=LAYERS.
+    """
+    from saccade.tuning.layer_skip import find_layers
+
+    own, inputs, length = _ready(model, kind, samples, image, prompt, length)
+    with Steps(err()) as bar:
+        found = find_layers(
+            own,
+            inputs,
+            length=length,
+            limit=limit,
+            progress=lambda done, total: bar.update(done, total, "forwards"),
+        )
+    text = "/".join(map(str, found.layers))
+    if as_json:
+        sets = [{"layers": list(layers), "divergence": value} for layers, value in found.steps]
+        alone = [{"layer": i, "divergence": v} for i, v in enumerate(found.divergence)]
+        emit(
+            {
+                "layers": list(found.layers),
+                "limit": limit,
+                "samples": len(inputs),
+                "alone": alone,
+                "together": sets,
+            }
+        )
+        return
+    table = Table("layers skipped", "divergence (nats)", box=None, header_style="bold")
+    for layer, value in enumerate(found.divergence):
+        table.add_row(str(layer), f"{value:.6f}")
+    for layers, value in found.steps[1:]:
+        style = "bold" if layers == found.layers else None
+        table.add_row("/".join(map(str, layers)), f"{value:.6f}", style=style)
+    out().print(table)
+    if found.layers:
+        note(f"use --policy layer-skip:layers={text}, or auto:layers={text}")
+    else:
+        note(f"no layer is within limit={limit}: give a larger --limit, or skip none")
+
+
+def _ready(
+    model: str,
+    kind: str,
+    samples: int,
+    image: list[Path] | None,
+    prompt: str | None,
+    length: int | None,
+) -> "tuple[backbones.Model, list[Prepared], int]":
+    """A model, what it is asked, and how long its answers are."""
+    from saccade.studies.documents.tasks import KINDS
+
+    if bool(image) != (prompt is not None):
+        raise ValueError("give --image and --prompt together, or neither for documents")
+    if kind not in KINDS:
+        raise ValueError(f"unknown --kind {kind!r}; known: {', '.join(KINDS)}")
+    own = load_model(model)
+    note("preparing")
+    inputs = _own(own, image, prompt) if image and prompt else _documents(own, kind, samples)
+    return own, inputs, length or (32 if image else KINDS[kind].gen_length)
+
+
+def _own(model: "backbones.Model", images: list[Path], prompt: str) -> "list[Prepared]":
     return [model.prepare(prompt, [open_picture(path)]) for path in images]
 
 
-def _documents(model: "Model", kind: str, samples: int) -> "list[Prepared]":
+def _documents(model: "backbones.Model", kind: str, samples: int) -> "list[Prepared]":
     from saccade.studies.documents import make_sample
 
     pages = [make_sample(kind, index, split="train") for index in range(samples)]
