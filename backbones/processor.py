@@ -161,6 +161,12 @@ class Processor:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
+    def name_of(self, token: int) -> str:
+        """What a token is called, where its text is empty: special ones; its number without a
+        tokenizer."""
+        name = None if self.tokenizer is None else self.tokenizer.id_to_token(token)
+        return str(token) if name is None else name
+
     def decode(self, tokens: Sequence[int]) -> str | None:
         """Text of token ids without special tokens; None if there is no tokenizer."""
         return None if self.tokenizer is None else self.tokenizer.decode(list(tokens))

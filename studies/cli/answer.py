@@ -13,7 +13,7 @@ from rich.table import Table
 from saccade.studies.cli.consoles import scaled
 
 if TYPE_CHECKING:
-    from saccade.backbones import Model
+    from saccade.backbones import Model, Prepared
     from saccade.controller import Controller, Generation
     from saccade.controller.trace import StepRecord, Trace
 
@@ -30,6 +30,7 @@ class Answer:
     ----------
     model : Model
     controller : Controller
+    inputs : Prepared
     generation : Generation
     settings : dict
         Options given to ``generate``.
@@ -39,6 +40,7 @@ class Answer:
 
     model: "Model"
     controller: "Controller"
+    inputs: "Prepared"
     generation: "Generation"
     settings: dict[str, Any]
     load_seconds: float

@@ -100,7 +100,12 @@ def generate(
     ] = True,
     as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
     trace: Annotated[
-        Path | None, Option(help="Write one JSON line per step to this file.", metavar="FILE")
+        Path | None,
+        Option(
+            help="Write the steps to this file: a page to look at if it ends in .html, else one "
+            "JSON line per step.",
+            metavar="FILE",
+        ),
     ] = None,
 ) -> None:
     """Ask a question about a picture, and show what the answer cost.
@@ -128,7 +133,8 @@ def generate(
     settings = _settings(model, revision, {k: v for k, v in typed.items() if v is not None})
     settings |= {"temperature": temperature, "stopping_criteria": stop or [], "seed": seed}
     settings |= options_from(extra or [])
-    controller = _controller(policy, pruner, probe, positions)
+    as_page = trace is not None and trace.suffix.lower() in (".html", ".htm")
+    controller = _controller(policy, pruner, probe, positions, as_page)
     where = {"name": model, "dtype": dtype, "revision": revision}
     answer = _answer(where, device, controller, settings, question, pictures, think_mode)
     if as_json:
@@ -137,7 +143,20 @@ def generate(
         answer.show(out())
     if not answer.generation.tokens:
         note("the model's answer is empty")
-    if trace is not None:
+    if trace is not None and as_page:
+        from saccade.studies.trace_page import write_trace_page
+
+        write_trace_page(
+            trace,
+            answer.generation,
+            model=answer.model,
+            controller=controller,
+            inputs=answer.inputs,
+            question=question,
+            images=pictures,
+        )
+        note(f"trace written to {trace}")
+    elif trace is not None:
         answer.trace.to_jsonl(trace)
 
 
@@ -150,7 +169,7 @@ def _settings(model: str, revision: str | None, typed: dict[str, Any]) -> dict[s
 
 
 def _controller(
-    policy_spec: str, pruner_spec: str | None, probe: bool, positions: Any
+    policy_spec: str, pruner_spec: str | None, probe: bool, positions: Any, tokens: bool
 ) -> "Controller":
     from saccade.controller import Controller
     from saccade.controller.fitting import announced, companion
@@ -169,7 +188,8 @@ def _controller(
         note(
             f"the policy {policy_spec.partition(':')[0]} drops {what}, so the pruner is never asked"
         )
-    return Controller(policy, pruner, probe="all" if probe else "needed", positions=positions)
+    layers: Any = "all" if probe else "needed"
+    return Controller(policy, pruner, probe=layers, positions=positions, tokens=tokens)
 
 
 def _answer(
@@ -197,4 +217,4 @@ def _answer(
             **settings,
         )
     seconds = time.perf_counter() - loaded
-    return Answer(model, controller, generation, settings, loaded - started, seconds)
+    return Answer(model, controller, inputs, generation, settings, loaded - started, seconds)
