@@ -15,6 +15,7 @@ from saccade.controller.types import Signals, StepState
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,6 +139,19 @@ class Trace:
         import pandas as pd
 
         return pd.DataFrame(self.records())
+
+    def plot(self) -> "Figure":
+        """What the steps read and showed, as a plotly figure: visual tokens and work of every step,
+        the answer's attention, and its confidence.
+
+        Raises
+        ------
+        ImportError
+            If plotly is not installed.
+        """
+        from saccade.controller.trace_plot import plot_trace
+
+        return plot_trace(self)
 
     def to_jsonl(self, path: str | Path) -> None:
         """Write one JSON line a step."""

@@ -18,7 +18,7 @@ PAGE = """<!doctype html>
 <input id="slider" type="range" min="0" value="0" aria-label="Step"><output id="now"></output></nav>
 <div class="two">
 <section><h2>What is read</h2><div id="pictures"></div>
-<p class="legend"><span class="kept"></span>read <span class="dropped"></span>dropped
+<p class="legend"><span class="clear"></span>read <span class="dropped"></span>dropped
 <span class="back"></span>brought back <span class="much"></span>attended to by the answer</p>
 </section>
 <section><h2>Attention of the answer, layer by layer</h2><div id="layers"></div>
@@ -30,8 +30,8 @@ PAGE = """<!doctype html>
 </div>
 <section><h2>The text so far</h2><p id="text"></p></section>
 <section><h2>All steps</h2><div id="steps"></div>
-<p class="legend"><span class="kept"></span>visual tokens read <span class="line"></span>work, of a
-full step</p></section>
+<p class="legend"><span class="kept"></span>visual tokens read <span class="line"></span>work, of
+the largest step</p></section>
 </main>
 <script>const data = $data;
 $script</script>
@@ -68,6 +68,7 @@ svg { display: block; width: 100%; height: auto; }
   border-radius: 2px; }
 .legend span:first-child { margin-left: 0; }
 .kept, .visual { background: var(--accent); } .dropped { background: #22262ccc; }
+.clear { border: 1px solid var(--soft); }
 .back { background: var(--green); } .much { background: var(--warm); }
 .prompt { background: var(--grey); } .response { background: #a87b12; }
 .skipped { background: repeating-linear-gradient(45deg, #fff 0 3px, #b9b5ab 3px 5px); }

@@ -1,0 +1,43 @@
+"""A trace as a chart; plotly is loaded when one is drawn."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from saccade.controller.trace import Trace
+
+INK, BLUE, RED, OCHRE, GREEN = "#3a3f47", "#2f6db5", "#d0561a", "#a87b12", "#1b8a6b"
+
+
+def plot_trace(trace: "Trace") -> "Figure":
+    """Three charts over the steps; see `Trace.plot`."""
+    from plotly.subplots import make_subplots
+
+    titles = (
+        "visual tokens that reached the last layer, and work",
+        "attention of the masked rows, mean over layers",
+        "confidence of the masked positions",
+    )
+    figure = make_subplots(rows=3, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.09)
+    steps = [step.state.step + 1 for step in trace]
+    full = max((step.macs for step in trace), default=1)
+    kept = [len(step.kept) / max(trace.n_visual, 1) for step in trace]
+    figure.add_bar(
+        x=steps, y=kept, name="visual tokens", marker_color=BLUE, opacity=0.45, row=1, col=1
+    )
+    lines: list[tuple[int, str, str, list[Any]]] = [
+        (1, "work, of the largest step", INK, [step.macs / full for step in trace]),
+        (2, "to the picture", BLUE, [step.signals.visual_mass for step in trace]),
+        (2, "to the answer", OCHRE, [step.signals.response_mass for step in trace]),
+        (3, "mean", GREEN, [step.signals.mean_confidence for step in trace]),
+        (3, "least", RED, [step.signals.min_confidence for step in trace]),
+    ]
+    for row, name, colour, values in lines:
+        figure.add_scatter(
+            x=steps, y=values, name=name, mode="lines+markers", line_color=colour, row=row, col=1
+        )
+    figure.update_yaxes(range=[0, 1.05], tickformat=".0%")
+    figure.update_xaxes(title_text="step", row=3, col=1)
+    figure.update_layout(template="plotly_white", height=720, margin={"t": 60, "r": 20})
+    return figure
