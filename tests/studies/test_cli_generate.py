@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from saccade.backbones import loading
+from saccade.controller.errors import SaccadeError
 from saccade.controller.registry import policies
 from saccade.studies.cli import app
 from saccade.studies.cli.answer import BARS, WIDTH, bars, runs
@@ -299,3 +300,51 @@ def test_an_autoregressive_model_answers(page: Path) -> None:
     content = json.loads(result.stdout)
     assert content["forwards"] == len(content["visual_tokens_per_step"]) <= 32
     assert content["settings"]["gen_length"] == 32 and "steps" not in content["settings"]
+
+
+def test_a_trace_as_a_page(page: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.html"
+    words = (page, SAMPLE.question, "--gen-length", 16, "-p", "auto:commit=none", "--trace", trace)
+    result = invoke(*words)
+    assert result.exit_code == 0, result.output
+    assert "trace written" in result.stderr
+    text = trace.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>") and '"received":[' in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("auto", "Auto(commit=0.95, layers=None, steps=6)"),
+        ("abstain(keep):steps=3", "Abstain(policy=Keep(), steps=3)"),
+        (
+            "layer-skip:layers=2/4+confident-commits:value=0.8",
+            "Compose(policies=(LayerSkip(threshold=0.6, margin=0, early=False, again=0, "
+            "layers=(2, 4)), ConfidentCommits(value=0.8, kind='threshold')))",
+        ),
+        (
+            "abstain(clamp(after-steps:steps=1,keep=0.1):least=0.3+keep)",
+            "Abstain(policy=Compose(policies=(Clamp(policy=AfterSteps(steps=1, keep=0.1, layer=0, "
+            "hold=True), least=0.3, most=1.0, first_layer=0), Keep())), steps=6)",
+        ),
+    ],
+)
+def test_wrapped_and_composed_policies(typed: str, wanted: str) -> None:
+    assert repr(make(policies, typed)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("abstain", r"write it in parentheses: abstain\(progressive\)"),
+        ("abstain(keep", "parentheses of .* do not match"),
+        ("keep)", "parentheses of .* do not match"),
+        ("abstain(kep)", "unknown policy 'kep'"),
+        ("keep(keep)", "'keep' has no option 'policy'"),
+        ("keep+", "names nothing"),
+        ("abstain(keep):stps=3", "options: policy, steps"),
+    ],
+)
+def test_wrongly_wrapped_policies(typed: str, message: str) -> None:
+    with pytest.raises((ValueError, SaccadeError), match=message):
+        make(policies, typed)

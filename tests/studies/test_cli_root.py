@@ -67,6 +67,7 @@ def test_every_command_is_there() -> None:
         "study show",
         "calibrate",
         "calibrate vtw",
+        "calibrate layer-skip",
     }
 
 

@@ -129,3 +129,33 @@ def test_a_study_of_two_models_is_shown_model_by_model(study: Path) -> None:
     shown = invoke("show", folder)
     assert shown.exit_code == 0 and "note: not begun yet: embedded/llava-ar" in shown.stderr
     assert models[1] not in shown.stdout
+
+
+def test_several_processes_answer_what_one_answers(study: Path) -> None:
+    alone, together = Path("alone"), Path("together")
+    assert invoke("run", study, "--out", alone).exit_code == 0
+    result = invoke("run", study, "--out", together, "--jobs", 2, "--threads", 1)
+    assert result.exit_code == 0, result.output
+    assert not (together / "parts").exists()
+
+    def facts(folder: Path) -> list[tuple[object, ...]]:
+        lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+        found = [json.loads(line) for line in lines]
+        return sorted((r["case"], r["sample"], r["answer"], r["macs"]) for r in found)
+
+    assert facts(together) == facts(alone)
+    before = (together / "records.jsonl").read_bytes()
+    assert invoke("run", study, "--out", together, "--jobs", 2, "--threads", 1).exit_code == 0
+    assert (together / "records.jsonl").read_bytes() == before
+
+
+def test_parts_that_an_interruption_left_are_taken_in(study: Path) -> None:
+    from saccade.studies.cases import load_study
+    from saccade.studies.parts import PARTS, _answer_part
+
+    folder, config = Path("runs") / "small", load_study(study)
+    _answer_part(config, folder, {}, frozenset(), 0, 2, 1, {})
+    assert (folder / PARTS / "0" / "records.jsonl").exists()
+    assert invoke("run", study).exit_code == 0
+    content = json.loads(invoke("show", folder, "--json").stdout)
+    assert content["finished"] and content["units"] == 2
