@@ -178,7 +178,8 @@ def settings_class(config: StudyConfig) -> type[Settings]:
 def controller_of(case: Case) -> Controller | None:
     """Build what controls a case; None for the bare model.
 
-    Attention is measured only where the policy reads it, so that fixed schedules pay nothing.
+    Attention is measured only where the policy reads it, so that fixed schedules pay nothing,
+    unless the case asks for all of it.
 
     Raises
     ------
@@ -193,7 +194,7 @@ def controller_of(case: Case) -> Controller | None:
         policy = build(policies, case.policy.name, case.policy.options)
         chosen = case.pruner
         pruner = None if chosen is None else build(pruners, chosen.name, chosen.options)
-        return Controller(policy, pruner, probe="needed", positions=case.positions)
+        return Controller(policy, pruner, probe=case.probe, positions=case.positions)
     except (SaccadeError, TypeError, ValueError) as error:
         raise StudyError(f"case {case.name!r}: {error}") from error
 

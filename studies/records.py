@@ -61,6 +61,11 @@ class Record:
     refreshes : list of int
         Steps in which the prompt was computed; the first alone in records from before they were
         kept.
+    attention : list of (list, list)
+        Per step, attention mass of the masked rows on visual and on response tokens of every layer;
+        empty unless the case asks for it.
+    confidences : list of float or None
+        Mean confidence of the masked positions per step, then too.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -90,6 +95,8 @@ class Record:
     visual_runs: list[tuple[int, list[int]]]
     seed: int = 0
     refreshes: list[int] = field(default_factory=lambda: [0])
+    attention: list[tuple[list[float | None], list[float | None]]] = field(default_factory=list)
+    confidences: list[float | None] = field(default_factory=list)
 
     def line(self) -> bytes:
         """One line of JSON."""

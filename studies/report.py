@@ -15,6 +15,7 @@ from saccade.studies.charts import (
     scatter,
     switch_script,
 )
+from saccade.studies.figures import figures_html
 from saccade.studies.files import replacing
 from saccade.studies.methods import has_methods, methods_of
 from saccade.studies.methods_table import methods_html
@@ -92,7 +93,7 @@ def report_html(*summaries: Summary) -> str:
         plotly=get_plotlyjs(),
         title=escape(first.config.name),
         lead=_lead(first) if len(summaries) == 1 else _lead_of_many(summaries),
-        overview=_overview(summaries),
+        overview=_overview(summaries) + figures_html(summaries),
         buttons=_buttons(list(ranges)),
         legend="".join(f"<li>{_mark(style)}{escape(name)}</li>" for name, style in styles.items()),
         charts=_all_charts(summaries, styles, ranges),

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -225,7 +226,8 @@ class StudyRun:
                 "prepare_seconds": prepare_seconds / len(samples),
             }
             records += [
-                _record(sample, out, shared) for sample, out in zip(samples, answers, strict=True)
+                _record(sample, out, shared | (_signals(out) if case.probe == "all" else {}))
+                for sample, out in zip(samples, answers, strict=True)
             ]
         return records
 
@@ -315,3 +317,18 @@ def _visual_runs(trace: Trace) -> list[tuple[int, list[int]]]:
     """Visual tokens of every layer, equal steps together."""
     runs = itertools.groupby(step.visual_per_layer for step in trace)
     return [(len(list(steps)), list(layers)) for layers, steps in runs]
+
+
+def _signals(out: Generation) -> dict[str, Any]:
+    """What a case that measures everything keeps of it."""
+
+    def masses(values: torch.Tensor | None) -> list[float | None]:
+        if values is None:
+            return []
+        return [None if math.isnan(mass) else round(mass, 5) for mass in values.tolist()]
+
+    shown = [step.signals for step in out.trace]
+    return {
+        "attention": [(masses(s.masked_visual), masses(s.masked_response)) for s in shown],
+        "confidences": [s.mean_confidence for s in shown],
+    }

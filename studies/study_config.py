@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -39,6 +39,8 @@ class Case(BaseModel):
         Options of the model's `generate` that differ from those of the task.
     positions : "original" or "compact"
         As in `Controller`.
+    probe : "needed" or "all"
+        As in `Controller`. With "all" its records hold what was measured.
     models : tuple of str
         Which models of the study it runs on; all without any.
     method, group : str or None
@@ -52,6 +54,7 @@ class Case(BaseModel):
     pruner: Plugin | None = None
     settings: dict[str, Any] = {}
     positions: Positions = "original"
+    probe: Literal["needed", "all"] = "needed"
     models: tuple[str, ...] = ()
     method: str | None = None
     group: str | None = None
@@ -133,6 +136,7 @@ _LATER: dict[str, Any] = {
     "seeds": [],
     "benchmarks": [],
     "positions": "original",
+    "probe": "needed",
     "method": None,
     "group": None,
 }
