@@ -17,6 +17,7 @@ from saccade.studies.plugins import options_of
 if TYPE_CHECKING:
     from saccade.controller import Pruner
     from saccade.studies.bench import Bench
+    from saccade.studies.random_model import Sizes
 
 BEFORE = ("tower", "entry")
 """Sites of the pruners that are timed by default: they drop before the stack."""
@@ -83,6 +84,10 @@ def bench(
     steps: Annotated[
         int, Option(help="Denoising steps over all blocks.", min=1, rich_help_panel=SIZES)
     ] = 8,
+    signals: Annotated[
+        bool,
+        Option("--signals", help="Instead: which share of an answer's time measuring takes."),
+    ] = False,
     as_json: Annotated[bool, Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
     """Time pruners on a random model, beside the speed-up that their arithmetic allows.
@@ -106,6 +111,8 @@ def bench(
     sizes = Sizes(width, layers, heads, mlp, vocab, side, prompt, gen_length, steps, block_length)
     if layer >= layers:
         raise ValueError(f"--layer {layer}: the model has {layers} layers, 0 to {layers - 1}")
+    if signals:
+        return _signals(sizes, repeats, threads, as_json)
     with Steps(err()) as bar:
         result = run_bench(
             policy,
@@ -123,6 +130,21 @@ def bench(
         emit(result.rows())
     else:
         _show(result, out())
+
+
+def _signals(sizes: "Sizes", repeats: int, threads: int | None, as_json: bool) -> None:
+    """Show what measuring signals costs."""
+    from saccade.studies.signals_bench import signals_cost
+
+    with Steps(err()) as bar:
+        rows = signals_cost(sizes, repeats, bar.update, threads=threads).rows()
+    if as_json:
+        return emit(rows)
+    table = Table("measured", "share of the time", "least to most", box=None, header_style="bold")
+    for row in rows:
+        spread = f"{row['least']:.2%} to {row['most']:.2%}"
+        table.add_row(row["measured"], f"{row['share']:.2%}", spread)
+    out().print(table)
 
 
 def _typed(specs: list[str]) -> "list[tuple[str, Pruner]]":

@@ -212,3 +212,24 @@ def test_numbers_out_of_range_are_wrong_usage(words: tuple[object, ...]) -> None
 def test_sizes_are_checked(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Sizes(**wrong)
+
+
+def test_the_cost_of_signals_is_a_share_of_the_same_answer() -> None:
+    from saccade.backbones.execution import PlanHook
+    from saccade.studies.signals_bench import signals_cost
+
+    before = PlanHook.on_attention
+    cost = signals_cost(SIZES, repeats=2)
+    assert PlanHook.on_attention is before, "nothing is left behind"
+    assert list(cost.shares) == ["every layer", "three layers", "every layer, by visual token"]
+    for row in cost.rows():
+        assert 0 < row["least"] <= row["share"] <= row["most"] < 1
+    content = json.loads(bench_output(*SMALL, "--signals", "--json"))
+    assert [row["measured"] for row in content] == list(cost.shares)
+    assert "share of the time" in bench_output(*SMALL, "--signals")
+
+
+def bench_output(*words: object) -> str:
+    result = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["bench", *map(str, words)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
