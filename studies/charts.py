@@ -1,4 +1,4 @@
-"""Charts of the report: score against speed-up, one chart per task."""
+"""Charts of the report: score against speed-up, one chart per task, and its Pareto front."""
 
 import json
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from saccade.studies.pareto import pareto_front
 from saccade.studies.summary import Row
 from saccade.studies.table import interval, number
 
@@ -87,11 +88,11 @@ def scatter(
     from plotly.graph_objects import Figure
     from plotly.io import to_html
 
-    traces = [
-        _point(row, axis, styles[row["case"]], visible=axis == "speedup")
-        for axis in ranges
-        for row in rows
-    ]
+    traces = []
+    for axis in ranges:
+        visible = axis == "speedup"
+        points = [_point(row, axis, styles[row["case"]], visible=visible) for row in rows]
+        traces += [_front(rows, axis, visible=visible), *points]
     score = next(row["score"] for row in rows if row["case"] == baseline)
     figure = Figure(data=traces, layout=_layout(score, ranges["speedup"]))
     config = {"displayModeBar": False, "responsive": True}
@@ -126,6 +127,21 @@ def _point(row: Row, axis: str, style: Style, *, visible: bool) -> dict[str, Any
             "line": {"width": 1, "color": "white"},
         },
         "hovertemplate": _hover(row) + "<extra></extra>",
+        "showlegend": False,
+        "visible": visible,
+    }
+
+
+def _front(rows: Sequence[Row], axis: str, *, visible: bool) -> dict[str, Any]:
+    """A line through the cases that no other one beats in both."""
+    front = pareto_front(rows, axis)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [row[axis] for row in front],
+        "y": [row["score"] for row in front],
+        "line": {"color": "#9b978e", "width": 1.5, "shape": "vh"},
+        "hoverinfo": "skip",
         "showlegend": False,
         "visible": visible,
     }
@@ -167,7 +183,7 @@ def _layout(score: float, x_range: Sequence[float]) -> dict[str, Any]:
 _WHISKERS = {"thickness": 1.2, "width": 3}
 _SWITCH = """
 const axes = AXES;
-const charts = document.querySelectorAll(".plotly-graph-div");
+const charts = document.querySelectorAll(".chart .plotly-graph-div");
 // Each was drawn before those after it, and perhaps a scrollbar, took their share of the row.
 const fit = new ResizeObserver(boxes => boxes.forEach(box =>
   Plotly.Plots.resize(box.target.querySelector(".plotly-graph-div"))));

@@ -16,7 +16,7 @@ import numpy as np
 
 from saccade.studies.records import Record
 from saccade.studies.study_config import Case
-from saccade.studies.summary import Row, Summary, mean_and_se
+from saccade.studies.summary import Row, Summary, acted, mean_and_se
 
 PUBLISHED = Path(__file__).parent / "published"
 BACKBONES = {"from-scratch": "LLaDA-V", "ar-to-diffusion": "LaViDa-Dream"}
@@ -33,13 +33,13 @@ class Line:
     case : str
     cells : list of (float, float) or None
         Score in percent on each task, and its standard error over seeds (over samples if there is
-        one seed); None where there are no records, or nothing was dropped in any sample.
+        one seed); None where there are no records, or nothing was done in any sample.
     relative : (float, float)
         Mean over those tasks of the score relative to the baseline's, in percent, and its standard
         error over seeds (NaN for one).
-    speedup, ideal, paper : float
+    speedup, ideal, paper, projected : float
         Geometric mean over those tasks: measured, by exact multiply-accumulates, by the published
-        formula. NaN without a task.
+        formula, at the published size. NaN without a task, or where it is not defined.
     published : float or None
         Relative average of the published method, in percent, over its own tasks.
     """
@@ -51,6 +51,7 @@ class Line:
     speedup: float
     ideal: float
     paper: float
+    projected: float
     published: float | None
 
 
@@ -85,7 +86,8 @@ def methods_of(summary: Summary) -> Methods:
     for case in config.cases:
         own = [rows.get((case.name, task)) for task in config.tasks]
         base = case.name == config.baseline
-        used = [r for r in own if r is not None and (base or r["visual_tokens_ratio"] < 1)]
+        bare = {task: rows.get((config.baseline, task)) for task in config.tasks}
+        used = [r for r in own if r is not None and (base or acted(r, bare[r["task"]]))]
         line = Line(
             method=case.method or case.name,
             case=case.name,
@@ -98,6 +100,7 @@ def methods_of(summary: Summary) -> Methods:
             speedup=_geometric(used, "speedup"),
             ideal=_geometric(used, "speedup_ideal"),
             paper=_geometric(used, "speedup_ideal_paper"),
+            projected=_geometric(used, "speedup_projected"),
             published=None if base else published_average(case, origin),
         )
         groups.setdefault("" if base else case.group or "", []).append(line)
@@ -135,6 +138,8 @@ def _cell(row: Row | None) -> tuple[float, float] | None:
 
 
 def _geometric(rows: Sequence[Row], name: str) -> float:
+    if any(row[name] is None for row in rows):
+        return math.nan
     logs = [math.log(row[name]) for row in rows]
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
@@ -186,5 +191,6 @@ def _plain(group: str, line: Line, tasks: Sequence[str]) -> dict[str, Any]:
         "speedup": known(line.speedup),
         "speedup_ideal": known(line.ideal),
         "speedup_ideal_paper": known(line.paper),
+        "speedup_projected": known(line.projected),
         "relative_average_published": line.published,
     }

@@ -9,7 +9,7 @@ from rich.text import Text
 from saccade.studies.methods import BACKBONES, Line, Methods
 from saccade.studies.table import WIDTH, titled
 
-HEADS = ("rel. avg", "speed", "ideal", "paper")
+HEADS = ("rel. avg", "speed", "ideal", "paper", "proj.")
 """Columns after the tasks."""
 
 
@@ -19,11 +19,12 @@ def legend(methods: Methods) -> str:
     model = BACKBONES.get(methods.origin)
     text = (
         f"Scores in percent with their standard error over {over}; a dash where nothing was "
-        "dropped, as answers have too few steps. Rel. avg: mean over those tasks of the score "
+        "done, as answers have too few steps. Rel. avg: mean over those tasks of the score "
         "relative to the unpruned model's. Speed: speed-up measured, preparation included; ideal: "
         "by exact multiply-accumulates, gated MLP and grouped heads counted, tower and output head "
         "included; paper: by the published equations (decoder layers alone, an MLP of two "
-        "matrices, no grouped heads). Each is the geometric mean over those tasks."
+        "matrices, no grouped heads); proj.: its trace priced at the published size of its kind. "
+        "Each is the geometric mean over those tasks."
     )
     if model is None:
         return text
@@ -100,8 +101,9 @@ def _stacked(score: str) -> Text:
 def _rest(line: Line) -> list[str]:
     if math.isnan(line.relative[0]):
         return ["-"] * len(HEADS)
-    numbers = (line.speedup, line.ideal, line.paper)
-    return [_score(line.relative), *(f"{value:.2f}" for value in numbers)]
+    numbers = (line.speedup, line.ideal, line.paper, line.projected)
+    texts = ("-" if math.isnan(value) else f"{value:.2f}" for value in numbers)
+    return [_score(line.relative), *texts]
 
 
 def _published(line: Line) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from saccade.studies.summary import Row, Summary
+from saccade.studies.summary import Row, Summary, acted
 from saccade.studies.table import WIDTH, number, titled
 
 SURE = 2.0
@@ -55,9 +55,11 @@ def speed_cell(row: Row, summary: Summary) -> Cell:
 
 
 def _untouched(row: Row, summary: Summary) -> bool:
-    """Whether a policy was there and dropped nothing in any sample."""
+    """Whether a policy was there and did nothing in any sample."""
     ruled = {case.name for case in summary.config.cases if case.policy is not None}
-    return row["case"] in ruled and row["visual_tokens_ratio"] == 1
+    bare = (r for r in summary.rows() if r["case"] == summary.config.baseline)
+    same = next((r for r in bare if r["task"] == row["task"]), None)
+    return row["case"] in ruled and not acted(row, same)
 
 
 def grid(

@@ -233,6 +233,13 @@ def _ideal_speedups(own: Sequence[Record], baseline: Sequence[Record], origin: s
     return {name: sum(map(of, baseline)) / sum(map(of, own)) for name, of in prices.items()}
 
 
+def acted(row: Row, baseline: Row | None) -> bool:
+    """Whether a case did anything: dropped or skipped visual tokens, or computed less or more."""
+    if row["visual_tokens_ratio"] < 1 or baseline is None:
+        return True
+    return bool(row["macs"] != baseline["macs"])
+
+
 def _scores(records: Sequence[Record]) -> dict[tuple[int, int], float]:
     return {(record.seed, record.sample): record.score for record in records}
 
