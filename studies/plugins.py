@@ -125,7 +125,8 @@ def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
 def _kinds(annotation: object) -> tuple[type, ...]:
     origin = get_origin(annotation)
     if origin in (Union, UnionType):
-        return tuple(kind for part in get_args(annotation) for kind in _kinds(part))
+        parts = [_kinds(part) for part in get_args(annotation)]
+        return tuple(kind for part in parts for kind in part) if all(parts) else ()
     if origin is Literal:
         return tuple({type(value) for value in get_args(annotation)})
     if annotation is None:

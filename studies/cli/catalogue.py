@@ -64,7 +64,9 @@ def list_pruners(as_json: AsJson = False) -> None:
 def list_policies(as_json: AsJson = False) -> None:
     """List the policies: they say HOW MUCH of the picture is kept, in which layers and steps.
 
-    Type one as NAME:key=value,... with its options. Those of installed third parties appear too.
+    Type one as NAME:key=value,... with its options. Several are composed by `+`, and one that wraps
+    another has it in parentheses: abstain(progressive+layer-skip):steps=4. Those of installed
+    third parties appear too.
     """
     from saccade.controller.registry import policies
 

@@ -317,6 +317,7 @@ def test_a_trace_as_a_page(page: Path, tmp_path: Path) -> None:
     [
         ("auto", "Auto(commit=0.95, layers=None, steps=6)"),
         ("abstain(keep):steps=3", "Abstain(policy=Keep(), steps=3)"),
+        ("auto:layers=4,commit=none", "Auto(commit=None, layers=4, steps=6)"),
         (
             "layer-skip:layers=2/4+confident-commits:value=0.8",
             "Compose(policies=(LayerSkip(threshold=0.6, margin=0, early=False, again=0, "
