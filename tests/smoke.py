@@ -31,7 +31,7 @@ def readme_smoke() -> None:
     readme = Path(__file__).parent.parent / "README.md"
     blocks = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
     here = [block for block in blocks if "GSAI-ML/" not in block]
-    assert len(here) == 2, "the README has other examples: adapt this test"
+    assert len(here) == 3, "the README has other examples: adapt this test"
     for block in here:
         exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
 
@@ -44,6 +44,10 @@ if __name__ == "__main__":
     command_smoke(
         *("generate", "page.png", "Which code is in row 3?", "--gen-length", "16"),
         *("--policy", "after-share:share=0.5,keep=0.25", "--pruner", "divprune"),
+    )
+    command_smoke(
+        *("generate", "page.png", "Which code is in row 3?", "--gen-length", "16"),
+        *("--policy", "auto", "--trace", "out.html"),
     )
     readme_smoke()
     print("The installed wheel works.")
