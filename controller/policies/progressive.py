@@ -21,7 +21,8 @@ class Progressive:
     surged, which the study saw follow each other, and when what would stay holds enough of what the
     answer attends to in the picture. A rung up is taken when confidence falls behind what it was
     before the last rung down, stalls, or attention to the picture rebounds. Which tokens stay is
-    chosen anew on the way down; on the way up earlier choices return.
+    chosen when a rung is first taken, and anew when one that failed is tried again; on the way up
+    earlier choices return.
 
     Parameters
     ----------
@@ -122,9 +123,8 @@ class Progressive:
             climb.up(state.step)
         elif self._may_reduce(climb, state):
             climb.down(state.step, self._rungs[climb.rung + 1])
-        keep = self._rungs[climb.rung]
-        drops = (Drop(self.layer, keep),) if climb.rung else ()
-        return Plan(drops, reselect=climb.rung > before and 0 < keep)
+        drops = (Drop(self.layer, self._rungs[climb.rung]),) if climb.rung else ()
+        return Plan(drops, reselect=climb.rung > before and climb.rung in climb.failed)
 
     def _may_reduce(self, climb: "_Climb", state: StepState) -> bool:
         """Whether the next rung down is there, may be tried, and signals allow it."""

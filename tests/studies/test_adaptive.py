@@ -11,12 +11,14 @@ from saccade.controller import (
     Auto,
     Controller,
     Cumulative,
+    Drop,
     Generation,
     Keep,
     LayerSkip,
     Plan,
     Progressive,
 )
+from saccade.pruners import RedVTP
 from saccade.studies.documents import KINDS, make_sample
 from saccade.studies.documents.metrics import score_answer
 
@@ -87,6 +89,23 @@ def test_a_ladder_that_goes_too_far_comes_back() -> None:
         assert kept[low + 1 :] == [n] * len(kept[low + 1 :]), "one step was enough to see it"
         lost = out.trace.steps[low].signals.change
         assert lost is not None and lost.confidence is not None and lost.confidence < 0
+
+
+def test_what_stayed_before_stays_again() -> None:
+    """Two rungs down and one up: the choice of the upper one returns."""
+
+    class Steps:
+        reads, reselects = frozenset[str](), True
+
+        def plan(self, state: Any, signals: Any) -> Plan:
+            keep = (1.0, 0.75, 0.25, 0.75)[min(state.step, 3)]
+            return Plan((Drop(0, keep),))
+
+        def reset(self) -> None: ...
+
+    for out in answers("llada-v", "code", Controller(Steps(), RedVTP())):
+        assert out.trace.steps[3].kept == out.trace.steps[1].kept
+        assert set(out.trace.steps[2].kept) != set(out.trace.steps[1].kept)
 
 
 def test_an_adapted_model_skips_what_is_known_already_in_the_prompt() -> None:
