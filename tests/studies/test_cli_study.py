@@ -93,8 +93,8 @@ def test_shipped_studies_go_by_their_bare_names(study: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("run", "none"), "or one of: adaptive, adaptive-core"),
-        (("run", "none.yaml"), "or one of: adaptive, adaptive-core"),
+        (("run", "none"), "or one of: adaptive-core, adaptive"),
+        (("run", "none.yaml"), "or one of: adaptive-core, adaptive"),
         (("run", "."), "is a folder"),
         (("run", "broken.yaml"), "is not valid YAML"),
         (("run", "typo.yaml"), "unknown key 'sample'"),
