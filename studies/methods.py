@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from saccade.studies.paired import mean_and_se
 from saccade.studies.records import Record
 from saccade.studies.study_config import Case
-from saccade.studies.summary import Row, Summary, acted, mean_and_se
+from saccade.studies.summary import Row, Summary, acted
 
 PUBLISHED = Path(__file__).parent / "published"
 BACKBONES = {"from-scratch": "LLaDA-V", "ar-to-diffusion": "LaViDa-Dream"}

@@ -1,8 +1,6 @@
 """Running a study: every case answers the same batches, in changing order, and is timed on each."""
 
 import functools
-import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,10 +17,10 @@ from saccade.backbones.model import Model
 from saccade.backbones.prepare import Prepared
 from saccade.backbones.processor import Encode, encode_for
 from saccade.controller.errors import SaccadeError, StudyError
-from saccade.controller.trace import Generation, Trace
+from saccade.controller.trace import Generation
+from saccade.studies.answer_records import record_of, signals_of
 from saccade.studies.benchmarks import Benchmark, Item
 from saccade.studies.cases import check_study, controller_of, each_model, model_slug, settings_of
-from saccade.studies.documents.metrics import score_answer
 from saccade.studies.documents.tasks import Sample, make_sample
 from saccade.studies.model_folders import MODELS, write_models
 from saccade.studies.parts import join_parts, run_in_parts
@@ -226,7 +224,7 @@ class StudyRun:
                 "prepare_seconds": prepare_seconds / len(samples),
             }
             records += [
-                _record(sample, out, shared | (_signals(out) if case.probe == "all" else {}))
+                record_of(sample, out, shared | (signals_of(out) if case.probe == "all" else {}))
                 for sample, out in zip(samples, answers, strict=True)
             ]
         return records
@@ -280,55 +278,3 @@ class StudyRun:
             cases = len(self.config.cases)
             done = len(self.store.done) * cases + answered
             self.progress(done, len(self.units) * cases, label)
-
-
-def _record(sample: Sample | Item, out: Generation, shared: dict[str, Any]) -> Record:
-    answer, trace = out.text or "", out.trace
-    score = sample.score(answer) if isinstance(sample, Item) else score_answer(sample, answer)
-    return Record(
-        sample=sample.index,
-        answer=answer,
-        expected=sample.answer,
-        score=score.score,
-        exact=score.exact,
-        rows=score.rows,
-        symbols=score.symbols,
-        forwards=trace.forwards,
-        response=len(trace.steps[-1].tokens),
-        macs=trace.macs,
-        macs_paper=trace.macs_paper,
-        prepare_macs=trace.prepare_macs,
-        n_visual=trace.n_visual,
-        visual_tokens=trace.visual_tokens,
-        visual_tokens_ratio=trace.visual_tokens_ratio,
-        keep=_keep(trace),
-        visual_runs=_visual_runs(trace),
-        refreshes=[step.state.step for step in trace if step.refreshed],
-        **shared,
-    )
-
-
-def _keep(trace: Trace) -> list[float]:
-    """Share of the visual tokens that reached the last layer, per step."""
-    return [step.visual_per_layer[-1] / max(trace.n_visual, 1) for step in trace]
-
-
-def _visual_runs(trace: Trace) -> list[tuple[int, list[int]]]:
-    """Visual tokens of every layer, equal steps together."""
-    runs = itertools.groupby(step.visual_per_layer for step in trace)
-    return [(len(list(steps)), list(layers)) for layers, steps in runs]
-
-
-def _signals(out: Generation) -> dict[str, Any]:
-    """What a case that measures everything keeps of it."""
-
-    def masses(values: torch.Tensor | None) -> list[float | None]:
-        if values is None:
-            return []
-        return [None if math.isnan(mass) else round(mass, 5) for mass in values.tolist()]
-
-    shown = [step.signals for step in out.trace]
-    return {
-        "attention": [(masses(s.masked_visual), masses(s.masked_response)) for s in shown],
-        "confidences": [s.mean_confidence for s in shown],
-    }

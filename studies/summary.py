@@ -5,16 +5,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
 from saccade.controller.errors import StudyError
 from saccade.studies.cases import model_slug
 from saccade.studies.files import replacing
 from saccade.studies.model_folders import run_folders
+from saccade.studies.paired import mean_and_se, paired_change, paired_speedup
 from saccade.studies.projection import BY_ORIGIN, LLADA_V, projected
 from saccade.studies.recipe import Recipe
 from saccade.studies.records import Record, read_run
@@ -50,7 +50,6 @@ PLAIN: dict[str, Any] = {"prefix_refresh_interval": None, "cfg_scale": 0, "prefi
 """Settings that the prices at published sizes assume, where a case gives them."""
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
-K = TypeVar("K", int, tuple[int, int])
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,51 +252,9 @@ def _seed_se(records: Sequence[Record]) -> float:
     return mean_and_se(means)[1]
 
 
-def mean_and_se(values: Sequence[float]) -> tuple[float, float]:
-    """Mean, and its standard error: NaN for one value, and both for none."""
-    if not values:
-        return math.nan, math.nan
-    se = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return float(np.mean(values)), se
-
-
-def paired_change(baseline: Mapping[K, float], case: Mapping[K, float]) -> tuple[float, float]:
-    """Mean change of the score over the same samples, and its standard error (NaN for one)."""
-    changes = np.array([case[sample] - baseline[sample] for sample in sorted(case)])
-    if len(changes) < 2:
-        return float(changes.mean()), math.nan
-    return float(changes.mean()), float(changes.std(ddof=1)) / math.sqrt(len(changes))
-
-
 def _unit_seconds(records: Sequence[Record]) -> dict[int, float]:
     """Seconds per sample of each unit, preparation included; all samples of a unit share them."""
     return {record.unit: record.seconds + record.prepare_seconds for record in records}
-
-
-def paired_speedup(
-    baseline: Mapping[int, float], case: Mapping[int, float]
-) -> tuple[float, float, float]:
-    """Geometric mean over units of baseline over case seconds, and its 95 % interval.
-
-    The interval is Student's, on the logarithms: with the few units of a study a bootstrap would
-    be far too narrow.
-
-    Parameters
-    ----------
-    baseline, case : mapping of int to float
-        Seconds of the same units.
-
-    Returns
-    -------
-    speedup, low, high : float
-        `low` and `high` are NaN for a single unit: it says nothing about the spread.
-    """
-    logs = np.log([baseline[unit] / case[unit] for unit in sorted(case)])
-    mean, n = float(logs.mean()), len(logs)
-    if n < 2:
-        return math.exp(mean), math.nan, math.nan
-    half = float(student.ppf(0.975, n - 1) * logs.std(ddof=1)) / math.sqrt(n)
-    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
 
 
 def committed_scores(model: str, seed: int) -> dict[tuple[str, int], float]:

@@ -1,13 +1,10 @@
 """The loop: step by step over all unfinished sequences of a batch, whatever the way of decoding."""
 
 import dataclasses
-import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from saccade.backbones.active import Active
 from saccade.backbones.cache import Reader, Recorder, Stack
@@ -24,38 +21,16 @@ from saccade.backbones.decoding.outcome import (
 )
 from saccade.backbones.decoding.prompts import can_cut, prompt_of
 from saccade.backbones.decoding.rules import sure_positions
-from saccade.backbones.decoding.scheme import Choice, Decoding, Pass, Scheme
+from saccade.backbones.decoding.scheme import Decoding, Pass, Scheme
 from saccade.backbones.decoding.step_view import Callback, StepView
+from saccade.backbones.decoding.work import Group, Work, alike, numbers, response_ids
 from saccade.backbones.execution import PlanHook
 from saccade.backbones.network import Network
 from saccade.backbones.rows import Rows
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
 from saccade.controller.trace import StepRecord
-from saccade.controller.types import BackboneSpec, StepState
-
-
-@dataclass(slots=True, eq=False)
-class Work:
-    """One sequence in the present step: what was known and planned, what it forwards."""
-
-    decoding: Decoding
-    state: StepState
-    active: Active
-    work: Pass
-    counts: list[Count] = field(default_factory=list)
-    transfers: int = 1
-    begun: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Group:
-    """Sequences that share a forward, and what it gave."""
-
-    items: list[Work]
-    hook: PlanHook | None
-    choice: Choice
-    tables: tuple[Tensor, ...]
+from saccade.controller.types import BackboneSpec
 
 
 class Denoiser:
@@ -95,8 +70,8 @@ class Denoiser:
 
     def _step(self, running: list[Decoding]) -> None:
         started = time.perf_counter()
-        groups = [self._forward(items) for items in _alike([self._work(d) for d in running])]
-        used = {_numbers(group.items) for group in groups}
+        groups = [self._forward(items) for items in alike([self._work(d) for d in running])]
+        used = {numbers(group.items) for group in groups}
         self._stacks = {key: stacks for key, stacks in self._stacks.items() if key in used}
         outcomes = fetched(
             [group.tables for group in groups],
@@ -194,7 +169,7 @@ class Denoiser:
             caches = [item.decoding.cache for item in items if item.decoding.cache is not None]
             left = self.scheme.appends - len(items[0].decoding.answer.ids) + 1
             append = left if self.scheme.appends else 0
-            stacks = self._stacks.setdefault(_numbers(items), {})
+            stacks = self._stacks.setdefault(numbers(items), {})
             return Reader(caches, work.stop - work.start, append, stacks)
         return Recorder([item.work.keep for item in items]) if work.keep else None
 
@@ -232,7 +207,7 @@ class Denoiser:
     def _rows(self, items: list[Work]) -> Rows:
         """Embedded rows of the answer's forward, with those of the prompt where it has them."""
         embed = self.network.model.embed_tokens
-        ids = torch.stack([_response_ids(item) for item in items])  # of equal lengths in a group
+        ids = torch.stack([response_ids(item) for item in items])  # of equal lengths in a group
         sequences = [
             torch.cat(
                 [
@@ -290,25 +265,3 @@ class Denoiser:
             step = item.state.step
             view = StepView(decoding.number, step, scores, chosen, ranking, commit, record)
             self.callback(view)
-
-
-def _response_ids(item: Work) -> Tensor:
-    """Ids of the response positions that a step forwards."""
-    prompt, work = len(item.decoding.inputs), item.work
-    return item.decoding.answer.ids[max(0, work.start - prompt) : work.stop - prompt]
-
-
-def _alike(items: Sequence[Work]) -> list[list[Work]]:
-    """Sequences that can share a forward: the same rows of it, or all from the start on."""
-
-    def kind(item: Work) -> tuple[int, ...]:
-        work = item.work
-        rows = work.stop - work.start if work.start else 0
-        return int(work.prefill), rows, work.queries, work.first, int(work.keep > 0)
-
-    ordered = sorted(items, key=kind)
-    return [list(group) for _, group in itertools.groupby(ordered, kind)]
-
-
-def _numbers(items: Sequence[Work]) -> tuple[int, ...]:
-    return tuple(item.decoding.number for item in items)

@@ -17,11 +17,12 @@ from saccade.studies import runner
 from saccade.studies.cases import each_model, load_study, model_slug
 from saccade.studies.model_folders import run_folders, waiting_models, write_models
 from saccade.studies.overview import UNTOUCHED, grid, render_overview, speed_cell
+from saccade.studies.paired import paired_change
 from saccade.studies.records import Record
 from saccade.studies.report import report_html
 from saccade.studies.runner import run_study
 from saccade.studies.study_config import Case, Plugin, StudyConfig
-from saccade.studies.summary import Summary, paired_change, summarise, summarise_all, write_all
+from saccade.studies.summary import Summary, summarise, summarise_all, write_all
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("embedded/llada-v", "embedded/llava-ar")

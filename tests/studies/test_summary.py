@@ -14,9 +14,10 @@ import pytest
 
 from saccade.controller import StudyError
 from saccade.studies import summary as module
+from saccade.studies.paired import paired_speedup
 from saccade.studies.records import Record, read_run
 from saccade.studies.study_config import StudyConfig
-from saccade.studies.summary import COLUMNS, COMMITTED, paired_speedup, summarise
+from saccade.studies.summary import COLUMNS, COMMITTED, summarise
 
 MakeRun = Callable[..., Path]
 
