@@ -3,7 +3,7 @@
 from collections.abc import Collection, Set
 
 from saccade.controller.errors import CapabilityError, PlanError
-from saccade.controller.fitting import announced
+from saccade.controller.fitting import ahead, announced
 from saccade.controller.plan import Plan
 from saccade.controller.protocols import MEASURED, SIGNALS, VIEW_FIELDS, Policy, Pruner
 from saccade.controller.types import BackboneSpec
@@ -40,7 +40,8 @@ def check_fit(policy: Policy, pruner: Pruner | None, spec: BackboneSpec) -> None
     CapabilityError
         Naming what is missing, and both sides.
     PlanError
-        If a drop that the policy announces (`Policy.drops_ahead`) cannot be carried out.
+        If a drop or another action that the policy announces (`Policy.drops_ahead`,
+        `Policy.plan_ahead`) cannot be carried out.
     """
     _check_offered(policy, sorted(policy.reads), spec.can & SIGNALS, spec)
     if pruner is not None:
@@ -48,6 +49,7 @@ def check_fit(policy: Policy, pruner: Pruner | None, spec: BackboneSpec) -> None
         sites = {name for name in spec.can if name.startswith("site:")}
         wanted = [*sorted(pruner.needs), f"site:{pruner.site}"]
         _check_offered(pruner, wanted, fields | sites, spec)
+    check_plan(ahead(policy), spec, repr(policy))
     for drop in announced(policy) or ():
         check_plan(Plan((drop,)), spec)
         if 0 < drop.keep < 1:
@@ -70,8 +72,8 @@ def _check_offered(
         )
 
 
-def check_plan(plan: Plan, spec: BackboneSpec) -> None:
-    """Raise `CapabilityError` or `PlanError` if a backbone cannot carry out a plan."""
+def check_plan(plan: Plan, spec: BackboneSpec, who: str = "the plan") -> None:
+    """Raise `CapabilityError` or `PlanError` if a backbone cannot carry out a plan of `who`."""
     asked = {
         "drop": bool(plan.drops),
         "bypass": bool(plan.bypass),
@@ -80,14 +82,15 @@ def check_plan(plan: Plan, spec: BackboneSpec) -> None:
     }
     missing = [action for action, used in asked.items() if used and action not in spec.can]
     if missing:
-        raise CapabilityError(f"the plan asks for {missing[0]}; {spec.name} cannot do that")
+        raise CapabilityError(f"{who} asks for {missing[0]}; {spec.name} cannot do that")
     n_layers = spec.geometry.n_layers
     for drop in plan.drops:
         if drop.layer >= n_layers:
             raise PlanError(f"{drop}: {spec.name} has {n_layers} layers, 0 to {n_layers - 1}")
     if plan.bypass and max(plan.bypass) >= n_layers:
         raise PlanError(
-            f"bypass={sorted(plan.bypass)}: {spec.name} has {n_layers} layers, 0 to {n_layers - 1}"
+            f"{who} skips layers {sorted(plan.bypass)}: {spec.name} has {n_layers} layers, 0 to "
+            f"{n_layers - 1}"
         )
 
 

@@ -7,12 +7,12 @@ from typing import Any, Literal, Protocol, TypeGuard, TypeVar, get_args, runtime
 
 from saccade.controller.arguments import switch, whole
 from saccade.controller.attach import check_fit, check_parts
-from saccade.controller.errors import CapabilityError, SaccadeError
-from saccade.controller.fitting import announced, companion, fitted
+from saccade.controller.errors import CapabilityError, PlanError, SaccadeError
+from saccade.controller.fitting import ahead, announced, companion, fitted
 from saccade.controller.policies.auto import Auto
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.registry import pruners
-from saccade.controller.session import Positions, Session
+from saccade.controller.session import COMPACT, Positions, Session
 from saccade.controller.types import BackboneSpec
 
 
@@ -111,7 +111,7 @@ class Controller:
         CapabilityError
             If the policy, the pruner or `probe` needs what the backbone lacks.
         PlanError
-            If a drop that the policy announces cannot be carried out.
+            If a drop or another action that the policy announces cannot be carried out.
         ValueError
             If `probe` names layers that do not exist, or none where the policy reads attention.
         """
@@ -122,6 +122,8 @@ class Controller:
         policy = fitted(self.policy, spec)
         unasked = announced(policy) == frozenset()
         check_fit(policy, None if unasked and self._companion else self.pruner, spec)
+        if self.positions == "compact" and ahead(policy).bypass:
+            raise PlanError(f"{policy!r} may skip layers; {COMPACT}")
         return policy, None if unasked else self.pruner, self._probed(policy, spec)
 
     def session(self, spec: BackboneSpec, n_sequences: int) -> Session:

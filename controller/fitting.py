@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from saccade.controller.plan import Drop
+from saccade.controller.plan import Drop, Plan
 from saccade.controller.protocols import Policy
 from saccade.controller.types import BackboneSpec, StepState
 
@@ -29,6 +29,12 @@ def announced(policy: Policy) -> frozenset[Drop] | None:
     """Drops for which it may ask the pruner; None if it does not say."""
     drops = getattr(policy, "drops_ahead", None)
     return None if drops is None else frozenset(drops)
+
+
+def ahead(policy: Policy) -> Plan:
+    """What it may plan besides drops, all at once; a plan that does nothing if it does not say."""
+    plan = getattr(policy, "plan_ahead", None)
+    return plan if isinstance(plan, Plan) else Plan()
 
 
 def reselecting(policy: Policy) -> bool:

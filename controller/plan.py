@@ -38,7 +38,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class CommitRule:
-    """How many masked positions a step commits, instead of the schedule.
+    """Positions that a step commits beside those of the schedule.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Plan:
     refresh : bool
         Recompute cached prompt keys and values.
     commit : CommitRule or None
-        None: the model's own schedule.
+        What is committed beside the model's own schedule; None: nothing.
     reselect : bool
         Ask the pruner again instead of keeping the selection made before.
 

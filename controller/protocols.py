@@ -45,6 +45,8 @@ class Policy(Protocol):
         Drops for which it may ask the pruner to choose, if they are known beforehand: whether they
         can be carried out is then checked when the controller is attached. Without it, a drop is
         checked when it is planned.
+    plan_ahead : Plan, optional
+        Layers that it may skip and how it commits, if known beforehand: checked then, too.
     reselects : bool, optional
         Whether it may ask the pruner again in the same call; False without it.
     watches : callable, optional

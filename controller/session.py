@@ -16,6 +16,7 @@ from saccade.controller.types import BackboneSpec, Signals, StepState
 from saccade.controller.views import Selection, VisualView
 
 Positions = Literal["original", "compact"]
+COMPACT = "positions='compact' is not defined for tokens that skip layers; use 'original'"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +91,7 @@ class Session:
             own.reset()
         self._signals: list[Signals | None] = [None] * n_sequences
         self._choices: list[dict[int, Choice]] = [{} for _ in range(n_sequences)]
+        self._anew: list[set[int]] = [set() for _ in range(n_sequences)]
         self.before: list[dict[str, torch.Tensor]] = [{} for _ in range(n_sequences)]
 
     def plan(self, sequence: int, state: StepState) -> Plan:
@@ -107,14 +109,14 @@ class Session:
             raise PlanError(f"the policy returned {plan!r}; it must return a Plan")
         check_plan(plan, self.spec)
         if plan.bypass and self.positions == "compact":
-            raise PlanError("positions='compact' is not defined for tokens that skip layers")
-        if plan.reselect:
-            self._choices[sequence].clear()
+            raise PlanError(COMPACT)
+        self._anew[sequence] = set(self._choices[sequence]) if plan.reselect else set()
         return plan
 
     def remembered(self, sequence: int, n: int) -> "Choice | None":
-        """The choice of `n` tokens made earlier in this call, if any."""
-        return self._choices[sequence].get(n)
+        """The choice of `n` tokens made earlier in this call, if any; None if the plan of this
+        step wants it made anew."""
+        return None if n in self._anew[sequence] else self._choices[sequence].get(n)
 
     def looks_on(self, sequence: int) -> bool:
         """Whether the pruner may still ask what the answer attended to: until it has chosen, or in
@@ -122,7 +124,7 @@ class Session:
         own, pruner = self._policies[sequence], self.pruner
         if pruner is None or not BEFORE & pruner.needs or resting(own):
             return False
-        return reselecting(own) or not self._choices[sequence]
+        return reselecting(own) or not self._choices[sequence].keys() - self._anew[sequence]
 
     def watches(self, sequence: int, state: StepState) -> bool:
         """Whether the attention of a step is to be measured for a sequence."""
@@ -181,6 +183,7 @@ class Session:
         here = among_all(own, present)
         whole = composed(None if before is None else before.whole, here)
         made = self._choices[sequence][n] = Choice(here, whole, before)
+        self._anew[sequence].discard(n)
         return made
 
     def observe(self, sequence: int, signals: Signals) -> None:

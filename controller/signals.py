@@ -52,7 +52,7 @@ def grouped_attention(per_row: Tensor, groups: Tensor, segments: Tensor) -> Tens
     per_row : Tensor (B, Q, L)
         Attention of each row, mean over heads: `row_attention` averaged over its second axis.
     groups : Tensor (B, G, Q)
-        Weight of each row in each group, summing to 1 over Q (all zero for a group without rows).
+        Weight of each row in each group, summing to 1 over Q (NaN for a group without rows).
     segments : Tensor (B, L, S)
         One-hot segment of each key, zeros for padding.
 
@@ -67,11 +67,11 @@ def grouped_attention(per_row: Tensor, groups: Tensor, segments: Tensor) -> Tens
 def row_groups(masked: Tensor) -> Tensor:
     """Groups (B, 2, Q) of the answer's rows: all of them, and those still masked (B, Q) bool.
 
-    A sequence without a masked row has zeros in the second group.
+    A sequence without a masked row has NaN in the second group.
     """
     still = masked.float()
-    counts = still.sum(1, keepdim=True).clamp(min=1)
-    return torch.stack([torch.full_like(still, 1 / masked.shape[1]), still / counts], dim=1)
+    every = torch.full_like(still, 1 / masked.shape[1])
+    return torch.stack([every, still / still.sum(1, keepdim=True)], dim=1)
 
 
 def attention_received(
@@ -139,14 +139,17 @@ def certainty(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def changes(now: Signals, before: Signals | None) -> Change | None:
     """How the signals of a step differ from those of the step before; None where there was none.
 
-    Attention is compared by its mean over the probed layers, of the rows that were masked;
-    confidence by its mean over the positions masked in both steps, as the mean over all that are
-    masked moves whenever the surest of them are committed.
+    Attention is compared by its mean over the probed layers, of the rows that were masked, and not
+    at all between steps that skip different layers; confidence by its mean over the positions
+    masked in both steps, as the mean over all that are masked moves whenever the surest of them are
+    committed.
     """
     if before is None:
         return None
-    visual = _difference(now.visual_mass, before.visual_mass)
-    answer = _difference(now.response_mass, before.response_mass)
+    visual = answer = None
+    if now.skipped == before.skipped:
+        visual = _difference(now.visual_mass, before.visual_mass)
+        answer = _difference(now.response_mass, before.response_mass)
     return Change(visual, answer, _confidence_change(now, before))
 
 

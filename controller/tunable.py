@@ -32,7 +32,10 @@ def tunable(default: float | int, low: float | int, high: float | int, unit: str
 
 
 def tunables(policy: object) -> Mapping[str, Tunable]:
-    """The options of a policy, or its class, that are worth tuning, by name; none for others."""
+    """The options of a policy, or its class, that are worth tuning, by name; none for others.
+
+    Of one that wraps or composes others its own alone: ask those inside for theirs.
+    """
     if not is_dataclass(policy):
         return {}
     out = {}

@@ -103,13 +103,15 @@ class Signals:
     Attributes
     ----------
     attention_visual, attention_prompt, attention_response : Tensor (n_layers,) float32 or None
-        Attention mass of the response rows on each kind of token, mean over heads and response
-        rows, in [0, 1]; the three sum to 1 in a probed layer and are NaN in one not probed.
+        Attention mass of the response rows on each kind of token, mean over heads and over the
+        rows that were forwarded (all of them, but where blocks before the present one are cached),
+        in [0, 1]; the three sum to 1 in a probed layer and are NaN in one not probed.
     masked_visual, masked_prompt, masked_response : Tensor (n_layers,) float32 or None
-        The same of the rows whose positions were still masked.
+        The same of the rows whose positions were still masked; NaN if there were none.
     received : Tensor (N,) float32 or None
-        Attention that each visual token received from all rows of the response, mean over heads
-        and rows, in the probed layer in which it is most; in [0, 1], 0 where it was dropped.
+        Attention that each visual token received from the rows of the response that were
+        forwarded, mean over heads and rows, in the probed layer in which it is most; in [0, 1], 0
+        where it was dropped.
     confidence : Tensor (R,) float64 or None
         Softmax probability of the chosen token per response position, in [0, 1] (NaN where the
         position was not forwarded).
@@ -123,6 +125,8 @@ class Signals:
         Positions that received their token in the step.
     change : Change or None
         Since the step before; None in the first.
+    skipped : frozenset of int
+        Layers that visual tokens skipped: nothing could attend to them there.
     """
 
     attention_visual: Tensor | None = None
@@ -138,33 +142,44 @@ class Signals:
     margin: Tensor | None = None
     committed: int = 0
     change: Change | None = None
+    skipped: frozenset[int] = frozenset()
 
     def _over_masked(self, values: Tensor | None) -> Tensor | None:
-        if values is None or self.masked is None or not bool(self.masked.any()):
+        if values is None or self.masked is None:
             return None
-        return values[self.masked]
+        known = values[self.masked & ~values.isnan()]
+        return known if len(known) else None
 
     @property
     def mean_confidence(self) -> float | None:
-        """Mean confidence of the positions that were masked, or None."""
+        """Mean confidence of the positions that were masked and forwarded, or None."""
         values = self._over_masked(self.confidence)
         return None if values is None else float(values.mean())
 
     @property
     def min_confidence(self) -> float | None:
-        """Least confidence of the positions that were masked, or None."""
+        """Least confidence of the positions that were masked and forwarded, or None."""
         values = self._over_masked(self.confidence)
         return None if values is None else float(values.min())
 
     @property
     def visual_mass(self) -> float | None:
-        """Answer-to-picture attention of the masked rows, mean over the probed layers, or None."""
-        return _mean(self.masked_visual)
+        """Answer-to-picture attention of the masked rows, mean over the probed layers that visual
+        tokens did not skip, or None."""
+        return self._mean(self.masked_visual)
 
     @property
     def response_mass(self) -> float | None:
-        """Answer-to-answer attention of the masked rows, mean over the probed layers, or None."""
-        return _mean(self.masked_response)
+        """Answer-to-answer attention of the masked rows, mean over the same layers, or None."""
+        return self._mean(self.masked_response)
+
+    def _mean(self, values: Tensor | None) -> float | None:
+        """Mean of what was measured in layers that were not skipped; None without any."""
+        if values is None:
+            return None
+        rest = [value for i, value in enumerate(values.tolist()) if i not in self.skipped]
+        known = [value for value in rest if value == value]  # not NaN
+        return sum(known) / len(known) if known else None
 
     def copy(self) -> "Signals":
         """The same values in tensors of their own."""
@@ -173,13 +188,6 @@ class Signals:
             n: v.clone() if isinstance(v, Tensor) else v for n, v in values.items()
         }
         return Signals(**own)
-
-
-def _mean(values: Tensor | None) -> float | None:
-    """Mean of the numbers among them; None without any."""
-    if values is None or bool(values.isnan().all()):
-        return None
-    return float(values.nanmean())
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,12 @@ def find_layers(
     Raises
     ------
     ValueError
-        If there are no samples.
+        If there are no samples, or one has no picture.
     """
     if not inputs:
         raise ValueError("there are no samples; give one or more")
+    if any(len(sample.visual_positions) == 0 for sample in inputs):
+        raise ValueError("a sample has no picture, and says nothing about layers; leave it out")
     search = _Search(model, inputs, length, progress)
     n_layers = model.spec.geometry.n_layers
     alone = [search.divergence((layer,)) for layer in range(n_layers)]

@@ -210,6 +210,8 @@ class Answer:
         """
         first = 0 if cached is None else cached
         k = self._number(confidence[first:], self.masked[first:])
+        if sure is not None:  # earlier steps may have left less of the block than was scheduled
+            k = min(k, int(self.masked[first : self._bounds()[1]].sum()))
         if not self.settings.commit_ineligible:
             k = min(k, int(torch.isfinite(confidence).sum()))
         # The published code ranks all rows of its forward; equal values are ordered by that.

@@ -110,6 +110,9 @@ class Denoiser:
         work = items[0].work
         if work.prefill:
             self._prefill(items)
+            for item in items:  # which may have committed a first position
+                masked = item.decoding.answer.masked
+                item.active = dataclasses.replace(item.active, masked=masked)
         memory = self._memory(items)
         reader = memory if isinstance(memory, Reader) else None
         hook = self._hook([item.active for item in items], reader)
@@ -244,6 +247,7 @@ class Denoiser:
             confidence = torch.as_tensor(signals.confidence)
             sure = sure_positions(rule, confidence, answer.eligible())
         commit = self.scheme.commit(decoding, chosen, ranking, item.work, sure)
+        signals = dataclasses.replace(signals, skipped=item.active.plan.bypass)
         signals = with_history(signals, decoding, len(item.begun) + len(commit.filled))
         if self.session is not None:
             self.session.observe(decoding.number, signals)

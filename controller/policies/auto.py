@@ -13,6 +13,7 @@ from saccade.controller.policies.keep import Keep
 from saccade.controller.policies.layer_skip import LayerSkip
 from saccade.controller.policies.progressive import Progressive
 from saccade.controller.protocols import BEFORE, Policy
+from saccade.controller.tunable import tunable
 from saccade.controller.types import BackboneSpec, Signals, StepState
 
 
@@ -34,9 +35,9 @@ class Auto:
         Least steps of a call that is not left alone.
     """
 
-    commit: float | None = 0.95
+    commit: float | None = tunable(0.95, 0.5, 1.0, "probability")
     layers: Sequence[int] | str | None = None
-    steps: int = 6
+    steps: int = tunable(6, 1, 32, "steps")
 
     companion: ClassVar[Companion] = Progressive.companion
 

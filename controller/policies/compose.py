@@ -51,6 +51,16 @@ class Compose:
         return frozenset[Drop]().union(*known) if len(known) == len(announced) else None
 
     @property
+    def plan_ahead(self) -> Plan:
+        """What any of them announces."""
+        plans = [fitting.ahead(policy) for policy in self.policies]
+        rules = (plan.commit for plan in plans)
+        return Plan(
+            bypass=frozenset[int]().union(*(plan.bypass for plan in plans)),
+            commit=next((rule for rule in rules if rule is not None), None),
+        )
+
+    @property
     def reselects(self) -> bool:
         """Whether any may choose again."""
         return any(map(fitting.reselecting, self.policies))

@@ -17,7 +17,8 @@ class ConfidentCommits:
     Parameters
     ----------
     value : float
-        Confidence that is enough, in [0, 1], or the factor of Fast-dLLM's rule, 0 or more.
+        Confidence that is enough, in [0, 1], or the factor of Fast-dLLM's rule, 0 or more; the
+        range worth tuning is that of confidences.
     kind : "threshold" or "factor"
         As in `CommitRule`.
 
@@ -47,9 +48,14 @@ class ConfidentCommits:
         """None, ever."""
         return frozenset()
 
+    @property
+    def plan_ahead(self) -> Plan:
+        """The rule."""
+        return Plan(commit=CommitRule(self.kind, self.value))
+
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """The rule, in every step."""
-        return Plan(commit=CommitRule(self.kind, self.value))
+        return self.plan_ahead
 
     def reset(self) -> None:
         """Nothing to forget."""

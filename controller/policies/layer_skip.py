@@ -54,6 +54,7 @@ class LayerSkip:
     again: int = tunable(0, 0, 32, "steps")
     layers: Sequence[int] | str | None = None
     _measured: int | None = field(default=None, init=False, repr=False, compare=False)
+    _pending: bool = field(default=False, init=False, repr=False, compare=False)
     _skips: frozenset[int] = field(default=frozenset(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -74,20 +75,25 @@ class LayerSkip:
         """None, ever."""
         return frozenset()
 
+    @property
+    def plan_ahead(self) -> Plan:
+        """Layers that are skipped, where they are known; else that one may be."""
+        return Plan(bypass=frozenset({0} if self.layers is None else self._known))
+
     def watches(self, state: StepState) -> bool:
-        """Only full steps are measured."""
-        return self.layers is None and self._measured == state.step
+        """Only full steps are measured, until one is."""
+        return self.layers is None and self._pending
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Skip what is known, or was found in the last full step; or take a full step."""
         if self.layers is not None:
             return Plan(bypass=frozenset(self._known))
         if self._measured is None or (self.again and state.step - self._measured >= self.again):
-            self._measured = state.step
+            self._measured, self._pending = state.step, True
             return Plan()
-        if state.step == self._measured + 1 and signals is not None:
-            self._skips = self.found(signals)
-        return Plan(bypass=self._skips)
+        if self._pending and signals is not None and signals.masked_visual is not None:
+            self._skips, self._pending = self.found(signals), False
+        return Plan() if self._pending else Plan(bypass=self._skips)
 
     @property
     def _known(self) -> Sequence[int]:
@@ -100,7 +106,7 @@ class LayerSkip:
 
     def reset(self) -> None:
         """Forget what was measured."""
-        self._measured, self._skips = None, frozenset()
+        self._measured, self._pending, self._skips = None, False, frozenset()
 
 
 def skipped_layers(

@@ -17,9 +17,10 @@ LADDER = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)
 class Progressive:
     """Reduce the visual tokens step by step as signals allow, and bring them back as they demand.
 
-    A rung down is taken when the answer's attention to itself has risen and its confidence has
-    surged, which the study saw follow each other, and when what would stay holds enough of what the
-    answer attends to in the picture. A rung up is taken when confidence falls behind what it was
+    A rung down is taken when the answer's attention to itself has risen (`rise`; by default it need
+    not, as models that are sure in their first step show no rise) and its confidence has surged,
+    which the study saw follow each other, and when what would stay holds enough of what the answer
+    attends to in the picture. A rung up is taken when confidence falls behind what it was
     before the last rung down, stalls, or attention to the picture rebounds. Which tokens stay is
     chosen when a rung is first taken, and anew when one that failed is tried again; on the way up
     earlier choices return.
@@ -86,7 +87,8 @@ class Progressive:
 
     def __post_init__(self) -> None:
         steps = tuple(share("a keep ratio", keep) for keep in numbers("ladder", self.ladder, float))
-        if steps[0] != 1 or any(b >= a for a, b in zip(steps, steps[1:], strict=False)):
+        rises = any(b >= a for a, b in zip(steps, steps[1:], strict=False))
+        if not steps or steps[0] != 1 or rises:
             raise ValueError(f"ladder={self.ladder!r}: keep ratios must descend from 1")
         self.ladder = steps
         for name in ("warmup", "every", "stall", "retry"):
@@ -192,10 +194,12 @@ class _Climb:
 
     def see(self, signals: Signals | None) -> None:
         """Take in what the step before showed."""
-        self.now = signals
+        before, self.now = self.now, signals
         if signals is None:
             return
         self.confidence = signals.mean_confidence
+        if before is not None and before.skipped != signals.skipped:  # no longer comparable
+            self.lowest_answer = self.lowest_picture = None
         self.answer, self.picture = signals.response_mass, signals.visual_mass
         self.lowest_confidence = _least(self.lowest_confidence, self.confidence)
         self.lowest_answer = _least(self.lowest_answer, self.answer)

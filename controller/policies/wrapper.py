@@ -37,6 +37,11 @@ class Wrapper:
         return fitting.announced(self.policy)
 
     @property
+    def plan_ahead(self) -> Plan:
+        """What else it announces."""
+        return fitting.ahead(self.policy)
+
+    @property
     def reselects(self) -> bool:
         """Whether it may choose again."""
         return fitting.reselecting(self.policy)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from saccade.backbones import Model, Prepared
 from saccade.controller import Trace
 from saccade.controller.plan import Drop
-from tests.backbones.naive import naive_forward
+from tests.backbones.naive import Naive, naive_forward
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,12 @@ class Shaped:
         return [place for i, place in enumerate(visual) if i not in self.kept]
 
 
-def expected_logits(
+def expected_logits(*args: Any, **kwargs: Any) -> Tensor:
+    """Logits (P + R, V) of an `expected_run`."""
+    return expected_run(*args, **kwargs).logits
+
+
+def expected_run(
     model: Model,
     inputs: Prepared,
     ids: Sequence[int],
@@ -34,10 +40,10 @@ def expected_logits(
     answer: Shaped | Sequence[Shaped],
     positions: Tensor | None = None,
     skip: Collection[int] = (),
-) -> Tensor:
-    """Logits (P + R, V) where prompt rows saw what `prompt` left, and answer rows see what `answer`
-    leaves (each its own, if it is a sequence); prompt rows never see the answer, and in a causal
-    model no row a later one. Visual rows skip the layers `skip`."""
+) -> Naive:
+    """A forward over all rows where prompt rows saw what `prompt` left, and answer rows see what
+    `answer` leaves (each its own, if it is a sequence); prompt rows never see the answer, and in a
+    causal model no row a later one. Visual rows skip the layers `skip`."""
     network, n = model.network, len(inputs)
     embeds = torch.cat(
         [inputs.embeds, network.model.embed_tokens(torch.tensor(list(ids), dtype=torch.int64))]
@@ -56,7 +62,7 @@ def expected_logits(
         return seen | torch.eye(total, dtype=torch.bool)  # rows that are gone see themselves
 
     skipped = dict.fromkeys(skip, visual)
-    return naive_forward(network, embeds, visible=visible, positions=positions, skip=skipped).logits
+    return naive_forward(network, embeds, visible=visible, positions=positions, skip=skipped)
 
 
 def shape_of(trace: Trace, step: int) -> Shaped:

@@ -194,3 +194,16 @@ def _find_stop(
         if stop is not None and not search_all:
             break
     return stop
+
+
+def masses_by_kind(
+    run: Naive, kinds: Tensor, n: int, rows: Sequence[int], alive: Mapping[int, list[int]] = {}
+) -> Tensor:
+    """Attention (n_layers, 3) of some of the last `n` rows on tokens of each kind, mean over heads
+    and rows; from the layers of `alive` on, only those positions are there."""
+    here, out = torch.arange(len(kinds)), []
+    for layer, weights in enumerate(run.attention):
+        here = torch.tensor(alive[layer]) if layer in alive else here
+        per_key = weights.mean(0)[-n:][list(rows)].mean(0)
+        out.append([float(per_key[kinds[here] == kind].sum()) for kind in range(3)])
+    return torch.tensor(out)

@@ -114,3 +114,22 @@ def test_a_batch_commits_what_singles_commit(name: str) -> None:
     batch = model.generate(inputs=requests, controller=controller, **options)
     assert [out.tokens for out in batch] == [out.tokens for out in singles]
     assert [out.trace.forwards for out in batch] == [out.trace.forwards for out in singles]
+
+
+@pytest.mark.parametrize("value", [0.3, 0.4, 0.5])
+@pytest.mark.parametrize("interval", [None, 4])
+def test_the_schedule_never_reaches_into_the_next_block(interval: int | None, value: float) -> None:
+    """Even if what was sure left less of the block than the schedule commits."""
+    model, views = tiny_model(), list[StepView]()
+    options = {"gen_length": 16, "block_length": 8, "steps": 8}
+    options |= {} if interval is None else {"prefix_refresh_interval": interval}
+    pages = [fake_request(model, [(40, 30)], seed) for seed in range(4)]
+    rule = Controller(Rule("threshold", value))
+    model.generate(inputs=pages, controller=rule, callback=views.append, **options)
+    short = 0
+    for view in views:
+        end = 8 * (view.record.state.block + 1)
+        assert max(view.record.committed) < end
+        assert all(view.confidence[i] > -torch.inf for i in view.record.committed)
+        short += len(view.record.committed) == 1
+    assert short, "some steps had less to commit than the schedule says"

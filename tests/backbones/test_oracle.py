@@ -17,7 +17,7 @@ from saccade.controller import (
 )
 from saccade.controller.types import round_keep
 from saccade.pruners import DivPrune, FastV, Random
-from tests.backbones.naive import Naive, naive_forward
+from tests.backbones.naive import Naive, masses_by_kind, naive_forward
 from tests.backbones.planned import Planned, Spy, plan_of, survivors, visual_counts
 from tests.tiny import MASK, fake_request
 
@@ -132,13 +132,7 @@ def naive_masses(
     """Attention (n_layers, 3) of the last `n` rows, or some of them, on prompt, visual and response
     tokens."""
     kinds = torch.from_numpy(request.kinds_with_response(n))
-    here, out = torch.arange(len(kinds)), []
-    for layer, weights in enumerate(run.attention):
-        here = torch.tensor(alive[layer]) if layer in alive else here
-        per_row = weights.mean(0)[-n:]
-        per_key = (per_row if rows is None else per_row[list(rows)]).mean(0)
-        out.append([float(per_key[kinds[here] == kind].sum()) for kind in range(3)])
-    return torch.tensor(out)
+    return masses_by_kind(run, kinds, n, range(n) if rows is None else rows, alive)
 
 
 def naive_received(run: Naive, request: Prepared, alive: dict[int, list[int]], n: int) -> Tensor:

@@ -18,7 +18,14 @@ from saccade.controller import (
     Pruner,
 )
 from saccade.pruners import DivPrune, FastV, Random
-from tests.backbones.cached import Shaped, expected_logits, refresh_before, shape_of
+from tests.backbones.cached import (
+    Shaped,
+    expected_logits,
+    expected_run,
+    refresh_before,
+    shape_of,
+)
+from tests.backbones.naive import masses_by_kind
 from tests.backbones.planned import Planned
 from tests.tiny import MASK, fake_request, tiny_model
 
@@ -197,7 +204,7 @@ def test_a_compact_answer_moves_when_the_cache_is_cut(lavida: Model, page: Prepa
 
 def test_positions_without_drops_are_the_same(lavida: Model, page: Prepared) -> None:
     compact, original = (
-        run(lavida, page, Controller(positions=how))[1] for how in ("compact", "original")
+        run(lavida, page, Controller(Keep(), positions=how))[1] for how in ("compact", "original")
     )
     for one, other in zip(compact, original, strict=True):
         assert torch.equal(one.logits, other.logits)
@@ -211,3 +218,26 @@ def test_full_mode_drops_as_llada_v_does(name: str, lavida: Model, page: Prepare
         n = [len(page) - out.trace.n_visual + count + 8 for count in step.visual_per_layer]
         assert list(step.rows_per_layer) == list(step.keys_per_layer) == n
     assert all(view.logits.shape == (8, 64) for view in views)
+
+
+def test_attention_is_that_of_the_rows_that_are_masked(lavida: Model, page: Prepared) -> None:
+    """Also in the first step, before which the prompt has decided the first position."""
+    out, _ = run(lavida, page, Controller(Keep(), probe="all"))
+    for step in out.trace:
+        ids = ids_before(out, step.state.step)
+        kinds = torch.from_numpy(page.kinds_with_response(len(ids)))
+        dense = expected_run(lavida, page, ids, Shaped(), Shaped())
+        still = [i for i, token in enumerate(ids) if token == MASK]
+        signals = step.signals
+        for names, rows in (("attention", range(len(ids))), ("masked", still)):
+            for kind, name in enumerate(("prompt", "visual", "response")):
+                wanted = masses_by_kind(dense, kinds, len(ids), rows)[:, kind]
+                torch.testing.assert_close(getattr(signals, f"{names}_{name}"), wanted)
+
+
+def test_without_a_masked_row_nothing_is_known_of_them(lavida: Model, page: Prepared) -> None:
+    """The prompt decides an answer of one position."""
+    out, _ = run(lavida, page, Controller(Keep(), probe="all"), gen_length=1, steps=1)
+    signals = out.trace.steps[0].signals
+    assert signals.attention_visual is not None and not bool(signals.attention_visual.isnan().any())
+    assert signals.visual_mass is signals.response_mass is signals.mean_confidence is None

@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 
 from saccade.controller import (
+    Abstain,
     AfterShare,
+    Auto,
     CapabilityError,
+    Compose,
+    ConfidentCommits,
     Controller,
     Drop,
+    EveryNSteps,
     Keep,
+    LayerSkip,
     Plan,
     PlanError,
 )
@@ -130,6 +136,33 @@ def test_announced_drops_are_checked_when_attached(policy: Any, pruner: Any, mes
     unable = dataclasses.replace(LAYERED, can=LAYERED.can - {"drop"})
     with pytest.raises(CapabilityError, match="the plan asks for drop; toy cannot"):
         Controller(AfterShare(0.5, 0.5), Random()).check(unable)
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (ConfidentCommits(), r"ConfidentCommits\(.*asks for commit; toy cannot"),
+        (LayerSkip(layers=(1,)), r"LayerSkip\(.*asks for bypass; toy cannot"),
+        (Abstain(Compose([Keep(), ConfidentCommits()])), r"Abstain\(.*asks for commit; toy"),
+    ],
+)
+def test_announced_actions_are_checked_when_attached(policy: Any, message: str) -> None:
+    with pytest.raises(CapabilityError, match=message):
+        Controller(policy)(Toy(LAYERED))
+
+
+@pytest.mark.parametrize("policy", [LayerSkip(layers=(1, 99)), Auto(layers="1/99")])
+def test_layers_that_are_not_there_are_refused_when_attached(policy: Any) -> None:
+    able = Toy(dataclasses.replace(LAYERED, can=LAYERED.can | {"bypass", "commit"}))
+    with pytest.raises(PlanError, match=r"skips layers \[1, 99\]: toy has 4 layers, 0 to 3"):
+        Controller(policy)(able)
+
+
+def test_compact_positions_and_skipped_layers_do_not_go_together() -> None:
+    able = Toy(dataclasses.replace(LAYERED, can=LAYERED.can | {"bypass", "attention"}))
+    for policy in (LayerSkip(), LayerSkip(layers=(1,)), EveryNSteps(LayerSkip(layers=(1,)), 2)):
+        with pytest.raises(PlanError, match="positions='compact' is not defined.*use 'original'"):
+            Controller(policy, positions="compact")(able)
 
 
 @pytest.mark.parametrize(

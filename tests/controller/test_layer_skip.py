@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from saccade.controller import LayerSkip, Plan, Signals
+from saccade.controller import EveryNSteps, LayerSkip, Plan, Signals
 from saccade.controller.policies.layer_skip import skipped_layers
 from tests.controller.signal_sequences import run, signals, state
 
@@ -54,6 +54,21 @@ def test_only_full_steps_are_watched() -> None:
         policy.plan(state(step, 8), SPIKE if step else None)
         watched.append(policy.watches(state(step, 8)))
     assert watched == [True, False, False, True, False, False, True]
+
+
+def test_it_waits_until_a_full_step_is_measured() -> None:
+    shown = [Signals(), Signals(), SPIKE, Signals()]
+    assert [sorted(plan.bypass) for plan in run(LayerSkip(), shown)] == [[], [], [], [2, 3], [2, 3]]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_it_is_measured_where_it_is_asked_now_and_then(n: int) -> None:
+    policy, before, skipped = EveryNSteps(LayerSkip(), n), None, []
+    policy.reset()
+    for step in range(7):
+        skipped.append(sorted(policy.plan(state(step, 8), before).bypass))
+        before = SPIKE if policy.watches(state(step, 8)) else Signals()
+    assert skipped == [[]] * n + [[2, 3]] * (7 - n)
 
 
 def test_known_layers_are_skipped_from_the_start_and_nothing_is_read() -> None:

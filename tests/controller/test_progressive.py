@@ -1,5 +1,6 @@
 """The ladder: down, hold, up, each for its reason and no other."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,6 +118,27 @@ def test_confidence_that_stalls_below_the_level_brings_the_tokens_back() -> None
 def test_confidence_above_the_level_may_stall() -> None:
     plans = run(Progressive((1, 0.5), stall=1, **QUICK), [SURE] * 8)
     assert keeps(plans) == [1] + [0.5] * 8
+
+
+def test_layers_that_are_skipped_are_no_change_of_attention() -> None:
+    """What nothing can attend to in a skipped layer neither falls nor comes back."""
+    whole = signals(0.4, confidence=0.85, layers=[0.5, 0.5, 0.5, 0.5])
+    skips = replace(
+        signals(0.4, confidence=0.86, layers=[0.5, 0.5, 0, 0]), skipped=frozenset({2, 3})
+    )
+    shown = [SURE, skips, skips, replace(whole, confidence=skips.confidence)]
+    assert skips.visual_mass == whole.visual_mass == 0.5
+    plans = run(Progressive((1, 0.5), fall=1.0, stall=9, retry=30, **QUICK), shown)
+    assert keeps(plans) == [1, 0.5, 0.5, 0.5, 0.5]
+    grown = replace(signals(0.4, confidence=0.86, layers=[0.7, 0.7, 0, 0]), skipped=skips.skipped)
+    again = run(Progressive((1, 0.5), fall=1.0, stall=9, retry=30, **QUICK), [*shown[:3], grown])
+    assert keeps(again) == [1, 0.5, 0.5, 0.5, 1], "but in the same layers it counts"
+
+
+def test_positions_that_were_not_forwarded_tell_nothing() -> None:
+    hole = signals(0.4, confidence=[float("nan"), *[0.95] * 7])
+    assert hole.mean_confidence == pytest.approx(0.95) and hole.min_confidence == 0.95
+    assert keeps(run(Progressive((1, 0.5), **QUICK), [hole] * 8)) == [1] + [0.5] * 8
 
 
 def test_attention_that_turns_back_to_the_picture_brings_it_back() -> None:

@@ -94,8 +94,14 @@ def test_selections_are_remembered_by_count_until_asked_again() -> None:
     kept = own.select(0, view_of(8), 3)
     assert own.remembered(0, 3) is kept and own.remembered(0, 4) is None
     assert own.remembered(1, 3) is None
+    own.select(0, view_of(8), 5)
     own.plan(0, STATE)
-    assert own.remembered(0, 3) is None
+    assert own.remembered(0, 3) is own.remembered(0, 5) is None
+    anew = own.select(0, view_of(8), 3)
+    assert own.remembered(0, 3) is anew and own.remembered(0, 5) is None
+    own.plan(0, STATE)
+    assert own.remembered(0, 3) is anew
+    assert own.remembered(0, 5) is not None, "what was not asked for stays as it was"
 
 
 def test_selections_count_among_all_tokens() -> None:

@@ -92,6 +92,9 @@ def test_a_confidence_that_is_no_number_is_none() -> None:
     unknown = Signals(confidence=torch.tensor([torch.nan, 0.5]), masked=torch.tensor([True, True]))
     first = Trace((record(0, signals=unknown),), 10).records()[0]
     assert first["confidence"] == [None, 0.5]
+    assert first["mean_confidence"] == first["min_confidence"] == 0.5, "of those that are known"
+    none = Signals(confidence=torch.tensor([torch.nan]), masked=torch.tensor([True]))
+    first = Trace((record(0, signals=none),), 10).records()[0]
     assert first["mean_confidence"] is first["min_confidence"] is None
 
 

@@ -1,5 +1,6 @@
 """Wrappers: what they change, and that they pass on all else."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -181,12 +182,13 @@ def test_the_published_progressive_scheme() -> None:
 
 
 @pytest.mark.parametrize("policy", [Progressive, LayerSkip, Abstain, ConfidentCommits, Clamp,
-                                    EveryNSteps, WithRefresh])  # fmt: skip
+                                    EveryNSteps, WithRefresh, Auto])  # fmt: skip
 def test_thresholds_say_what_they_are(policy: Any) -> None:
     found = tunables(policy)
     assert found
     for name, own in found.items():
         assert own.name == name and own.unit and own.low <= own.default <= own.high
         assert own.low < own.high
-        assert name in policy.__doc__, "and are described"
+        described = re.search(rf"^ {{4}}(\w+, )*{name}(, \w+)* : ", policy.__doc__, re.MULTILINE)
+        assert described, "and are described"
     assert tunables(object()) == {}
