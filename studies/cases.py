@@ -68,7 +68,8 @@ def with_own(
 ) -> StudyConfig:
     """A study on other models, and on benchmarks instead of its tasks, where some are given.
 
-    Cases that name models of the study run on all of the others.
+    Of models that the study has, each runs its own cases; on others all cases run, also those that
+    name models of the study.
 
     Raises
     ------
@@ -82,8 +83,12 @@ def with_own(
         for name in ("model", "models"):
             content.pop(name, None)
         content |= {"models": list(models)} if len(models) > 1 else {"model": models[0]}
+        if set(models) <= set(config.models):
+            content["cases"] = [case for case in content["cases"] if _runs_on(case, models)]
         for case in content["cases"]:
-            case.pop("models", None)
+            own = [name for name in case.pop("models", ()) if name in models]
+            if own and len(models) > 1:
+                case["models"] = own
     if benchmarks:
         own = [read_config(path, "benchmark", Benchmark, {}) for path in benchmarks]
         files = [Path(path).parent / b.file for path, b in zip(benchmarks, own, strict=True)]
@@ -95,6 +100,11 @@ def with_own(
     made = StudyConfig.model_validate(content)
     check_study(made)
     return made
+
+
+def _runs_on(case: dict[str, Any], models: Sequence[str]) -> bool:
+    """Whether it names one of these models, or none at all."""
+    return not case.get("models") or not set(case["models"]).isdisjoint(models)
 
 
 def _check_given(config: StudyConfig) -> None:

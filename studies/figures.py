@@ -8,7 +8,7 @@ import numpy as np
 
 from saccade.studies.records import Record
 from saccade.studies.study_config import Case
-from saccade.studies.summary import Summary
+from saccade.studies.summary import Row, Summary
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -24,24 +24,31 @@ def figures_html(summaries: Sequence[Summary]) -> str:
     starts = [one for one in summaries if len(set(start_shares(one).values())) > 1]
     if starts:
         sections.append(
-            ("Score against when pruning starts", list(map(start_figure, starts)), starts)
+            ("Score against when pruning starts", list(map(start_figure, starts)), starts, None)
         )
-    shown = [one for one in summaries if any(record.attention for record in one.records)]
+    shown = [(one, case) for one in summaries for case in watched_cases(one)]
     if shown:
         title = "Attention of the answer, and confidence of its tokens, step by step"
-        sections.append((title, list(map(signals_figure, shown)), shown))
+        charts = [signals_figure(*pair) for pair in shown]
+        cases = [case for _, case in shown] if len(shown) > len(summaries) else None
+        sections.append((title, charts, [one for one, _ in shown], cases))
     return "".join(_section(*section) for section in sections)
 
 
-def _section(title: str, figures: Sequence["Figure"], summaries: Sequence[Summary]) -> str:
+def _section(
+    title: str,
+    figures: Sequence["Figure"],
+    summaries: Sequence[Summary],
+    cases: Sequence[str] | None,
+) -> str:
     from plotly.io import to_html
 
-    config = {"displayModeBar": False, "responsive": True}
-    parts = [
-        f"<h3>{escape(one.config.model)} ({escape(one.recipe['backbone']['origin'])})</h3>"
-        + to_html(figure, config, include_plotlyjs=False, full_html=False)
-        for figure, one in zip(figures, summaries, strict=True)
-    ]
+    config, parts = {"displayModeBar": False, "responsive": True}, []
+    for i, (figure, one) in enumerate(zip(figures, summaries, strict=True)):
+        own = f"{one.config.model} ({one.recipe['backbone']['origin']})"
+        own += "" if cases is None else f": {cases[i]}"
+        chart = to_html(figure, config, include_plotlyjs=False, full_html=False)
+        parts.append(f"<h3>{escape(own)}</h3>{chart}")
     return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
 
 
@@ -57,13 +64,14 @@ def start_shares(summary: Summary) -> dict[str, float]:
 def start_figure(summary: Summary) -> "Figure":
     """Relative score against the share of the steps after which tokens go: figure 1.
 
-    A line a task, or a task and method where there are several.
+    A line a task, or a task and method where there are several; cases of one method that differ in
+    more than when they start have lines of their own.
     """
     from plotly.graph_objects import Figure
 
     shares, figure = start_shares(summary), Figure()
-    named = {case.name: _method(case) for case in summary.config.cases}
-    methods = list(dict.fromkeys(named[name] for name in shares))
+    named = line_names([case for case in summary.config.cases if case.name in shares])
+    methods = list(dict.fromkeys(named.values()))
     rows = [row for row in summary.rows() if row["case"] in shares and row["score"] is not None]
     for i, task in enumerate(dict.fromkeys(row["task"] for row in rows)):
         for j, method in enumerate(methods):
@@ -75,12 +83,45 @@ def start_figure(summary: Summary) -> "Figure":
                 name=task if len(methods) == 1 else f"{task}, {method}",
                 mode="lines+markers",
                 line={"color": COLOURS[i % len(COLOURS)], "dash": _dash(j)},
-                error_y={"type": "data", "array": [row["score_change_se"] or 0 for row in own]},
+                error_y={"type": "data", "array": [_relative_se(row) for row in own]},
             )
     figure.update_xaxes(title_text="pruning starts after this share of the steps", tickformat=".0%")
     figure.update_yaxes(title_text="score, of the unpruned model's", tickformat=".0%")
     figure.update_layout(template="plotly_white", height=420, margin={"t": 20, "r": 20})
     return figure
+
+
+def line_names(cases: Sequence[Case]) -> dict[str, str]:
+    """What the line of each case is called: its method, and in what else it differs from others of
+    that method, but for when it starts."""
+    facts = {case.name: _facts(case) for case in cases}
+    names = {}
+    for case in cases:
+        alike = [facts[other.name] for other in cases if _method(other) == _method(case)]
+        own = facts[case.name]
+        varying = [name for name in own if any(o.get(name) != own[name] for o in alike)]
+        names[case.name] = ", ".join(filter(None, [_method(case), *map(own.get, varying)]))
+    return names
+
+
+def _facts(case: Case) -> dict[str, str]:
+    """What makes a case, but for when it starts, in words."""
+    options = {} if case.policy is None else case.policy.options
+    facts = {name: f"{name} {value}" for name, value in options.items() if name != "share"}
+    if "keep" in options:
+        facts["keep"] = f"keep {float(options['keep']):.0%}"
+    facts["pruner"] = "" if case.pruner is None else case.pruner.name
+    more = {} if case.pruner is None else case.pruner.options
+    facts["options"] = " ".join(f"{name} {value}" for name, value in more.items())
+    facts["settings"] = " ".join(f"{name} {value}" for name, value in case.settings.items())
+    return facts | {"positions": case.positions}
+
+
+def _relative_se(row: Row) -> float:
+    """Standard error of the relative score."""
+    if not row["score_change_se"] or not row["score"]:
+        return 0.0
+    return float(row["score_change_se"] * row["score_relative"] / row["score"])
 
 
 def _method(case: Case) -> str:
@@ -91,20 +132,28 @@ def _dash(number: int) -> str:
     return ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")[number % 6]
 
 
-def signals_figure(summary: Summary) -> "Figure":
+def watched_cases(summary: Summary) -> list[str]:
+    """Cases that kept what they measured."""
+    kept = {record.case for record in summary.records if record.attention}
+    return [case.name for case in summary.config.cases if case.name in kept]
+
+
+def signals_figure(summary: Summary, case: str) -> "Figure":
     """Attention to the picture and to the answer per layer and step, and confidence per step, mean
-    over the samples: figure 2. One row a task."""
+    over the samples of a case: figure 2. One row a task."""
     from plotly.subplots import make_subplots
 
-    tasks = [t for t in summary.config.tasks if _shown(summary.records, t)]
+    records = [record for record in summary.records if record.case == case]
+    tasks = [t for t in summary.config.tasks if _shown(records, t)]
     titles = [
         f"{task}: {what}"
         for task in tasks
         for what in ("to the picture", "to the answer", "confidence")
     ]
-    figure = make_subplots(rows=len(tasks), cols=3, subplot_titles=titles, vertical_spacing=0.12)
+    gap = min(0.12, 0.5 / len(tasks))
+    figure = make_subplots(rows=len(tasks), cols=3, subplot_titles=titles, vertical_spacing=gap)
     for row, task in enumerate(tasks, 1):
-        masses, sure = mean_signals(_shown(summary.records, task))
+        masses, sure = mean_signals(_shown(records, task))
         steps = [(i + 0.5) / len(sure) for i in range(len(sure))]
         for column in (1, 2):
             figure.add_heatmap(

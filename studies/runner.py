@@ -23,7 +23,7 @@ from saccade.studies.benchmarks import Benchmark, Item
 from saccade.studies.cases import check_study, controller_of, each_model, model_slug, settings_of
 from saccade.studies.documents.tasks import Sample, make_sample
 from saccade.studies.model_folders import MODELS, write_models
-from saccade.studies.parts import join_parts, run_in_parts
+from saccade.studies.parts import check_parts, join_parts, run_in_parts, threads_of
 from saccade.studies.recipe import ROOT, git_state, make_recipe
 from saccade.studies.records import Record, RecordStore
 from saccade.studies.study_config import Case, StudyConfig, Unit, plan_units
@@ -83,12 +83,13 @@ def run_study(
         write_models(out, config)
     elif (out / MODELS).exists():
         raise StudyError(f"{out} holds runs of several models; give another --out")
-    with limited_threads(threads):
+    each = threads_of(jobs, threads)
+    with limited_threads(each):
         for number, single in enumerate(singles):
             folder = out / model_slug(single.model) if config.models else out
             shared = _shared(progress, number, singles)
             where = {"device": device, "dtype": dtype}
-            _run_single(single, folder, git, shared, jobs, threads, where)
+            _run_single(single, folder, git, shared, jobs, each, where)
     return out
 
 
@@ -103,11 +104,15 @@ def _run_single(
 ) -> None:
     """Run a study of one model in its folder; see `run_study`."""
     model = load(config.model, **(where or {}))
-    with RecordStore(out, make_recipe(config, model, git), config) as store:
+    recipe = make_recipe(config, model, git)
+    if jobs > 1:
+        recipe["hardware"]["jobs"] = jobs
+    check_parts(out, recipe)
+    with RecordStore(out, recipe, config) as store:
         try:
             join_parts(out, store)
             if jobs > 1:
-                run_in_parts(config, out, git, store, jobs, threads, where or {}, progress)
+                run_in_parts(config, out, recipe, store, jobs, threads, where or {}, progress)
             else:
                 StudyRun(config, model, store, progress).run()
         except KeyboardInterrupt:

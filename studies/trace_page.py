@@ -79,8 +79,8 @@ def trace_html(
         model=escape(f"{model.spec.name}, {model.spec.origin}"),
         policy=escape(f"{controller.policy!r}{pruner}"),
         answer=escape(generation.text or " ".join(map(str, generation.tokens))),
-        # In a script "</" could end it, whatever the text says.
-        data=json.dumps(data, separators=(",", ":")).replace("</", "<\\/"),
+        # In a script "</" could end it and "<!--" hide its end, whatever the text says.
+        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
         script=SCRIPT,
     )
 

@@ -86,7 +86,11 @@ def bench(
     ] = 8,
     signals: Annotated[
         bool,
-        Option("--signals", help="Instead: which share of an answer's time measuring takes."),
+        Option(
+            "--signals",
+            help="Instead: which share of an answer's time measuring takes, on the CPU in float32; "
+            "sizes, --repeats and --threads apply.",
+        ),
     ] = False,
     as_json: Annotated[bool, Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
@@ -112,6 +116,7 @@ def bench(
     if layer >= layers:
         raise ValueError(f"--layer {layer}: the model has {layers} layers, 0 to {layers - 1}")
     if signals:
+        _check_alone({"--pruner": pruner, "--device": device, "--dtype": dtype})
         return _signals(sizes, repeats, threads, as_json)
     with Steps(err()) as bar:
         result = run_bench(
@@ -130,6 +135,16 @@ def bench(
         emit(result.rows())
     else:
         _show(result, out())
+
+
+def _check_alone(given: dict[str, Any]) -> None:
+    """Raise `ValueError` for options that say nothing about what signals cost."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} goes with timing pruners; --signals measures on the CPU in float32: leave "
+                "it out"
+            )
 
 
 def _signals(sizes: "Sizes", repeats: int, threads: int | None, as_json: bool) -> None:

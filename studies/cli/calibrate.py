@@ -159,7 +159,8 @@ def layer_skip(
         table.add_row("/".join(map(str, layers)), f"{value:.6f}", style=style)
     out().print(table)
     if found.layers:
-        note(f"use --policy layer-skip:layers={text}, or auto:layers={text}")
+        auto = "" if own.spec.origin == "autoregressive" else f", or auto:layers={text}"
+        note(f"use --policy layer-skip:layers={text}{auto}")
     else:
         note(f"no layer is within limit={limit}: give a larger --limit, or skip none")
 
@@ -179,6 +180,8 @@ def _ready(
         raise ValueError("give --image and --prompt together, or neither for documents")
     if kind not in KINDS:
         raise ValueError(f"unknown --kind {kind!r}; known: {', '.join(KINDS)}")
+    if prompt is not None and not prompt.strip():
+        raise ValueError("--prompt is empty; give a question")
     own = load_model(model)
     note("preparing")
     inputs = _own(own, image, prompt) if image and prompt else _documents(own, kind, samples)

@@ -185,9 +185,7 @@ def _controller(
         note(f"no --pruner given: {DEFAULT_PRUNER} chooses which visual tokens stay")
     elif pruner_spec is not None and not chooses and named is None:
         what = "all" if drops else "nothing"
-        note(
-            f"the policy {policy_spec.partition(':')[0]} drops {what}, so the pruner is never asked"
-        )
+        note(f"the policy {policy_spec} drops {what}, so the pruner is never asked")
     layers: Any = "all" if probe else "needed"
     return Controller(policy, pruner, probe=layers, positions=positions, tokens=tokens)
 

@@ -42,6 +42,8 @@ def described(registry: "Registry[T]", spec: str) -> tuple[str, dict[str, Any]]:
     missing = [o.name for o in options if o.required and o.name not in {*texts, *inner}]
     if missing == ["policy"]:
         raise ValueError(f"{name} wraps a policy; write it in parentheses: {name}(progressive)")
+    if missing == ["policies"]:
+        raise ValueError(f"{name} joins policies; write them with +: progressive+layer-skip")
     if missing and {option.name for option in options} >= set(texts):
         example = ",".join(f"{key}=..." for key in missing)
         raise ValueError(f"{registry.what} {name!r} needs {', '.join(missing)}: {name}:{example}")

@@ -40,7 +40,11 @@ def run(
     ] = None,
     model: Annotated[
         list[str] | None,
-        Option("--model", "-m", help="Run it on this model instead; may be repeated."),
+        Option(
+            "--model",
+            "-m",
+            help="Run it on this model alone, or on another instead; may be repeated.",
+        ),
     ] = None,
     benchmark: Annotated[
         list[Path] | None,
@@ -100,6 +104,7 @@ def run(
         again += [] if samples is None else ["--samples", str(samples)]
         again += [] if device is None else ["--device", device]
         again += [] if dtype is None else ["--dtype", dtype]
+        again += [] if threads is None else ["--threads", str(threads)]
         again += [] if jobs == 1 else ["--jobs", str(jobs)]
         note(f"to go on: {shlex.join(again)}")
         raise typer.Exit(130) from None

@@ -9,7 +9,7 @@ import yaml
 
 from saccade.controller.errors import StudyError
 from saccade.studies.benchmarks import Benchmark, edits
-from saccade.studies.cases import load_study, with_own
+from saccade.studies.cases import each_model, load_study, with_own
 from saccade.studies.documents import make_sample
 from saccade.studies.records import read_run
 from saccade.studies.runner import run_study
@@ -155,3 +155,17 @@ def test_other_models() -> None:
     assert two.models == ("embedded/llava-ar", "embedded/llada-v")
     with pytest.raises(StudyError, match="model nowhere"):
         with_own(table, ["nowhere"])
+
+
+def test_one_of_the_study_s_own_models_runs_its_own_cases() -> None:
+    path = Path(__file__).parents[2] / "studies" / "configs" / "adaptive-core.yaml"
+    whole = load_study(path)
+    singles = {single.model: single for single in each_model(whole)}
+    for name, single in singles.items():
+        alone = with_own(whole, [name])
+        assert alone.model == name
+        assert [case.name for case in alone.cases] == [case.name for case in single.cases]
+    both = with_own(whole, list(whole.models))
+    assert [case.models for case in both.cases] == [case.models for case in whole.cases]
+    foreign = with_own(whole, ["embedded/llava-ar"])
+    assert len(foreign.cases) == len(whole.cases)

@@ -154,8 +154,33 @@ def test_parts_that_an_interruption_left_are_taken_in(study: Path) -> None:
     from saccade.studies.parts import PARTS, _answer_part
 
     folder, config = Path("runs") / "small", load_study(study)
-    _answer_part(config, folder, {}, frozenset(), 0, 2, 1, {})
+    assert invoke("run", study, "--out", "whole").exit_code == 0
+    recipe = json.loads(Path("whole/recipe.json").read_text(encoding="utf-8"))
+    _answer_part(config, folder, recipe, frozenset(), 0, 2, None, {})
     assert (folder / PARTS / "0" / "records.jsonl").exists()
+    other = invoke("run", study, "--dtype", "bfloat16")
+    assert other.exit_code == 2 and "holds a run of another recipe" in other.stderr
+    assert "backbone.dtype ('float32' there, 'bfloat16' now)" in other.stderr.replace("\n", " ")
     assert invoke("run", study).exit_code == 0
     content = json.loads(invoke("show", folder, "--json").stdout)
     assert content["finished"] and content["units"] == 2
+
+
+def test_the_recipe_says_how_many_processes_there_were(study: Path) -> None:
+    assert invoke("run", study, "--jobs", 2, "--threads", 1).exit_code == 0
+    recipe = json.loads(Path("runs/small/recipe.json").read_text(encoding="utf-8"))
+    assert (recipe["hardware"]["jobs"], recipe["hardware"]["threads"]) == (2, 1)
+    other = invoke("run", study, "--threads", 1)
+    assert other.exit_code == 2 and "hardware.jobs (2 there, None now)" in other.stderr
+
+
+def test_what_a_process_gave_up_for_is_said(study: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """In one line, as if there were one process."""
+    text = study.read_text(encoding="utf-8")
+    wrong = "  - {name: wrong, policy: keep, settings: {mask_id: 1000000}}\n"
+    study.write_text(text.rstrip("\n") + "\n" + wrong, encoding="utf-8")
+    result = invoke("run", study, "--jobs", 2)
+    assert result.exit_code == 2
+    assert "mask_id=1000000 is outside the vocabulary" in result.stderr
+    assert "0 of 2 units are kept" in result.stderr.replace("\n", " ")
+    assert "Traceback" not in capfd.readouterr().err

@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 
 from saccade.studies.cases import load_study
-from saccade.studies.figures import figures_html, mean_signals, signals_figure, start_figure
+from saccade.studies.figures import (
+    figures_html,
+    line_names,
+    mean_signals,
+    signals_figure,
+    start_figure,
+    watched_cases,
+)
 from saccade.studies.report import report_html
 from saccade.studies.runner import run_study
+from saccade.studies.study_config import Case
 from saccade.studies.summary import Summary, summarise
 from tests.studies.test_projection import Record
 
@@ -46,6 +54,19 @@ def test_the_start_of_pruning(summary: Summary) -> None:
         assert list(line.y) == wanted
 
 
+def test_cases_that_differ_in_more_have_lines_of_their_own() -> None:
+    def case(name: str, keep: float, **more: Any) -> Case:
+        policy = {"name": "after-share", "share": 0.5, "keep": keep}
+        return Case.model_validate({"name": name, "policy": policy, "pruner": "random", **more})
+
+    alike = [case("a", 0.25), case("b", 0.25)]
+    assert line_names(alike) == {"a": "random", "b": "random"}
+    names = line_names([*alike, case("c", 0.5), case("d", 0.25, positions="compact")])
+    assert names["a"] == names["b"] == "random, keep 25%, original"
+    assert names["c"] == "random, keep 50%, original"
+    assert names["d"] == "random, keep 25%, compact"
+
+
 def test_records_hold_what_a_watched_case_showed(summary: Summary) -> None:
     for record in summary.records:
         watched = record.case == "watched"
@@ -70,7 +91,8 @@ def test_means_of_signals_lay_answers_over_their_share_of_steps(blank: Any) -> N
 
 
 def test_signals_are_drawn_per_task(summary: Summary) -> None:
-    figure = signals_figure(summary)
+    assert watched_cases(summary) == ["watched"]
+    figure = signals_figure(summary, "watched")
     kinds = [part.type for part in figure.data]
     assert kinds == ["heatmap", "heatmap", "scatter"] * 2
     watched = [r for r in summary.records if r.case == "watched" and r.task == "code"]
