@@ -20,19 +20,18 @@ BINS = 32
 
 def figures_html(summaries: Sequence[Summary]) -> str:
     """Sections for the report: those charts for which the records have something to show."""
-    sections = []
+    sections: list[str] = []
     starts = [one for one in summaries if len(set(start_shares(one).values())) > 1]
     if starts:
-        sections.append(
-            ("Score against when pruning starts", list(map(start_figure, starts)), starts, None)
-        )
+        title = "Score against when pruning starts"
+        sections.append(_section(title, list(map(start_figure, starts)), starts, None))
     shown = [(one, case) for one in summaries for case in watched_cases(one)]
     if shown:
         title = "Attention of the answer, and confidence of its tokens, step by step"
         charts = [signals_figure(*pair) for pair in shown]
         cases = [case for _, case in shown] if len(shown) > len(summaries) else None
-        sections.append((title, charts, [one for one, _ in shown], cases))
-    return "".join(_section(*section) for section in sections)
+        sections.append(_section(title, charts, [one for one, _ in shown], cases))
+    return "".join(sections)
 
 
 def _section(

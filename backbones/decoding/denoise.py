@@ -22,8 +22,9 @@ from saccade.backbones.decoding.outcome import (
 from saccade.backbones.decoding.prompts import can_cut, prompt_of
 from saccade.backbones.decoding.rules import sure_positions
 from saccade.backbones.decoding.scheme import Decoding, Pass, Scheme
+from saccade.backbones.decoding.sharing import alike
 from saccade.backbones.decoding.step_view import Callback, StepView
-from saccade.backbones.decoding.work import Group, Work, alike, numbers, response_ids
+from saccade.backbones.decoding.work import Group, Work, numbers, response_ids
 from saccade.backbones.execution import PlanHook
 from saccade.backbones.network import Network
 from saccade.backbones.rows import Rows
@@ -70,7 +71,8 @@ class Denoiser:
 
     def _step(self, running: list[Decoding]) -> None:
         started = time.perf_counter()
-        groups = [self._forward(items) for items in alike([self._work(d) for d in running])]
+        work = [self._work(decoding) for decoding in running]
+        groups = [self._forward(items) for items in alike(work, self._n_layers)]
         used = {numbers(group.items) for group in groups}
         self._stacks = {key: stacks for key, stacks in self._stacks.items() if key in used}
         outcomes = fetched(

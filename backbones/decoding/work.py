@@ -1,6 +1,5 @@
-"""What one step has to do for each sequence, and which sequences share a forward."""
+"""What one step has to do for each sequence, and for those that share a forward."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -40,18 +39,6 @@ def response_ids(item: Work) -> Tensor:
     """Ids of the response positions that a step forwards."""
     prompt, work = len(item.decoding.inputs), item.work
     return item.decoding.answer.ids[max(0, work.start - prompt) : work.stop - prompt]
-
-
-def alike(items: Sequence[Work]) -> list[list[Work]]:
-    """Sequences that can share a forward: the same rows of it, or all from the start on."""
-
-    def kind(item: Work) -> tuple[int, ...]:
-        work = item.work
-        rows = work.stop - work.start if work.start else 0
-        return int(work.prefill), rows, work.queries, work.first, int(work.keep > 0)
-
-    ordered = sorted(items, key=kind)
-    return [list(group) for _, group in itertools.groupby(ordered, kind)]
 
 
 def numbers(items: Sequence[Work]) -> tuple[int, ...]:
