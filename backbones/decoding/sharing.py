@@ -80,4 +80,5 @@ def _costs(
     kind i and those before it are split as is best."""
     longest = np.maximum.accumulate(table[::-1], axis=0)[::-1].mean(axis=1)
     counts = np.cumsum(sizes[::-1])[::-1]
-    return np.array(best) + counts * longest + FORWARD
+    costs: NDArray[np.float64] = np.array(best) + counts * longest + FORWARD
+    return costs
