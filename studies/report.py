@@ -160,7 +160,7 @@ def _lead_of_many(summaries: Sequence[Summary]) -> str:
         f"{len(summaries)} models answered the same {_samples(config)} of each task: "
         f"{names}. Each case is compared with the baseline “{config.baseline}” of the same model, "
         "which drops no visual tokens. Times were measured on "
-        f"{hardware['gpu'] or hardware['cpu']} with {hardware['threads']} threads."
+        f"{hardware['gpu'] or hardware['cpu']} with {_threads(hardware['threads'])}."
     )
     lead = f'<p class="lead">{escape(text)}</p>'
     for one in summaries:
@@ -178,7 +178,7 @@ def _lead(summary: Summary) -> str:
         f"{backbone['name']} ({backbone['origin']}), {WAYS[backbone['origin']]}. A case drops "
         f"visual tokens by a schedule of its own; the baseline, “{config.baseline}”, drops "
         "nothing. The figures say what that costs in score and gains in time, measured on "
-        f"{hardware['gpu'] or hardware['cpu']} with {threads} thread{'s' if threads > 1 else ''}."
+        f"{hardware['gpu'] or hardware['cpu']} with {_threads(threads)}."
     )
     lead = f'<p class="lead">{escape(text)}</p>'
     if not summary.finished:
@@ -245,3 +245,7 @@ def _cells(row: Row) -> list[str]:
         number(row["macs_paper"] / 1e9, 2),
     )
     return [f"<td>{cell}</td>" for cell in cells]
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'s' if number > 1 else ''}"
