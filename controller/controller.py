@@ -123,7 +123,7 @@ class Controller:
         unasked = announced(policy) == frozenset()
         check_fit(policy, None if unasked and self._companion else self.pruner, spec)
         if self.positions == "compact" and ahead(policy).bypass:
-            raise PlanError(f"{policy!r} may skip layers; {COMPACT}")
+            raise PlanError(f"{self.policy!r} may skip layers; {COMPACT}")
         return policy, None if unasked else self.pruner, self._probed(policy, spec)
 
     def session(self, spec: BackboneSpec, n_sequences: int) -> Session:
