@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer
 
-from saccade.backbones.checkpoint import write_checkpoint
+from saccade.backbones.checkpoints.checkpoint import write_checkpoint
 from saccade.backbones.decoding.denoise import Denoiser
+from saccade.backbones.decoding.llada.settings import Settings
 from saccade.backbones.decoding.scheme import Decoding
-from saccade.backbones.decoding.settings import Settings
 from saccade.backbones.decoding.step_view import Callback
-from saccade.backbones.family import Family
-from saccade.backbones.network import Network
-from saccade.backbones.prepare import Prepared
-from saccade.backbones.processor import MultiImage, Processor, encode_for
-from saccade.backbones.requests import collected
-from saccade.backbones.tiling import ImagePreprocessor
-from saccade.backbones.tower import tower_macs
+from saccade.backbones.families.family import Family
+from saccade.backbones.inputs.prepare import Prepared
+from saccade.backbones.inputs.processor import MultiImage, Processor, encode_for
+from saccade.backbones.inputs.requests import collected
+from saccade.backbones.inputs.tiling import ImagePreprocessor
+from saccade.backbones.network.network import Network
+from saccade.backbones.network.tower import tower_macs
 from saccade.controller.controller import Controller
 from saccade.controller.trace import Generation, Trace
 from saccade.controller.types import BackboneSpec

@@ -11,7 +11,7 @@ from saccade.controller.errors import PlanError, SaccadeError
 from saccade.controller.merging import check_selection, on_host
 from saccade.controller.protocols import VIEW_FIELDS, Pruner, Site
 from saccade.controller.views import Selection, VisualView
-from saccade.pruners.made_up import random_view, take
+from saccade.pruners.synthetic_views import random_view, take
 
 
 class ContractError(SaccadeError):

@@ -1,8 +1,9 @@
-"""Whether the code still gives what the committed studies recorded: answers, steps, and exact work.
+"""Whether the code still gives what the committed studies recorded: answers, steps, exact work.
 
-A script for whoever moves code: ``python tests/same_answers.py [--samples 2] [STUDY ...]``. It answers
-the first samples of every task again, with every case of the studies, and compares answer, forwards,
-multiply-accumulates and visual tokens with the committed records. It exits with 1 if any differs.
+A script for whoever moves code: ``python tests/same_answers.py [--samples 2] [STUDY ...]``. It
+answers the first samples of every task again, with every case of the studies, and compares answer,
+forwards, multiply-accumulates and visual tokens with the committed records. It exits with 1 if any
+differs.
 """
 
 import argparse
@@ -15,10 +16,16 @@ from typing import Any
 
 import torch
 
-from saccade.backbones.loading import load
-from saccade.studies.cases import controller_of, each_model, load_study, model_slug, settings_of
-from saccade.studies.documents.tasks import make_sample
-from saccade.studies.study_config import StudyConfig, Unit, plan_units
+from saccade.backbones.checkpoints.loading import load
+from saccade.studies.config.cases import (
+    controller_of,
+    each_model,
+    load_study,
+    model_slug,
+    settings_of,
+)
+from saccade.studies.config.study import StudyConfig, Unit, plan_units
+from saccade.studies.tasks.documents.tasks import make_sample
 
 STUDIES = Path(__file__).parent.parent / "studies"
 NAMES = ("adaptive-core", "table1", "table2", "table3", "modes", "positions", "commits")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from saccade.studies.documents import make_sample
+from saccade.studies.tasks.documents import make_sample
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)

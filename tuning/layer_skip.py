@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.model import Model
-from saccade.backbones.prepare import Prepared
 from saccade.controller.policies import LayerSkip
 from saccade.tuning.vtw import Progress, first_logits, kl_to_full
 

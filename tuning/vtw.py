@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from saccade.backbones.decoding.step_view import StepView
+from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.model import Model
-from saccade.backbones.prepare import Prepared
 from saccade.controller.controller import Controller
 from saccade.controller.policies import VTW
 from saccade.controller.protocols import Policy

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from saccade.backbones.active import Active
-from saccade.backbones.cache import Reader, Recorder, Stack
+from saccade.backbones.decoding.grouping import alike
 from saccade.backbones.decoding.outcome import (
     Count,
     Outcome,
@@ -19,15 +18,16 @@ from saccade.backbones.decoding.outcome import (
     widened,
     with_history,
 )
-from saccade.backbones.decoding.prompts import can_cut, prompt_of
+from saccade.backbones.decoding.prompt_rows import can_cut, prompt_of
 from saccade.backbones.decoding.rules import sure_positions
 from saccade.backbones.decoding.scheme import Decoding, Pass, Scheme
-from saccade.backbones.decoding.sharing import alike
 from saccade.backbones.decoding.step_view import Callback, StepView
 from saccade.backbones.decoding.work import Group, Work, numbers, response_ids
-from saccade.backbones.execution import PlanHook
-from saccade.backbones.network import Network
-from saccade.backbones.rows import Rows
+from saccade.backbones.execution.active import Active
+from saccade.backbones.execution.plan_hook import PlanHook
+from saccade.backbones.network.cache import Reader, Recorder, Stack
+from saccade.backbones.network.network import Network
+from saccade.backbones.network.token_states import Rows
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
 from saccade.controller.trace import StepRecord

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.decoding.scheme import Choice, Decoding
-from saccade.backbones.execution import PlanHook
-from saccade.backbones.probe import GROUPS
+from saccade.backbones.execution.plan_hook import PlanHook
+from saccade.backbones.execution.probe import GROUPS
 from saccade.controller.cost import forward_macs, paper_macs
 from saccade.controller.signals import certainty, changes
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Geometry, Signals

@@ -7,9 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from saccade.backbones.cache import Cache
-from saccade.backbones.decoding.commit import Commit
-from saccade.backbones.prepare import Prepared
+from saccade.backbones.decoding.llada.answer import Commit
+from saccade.backbones.inputs.prepare import Prepared
+from saccade.backbones.network.cache import Cache
 from saccade.controller.trace import StepRecord
 from saccade.controller.types import StepState
 

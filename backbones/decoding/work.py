@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from saccade.backbones.active import Active
 from saccade.backbones.decoding.outcome import Count
 from saccade.backbones.decoding.scheme import Choice, Decoding, Pass
-from saccade.backbones.execution import PlanHook
+from saccade.backbones.execution.active import Active
+from saccade.backbones.execution.plan_hook import PlanHook
 from saccade.controller.types import StepState
 
 

@@ -12,12 +12,12 @@ from saccade.studies.cli.consoles import emit, err, note, out, scaled
 from saccade.studies.cli.inputs import check_device
 from saccade.studies.cli.progress import Steps
 from saccade.studies.cli.specs import make
-from saccade.studies.plugins import options_of
+from saccade.studies.config.plugins import options_of
 
 if TYPE_CHECKING:
     from saccade.controller import Pruner
-    from saccade.studies.bench import Bench
-    from saccade.studies.random_model import Sizes
+    from saccade.studies.timing.random_model import Sizes
+    from saccade.studies.timing.speedups import Bench
 
 BEFORE = ("tower", "entry")
 """Sites of the pruners that are timed by default: they drop before the stack."""
@@ -108,8 +108,8 @@ def bench(
     apart, keep it idle, and raise --repeats.
     """
     from saccade.controller.policies import AfterShare
-    from saccade.studies.bench import run_bench
-    from saccade.studies.random_model import Sizes
+    from saccade.studies.timing.random_model import Sizes
+    from saccade.studies.timing.speedups import run_bench
 
     policy = AfterShare(share, keep, layer)
     sizes = Sizes(width, layers, heads, mlp, vocab, side, prompt, gen_length, steps, block_length)
@@ -149,7 +149,7 @@ def _check_alone(given: dict[str, Any]) -> None:
 
 def _signals(sizes: "Sizes", repeats: int, threads: int | None, as_json: bool) -> None:
     """Show what measuring signals costs."""
-    from saccade.studies.signals_bench import signals_cost
+    from saccade.studies.timing.signals import signals_cost
 
     with Steps(err()) as bar:
         rows = signals_cost(sizes, repeats, bar.update, threads=threads).rows()
@@ -203,7 +203,7 @@ def _show(result: "Bench", console: Console) -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    from saccade.studies.table import number, percent, titled
+    from saccade.studies.reports.table import number, percent, titled
 
     table = titled(rows[0]["policy"])
     for name in ("speed-up", "ideal", "of ideal", "kept", "seconds", "peak MB"):

@@ -174,7 +174,7 @@ def _ready(
     length: int | None,
 ) -> "tuple[backbones.Model, list[Prepared], int]":
     """A model, what it is asked, and how long its answers are."""
-    from saccade.studies.documents.tasks import KINDS
+    from saccade.studies.tasks.documents.tasks import KINDS
 
     if bool(image) != (prompt is not None):
         raise ValueError("give --image and --prompt together, or neither for documents")
@@ -193,7 +193,7 @@ def _own(model: "backbones.Model", images: list[Path], prompt: str) -> "list[Pre
 
 
 def _documents(model: "backbones.Model", kind: str, samples: int) -> "list[Prepared]":
-    from saccade.studies.documents import make_sample
+    from saccade.studies.tasks.documents import make_sample
 
     pages = [make_sample(kind, index, split="train") for index in range(samples)]
     return [model.prepare(page.question, [page.page.image]) for page in pages]

@@ -9,7 +9,7 @@ from rich.table import Table
 from typer import Option
 
 from saccade.studies.cli.consoles import emit, out, scaled
-from saccade.studies.plugins import options_of
+from saccade.studies.config.plugins import options_of
 
 if TYPE_CHECKING:
     from saccade.controller.registry import Registry
@@ -88,7 +88,7 @@ def _table(*columns: str) -> Table:
 
 def _model(name: str) -> dict[str, Any]:
     from saccade.backbones import load
-    from saccade.backbones.loading import resolve
+    from saccade.backbones.checkpoints.loading import resolve
     from saccade.controller.errors import SaccadeError
 
     folder = resolve(name)

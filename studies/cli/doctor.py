@@ -61,8 +61,8 @@ def check_model() -> tuple[bool, str]:
 
 def _right_answers() -> int:
     from saccade.backbones import load
-    from saccade.studies.documents import KINDS, make_sample
-    from saccade.studies.documents.metrics import score_answer
+    from saccade.studies.tasks.documents import KINDS, make_sample
+    from saccade.studies.tasks.documents.scoring import score_answer
 
     model, kind, right = load(MODEL, device="cpu"), KINDS["code"], 0
     for index in range(DOCUMENTS):

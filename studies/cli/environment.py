@@ -53,7 +53,7 @@ def device_facts() -> dict[str, Any]:
     """Processor, cores, threads, and GPUs with their memory."""
     import torch
 
-    from saccade.studies.recipe import cpu_name
+    from saccade.studies.runs.recipe import cpu_name
 
     gpus = []
     for number in range(torch.cuda.device_count()):

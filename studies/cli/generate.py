@@ -144,7 +144,7 @@ def generate(
     if not answer.generation.tokens:
         note("the model's answer is empty")
     if trace is not None and as_page:
-        from saccade.studies.trace_page import write_trace_page
+        from saccade.studies.reports.trace_page import write_trace_page
 
         write_trace_page(
             trace,

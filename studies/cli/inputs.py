@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from saccade.backbones import Model
-    from saccade.backbones.family import Family
+    from saccade.backbones.families.family import Family
 
 SMALLEST = 8
 """Pixels that a side of a picture must have at least."""
@@ -122,7 +122,7 @@ def check_device(name: str | None) -> "torch.device | None":
 
 def model_family(name: str, revision: str | None = None) -> "Family":
     """The family of a model, before it is loaded; errors are those of `load_model`."""
-    from saccade.backbones.loading import read_family, resolve
+    from saccade.backbones.checkpoints.loading import read_family, resolve
     from saccade.controller.errors import CheckpointError
 
     try:

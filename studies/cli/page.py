@@ -25,7 +25,7 @@ def page(
     Pages are handwritten codes over a faint photograph; the same kind, index and split give the
     same page.
     """
-    from saccade.studies.documents import KINDS, make_sample
+    from saccade.studies.tasks.documents import KINDS, make_sample
 
     check_output(path)
     if split not in ("heldout", "train"):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from saccade.studies.plugins import build, options_of
+from saccade.studies.config.plugins import build, options_of
 
 if TYPE_CHECKING:
     from saccade.controller.registry import Registry

@@ -15,7 +15,7 @@ from saccade.studies.cli.inputs import check_device, check_output
 from saccade.studies.cli.progress import Steps
 
 if TYPE_CHECKING:
-    from saccade.studies.summary import Summary
+    from saccade.studies.analysis.summary import Summary
 
 study = typer.Typer(
     cls=ListingGroup,
@@ -75,8 +75,8 @@ def run(
     only shown again.
     """
     path = find_config(config)
-    from saccade.studies.cases import load_study, with_own
-    from saccade.studies.runner import run_study
+    from saccade.studies.config.cases import load_study, with_own
+    from saccade.studies.runs.runner import run_study
 
     loaded = load_study(path)
     if samples is not None:
@@ -129,11 +129,11 @@ def show(
         raise FileNotFoundError(f"no folder of results at {folder}")
     if report is not None:
         check_output(report)
-    from saccade.studies.model_folders import waiting_models
-    from saccade.studies.overview import render_overview
-    from saccade.studies.report import write_report
-    from saccade.studies.summary import summarise_all
-    from saccade.studies.table import render
+    from saccade.studies.analysis.summary import summarise_all
+    from saccade.studies.reports.overview import render_overview
+    from saccade.studies.reports.report import write_report
+    from saccade.studies.reports.table import render
+    from saccade.studies.runs.model_folders import waiting_models
 
     summaries = summarise_all(folder)
     waiting = waiting_models(folder)
@@ -155,9 +155,9 @@ def show(
 
 def _show_methods(summary: "Summary") -> None:
     """Print the table of a study's methods, if it is about methods."""
-    from saccade.studies.methods import has_methods, methods_of
-    from saccade.studies.methods_table import render_methods
-    from saccade.studies.table import heading
+    from saccade.studies.analysis.methods import has_methods, methods_of
+    from saccade.studies.reports.methods_table import render_methods
+    from saccade.studies.reports.table import heading
 
     if has_methods(summary):
         out().print(heading(summary), style="bold", highlight=False)
@@ -165,7 +165,7 @@ def _show_methods(summary: "Summary") -> None:
 
 
 def _json(summary: "Summary") -> dict[str, Any]:
-    from saccade.studies.methods import has_methods, methods_of
+    from saccade.studies.analysis.methods import has_methods, methods_of
 
     methods = {"methods": methods_of(summary).rows()} if has_methods(summary) else {}
     return summary.to_json() | methods
@@ -173,12 +173,12 @@ def _json(summary: "Summary") -> dict[str, Any]:
 
 def _finish(folder: Path) -> None:
     """Summarise the runs of a study, show their tables, and say where everything lies."""
-    from saccade.studies.methods import has_methods
-    from saccade.studies.model_folders import run_folders
-    from saccade.studies.overview import render_overview
-    from saccade.studies.report import write_report
-    from saccade.studies.summary import summarise_all, write_all
-    from saccade.studies.table import render
+    from saccade.studies.analysis.methods import has_methods
+    from saccade.studies.analysis.summary import summarise_all, write_all
+    from saccade.studies.reports.overview import render_overview
+    from saccade.studies.reports.report import write_report
+    from saccade.studies.reports.table import render
+    from saccade.studies.runs.model_folders import run_folders
 
     summaries, report = summarise_all(folder), folder / "report.html"
     for summary, own in zip(summaries, run_folders(folder), strict=True):

@@ -18,8 +18,8 @@ from saccade.studies.cli.progress import Steps
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from saccade.backbones.family import Family
-    from saccade.backbones.network import Network
+    from saccade.backbones.families.family import Family
+    from saccade.backbones.network.network import Network
     from saccade.studies.training.config import TrainConfig
     from saccade.studies.training.trainer import Trainer
 
@@ -144,7 +144,7 @@ def _check_target(target: Path) -> None:
 
 
 def _tokenizer(folder: Path, family: "Family") -> "Tokenizer":
-    from saccade.backbones.vocabulary import read_tokenizer
+    from saccade.backbones.checkpoints.tokenizer import read_tokenizer
     from saccade.studies.training.tokenizer import build_tokenizer, save_tokenizer
 
     found = read_tokenizer(folder)

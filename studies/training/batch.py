@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.studies.documents import KINDS, Page, draw_page
-from saccade.studies.documents.digits import glyph_bank
+from saccade.studies.tasks.documents import KINDS, Page, draw_page
+from saccade.studies.tasks.documents.digits import glyph_bank
 from saccade.studies.training.chat import Chat
 from saccade.studies.training.config import Stage
 from saccade.studies.training.grounding import answer_places, page_places

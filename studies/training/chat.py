@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from saccade.backbones.family import Family
-from saccade.backbones.prepare import IMAGE_ID
-from saccade.backbones.prompt import encode_with_images, render_chat, render_question
-from saccade.studies.documents import KINDS
+from saccade.backbones.families.family import Family
+from saccade.backbones.inputs.chat import encode_with_images, render_chat, render_question
+from saccade.backbones.inputs.prepare import IMAGE_ID
+from saccade.studies.tasks.documents import KINDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from pydantic import (
     model_validator,
 )
 
-from saccade.studies.documents.tasks import KINDS
-from saccade.studies.yaml_files import read_config
+from saccade.studies.config.yaml_files import read_config
+from saccade.studies.tasks.documents.tasks import KINDS
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]

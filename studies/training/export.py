@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from saccade.backbones import llada_v
-from saccade.backbones.family import Family
+from saccade.backbones.families import llada_v
+from saccade.backbones.families.family import Family
+from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.model import Model
-from saccade.backbones.network import Network
-from saccade.backbones.tiling import ImagePreprocessor
+from saccade.backbones.network.network import Network
 
 
 def checkpoint_config(network: Network, family: Family, tokenizer: Tokenizer) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from saccade.controller.errors import StudyError
-from saccade.studies.files import lock_folder
-from saccade.studies.recipe import ROOT, Recipe, git_state, hardware, versions
-from saccade.studies.recipe_files import check_recipe, differences, read_recipe, write_recipe
+from saccade.studies.runs.files import lock_folder
+from saccade.studies.runs.recipe import ROOT, Recipe, git_state, hardware, versions
+from saccade.studies.runs.recipe_files import check_recipe, differences, read_recipe, write_recipe
 from saccade.studies.training.config import TrainConfig
 from saccade.studies.training.progress import LOG, STATE
 

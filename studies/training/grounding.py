@@ -10,8 +10,8 @@ import re
 import torch
 from torch import Tensor
 
-from saccade.studies.documents import Page
-from saccade.studies.documents.page import N_ROWS, SIDES
+from saccade.studies.tasks.documents import Page
+from saccade.studies.tasks.documents.page import N_ROWS, SIDES
 from saccade.studies.training.pages import patch_labels
 
 ELSEWHERE = -1

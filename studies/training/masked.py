@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from saccade.backbones.network import Network
+from saccade.backbones.network.network import Network
 from saccade.studies.training.batch import Batch
 from saccade.studies.training.chat import Chat
 from saccade.studies.training.config import Stage

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.studies.documents.digits import GLYPH_HEIGHT, GLYPH_WIDTH
-from saccade.studies.documents.page import PAGE_SIZE, Page
+from saccade.studies.tasks.documents.digits import GLYPH_HEIGHT, GLYPH_WIDTH
+from saccade.studies.tasks.documents.page import PAGE_SIZE, Page
 
 NOTHING = 10
 N_DIGIT_CLASSES, N_PLACE_CLASSES = 11, 5

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from saccade.controller.errors import StudyError
-from saccade.studies.files import replacing
+from saccade.studies.runs.files import replacing
 
 STATE, LOG = "state.pt", "log.jsonl"
 

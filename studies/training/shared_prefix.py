@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from saccade.backbones.decoder import DecoderLayer, rotary_angles, rotate
-from saccade.backbones.network import Network
+from saccade.backbones.network.decoder import DecoderLayer, rotary_angles, rotate
+from saccade.backbones.network.network import Network
 
 
 def _project(layer: DecoderLayer, x: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:

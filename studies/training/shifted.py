@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from saccade.backbones.network import Network
+from saccade.backbones.network.network import Network
 from saccade.studies.training.batch import Batch, Questions
 from saccade.studies.training.chat import Chat
 from saccade.studies.training.config import Stage

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from saccade.backbones.network import Network
-from saccade.backbones.rows import Rows
+from saccade.backbones.network.network import Network
+from saccade.backbones.network.token_states import Rows
 from saccade.studies.training.batch import Batch, Questions, Views
 from saccade.studies.training.chat import Chat
 from saccade.studies.training.grounding import ELSEWHERE, guided_loss

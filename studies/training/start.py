@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from tokenizers import Tokenizer
 
-from saccade.backbones.loading import load, resolve
-from saccade.backbones.network import Network
+from saccade.backbones.checkpoints.loading import load, resolve
+from saccade.backbones.network.network import Network
 from saccade.controller.errors import StudyError
-from saccade.studies.recipe import file_hashes
+from saccade.studies.runs.recipe import file_hashes
 from saccade.studies.training.chat import Chat
 from saccade.studies.training.config import TrainConfig
 from saccade.studies.training.trainer import FAMILY_OF, build_network

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from saccade.backbones import llada_v
-from saccade.backbones.family import Family
-from saccade.backbones.prompt import QWEN_CHAT, SYSTEM, render_chat
-from saccade.backbones.vocabulary import TOKENIZER
-from saccade.studies.documents import KINDS, make_sample
-from saccade.studies.files import replacing
+from saccade.backbones.checkpoints.tokenizer import TOKENIZER
+from saccade.backbones.families import llada_v
+from saccade.backbones.families.family import Family
+from saccade.backbones.inputs.chat import QWEN_CHAT, SYSTEM, render_chat
+from saccade.studies.runs.files import replacing
+from saccade.studies.tasks.documents import KINDS, make_sample
 
 CHAT_ML = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|mask|>")
 """Special tokens of the autoregressive model and the one that is adapted from it."""

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.backbones import lavida_dream, llada_v, llava_ar
-from saccade.backbones.config import LanguageConfig, TowerConfig
-from saccade.backbones.family import Family
-from saccade.backbones.network import Network
-from saccade.backbones.tower import init_weights
-from saccade.studies.documents.page import PAGE_SIZE
+from saccade.backbones.checkpoints.config import LanguageConfig, TowerConfig
+from saccade.backbones.families import lavida_dream, llada_v, llava_ar
+from saccade.backbones.families.family import Family
+from saccade.backbones.network.network import Network
+from saccade.backbones.network.tower import init_weights
+from saccade.studies.tasks.documents.page import PAGE_SIZE
 from saccade.studies.training.averages import Averages
 from saccade.studies.training.batch import Views
 from saccade.studies.training.causal import causal_loss

@@ -9,9 +9,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from saccade.backbones.config import SO400M, LanguageConfig
-from saccade.backbones.rows import Rows
-from saccade.backbones.tower import tower_macs
+from saccade.backbones.checkpoints.config import SO400M, LanguageConfig
+from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.tower import tower_macs
 from saccade.controller import AfterShare, Controller, Geometry
 from saccade.controller.cost import forward_macs, head_macs, layer_macs, paper_macs
 from saccade.pruners import FastV, Random

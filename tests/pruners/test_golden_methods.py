@@ -81,7 +81,7 @@ def test_vtw_layer(name: str) -> None:
 
 @pytest.mark.parametrize("name", params("withdrawal"))
 def test_vtw_withdrawal(name: str) -> None:
-    from saccade.backbones.rows import Rows
+    from saccade.backbones.network.token_states import Rows
 
     case = CASES[name]
     hidden, start, count = tensor(case, "hidden"), int(case["sys_len"]), int(case["image_len"])

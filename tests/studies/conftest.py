@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from saccade.studies.cases import settings_of
-from saccade.studies.records import Record
-from saccade.studies.study_config import Case, Plugin, StudyConfig, plan_units
+from saccade.studies.config.cases import settings_of
+from saccade.studies.config.study import Case, Plugin, StudyConfig, plan_units
+from saccade.studies.runs.records import Record
 
 N_VISUAL, N_LAYERS, STEPS = 100, 4, 4
 Change = Callable[[Record], Record]

@@ -1,0 +1,1 @@
+"""Checkpoints on disk: found, checked, read and written."""

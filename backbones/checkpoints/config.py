@@ -1,0 +1,226 @@
+"""Geometry of a backbone, read from a checkpoint's ``config.json``."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from saccade.controller.errors import CheckpointError
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageConfig:
+    """Geometry of the decoder stack.
+
+    Attributes
+    ----------
+    hidden_size, intermediate_size : int
+        Widths of the residual stream and of the gated MLP.
+    n_layers, n_heads, n_kv_heads : int
+    vocab_size : int
+        Rows of ``embed_tokens`` and ``lm_head``.
+    rms_norm_eps, rope_theta : float
+    max_length : int
+        Longest prompt in tokens; longer ones are cut from the right.
+    qkv_bias : bool
+        Whether queries, keys and values have biases.
+    causal : bool
+        Whether a row attends to earlier rows only.
+    rotary : torch.dtype
+        The rotary frequencies are rounded to it before they are used in float32.
+    """
+
+    hidden_size: int
+    intermediate_size: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    vocab_size: int
+    rms_norm_eps: float = 1e-5
+    rope_theta: float = 500000.0
+    max_length: int = 16384
+    qkv_bias: bool = False
+    causal: bool = False
+    rotary: torch.dtype = torch.float32
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden_size // self.n_heads
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderTraits:
+    """What a family's configs leave to its code; see `LanguageConfig`.
+
+    With `rounded_rotary` a model in bfloat16 has rotary frequencies rounded to that, as where the
+    published code casts the whole model with its buffers.
+    """
+
+    qkv_bias: bool = False
+    causal: bool = False
+    rounded_rotary: bool = False
+    rms_norm_eps: float = 1e-5
+    rope_theta: float = 500000.0
+    max_length: int = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class TowerConfig:
+    """Geometry of the SigLIP vision tower; `n_layers` counts the layers that run."""
+
+    hidden_size: int
+    intermediate_size: int
+    n_layers: int
+    n_heads: int
+    image_size: int
+    patch_size: int
+    layer_norm_eps: float = 1e-6
+
+    @property
+    def side(self) -> int:
+        """Patches along one side of a view."""
+        return self.image_size // self.patch_size
+
+
+SO400M = TowerConfig(1152, 4304, 26, 16, image_size=384, patch_size=14)
+"""SigLIP(2) so400m patch14 384 as the published families use it: 26 of its 27 layers run."""
+
+
+DECODER: Mapping[str, tuple[object, ...]] = {
+    "hidden_act": ("silu",),
+    "rope_scaling": (None,),
+    "attention_bias": (False, None),
+    "use_sliding_window": (False, None),
+}
+MULTIMODAL: Mapping[str, tuple[object, ...]] = {
+    "mm_projector_type": ("mlp2x_gelu",),
+    "mm_resampler_type": (None,),
+    "mm_newline_position": ("grid",),
+    "mm_spatial_pool_mode": ("bilinear", None),
+    "mm_use_im_start_end": (False, None),
+    "add_faster_video": (False, None),
+}
+TOWER: Mapping[str, tuple[object, ...]] = {
+    "hidden_act": ("gelu_pytorch_tanh",),
+    "num_channels": (3,),
+}
+"""Values that fields may have where another would change what the model computes."""
+
+
+def sizes(config: Mapping[str, Any], *names: str, file: str = "config.json") -> list[int]:
+    """Fetch sizes of a config, read from `file`.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the fields that are missing, or one that is no whole number above 0.
+    """
+    missing = [name for name in names if config.get(name) is None]
+    if missing:
+        raise CheckpointError(f"{file} lacks {', '.join(missing)}: is this a dMLLM checkpoint?")
+    for name in names:
+        if type(config[name]) is not int or config[name] < 1:
+            raise CheckpointError(f"{name}={config[name]!r}: must be a whole number, 1 or more")
+    return [config[name] for name in names]
+
+
+def _positive(config: Mapping[str, Any], name: str, default: float) -> float:
+    """A number above 0, or `CheckpointError` naming it."""
+    value = config.get(name, default)
+    if type(value) not in (int, float) or not 0 < value < math.inf:
+        raise CheckpointError(f"{name}={value!r}: must be a number above 0")
+    return float(value)
+
+
+def check_supported(config: Mapping[str, Any], supported: Mapping[str, Sequence[object]]) -> None:
+    """Refuse values other than the supported ones; a field that is absent is as supported.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the field, its value and the supported ones.
+    """
+    for name, allowed in supported.items():
+        if name in config and config[name] not in allowed:
+            known = " or ".join(map(repr, allowed))
+            raise CheckpointError(f"{name}={config[name]!r} is not supported; supported: {known}")
+
+
+def check_packing(config: Mapping[str, Any]) -> None:
+    """Refuse multimodal settings that `saccade.backbones.inputs.packing` does not do.
+
+    Any-resolution images are packed the "spatial_unpad" way only, and a config that does not say so
+    means "flat", as in the published code. Images of one view are packed alike in both.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the setting.
+    """
+    check_supported(config, MULTIMODAL)
+    anyres = str(config.get("image_aspect_ratio")).startswith("anyres")
+    merge = {"mm_patch_merge_type": config.get("mm_patch_merge_type") or "flat"}
+    allowed = ("spatial_unpad",) if anyres else ("flat", "spatial_unpad")
+    check_supported(merge, {"mm_patch_merge_type": allowed})
+
+
+def language_config(config: Mapping[str, Any], traits: DecoderTraits) -> LanguageConfig:
+    """Read the decoder's geometry; unsupported settings raise `CheckpointError` naming them."""
+    check_supported(config, DECODER)
+    hidden, mlp, layers, heads, vocab = sizes(
+        config,
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "vocab_size",
+    )
+    optional = {
+        "num_key_value_heads": heads,
+        "tokenizer_model_max_length": traits.max_length,
+    }
+    given = optional | {name: config[name] for name in optional if config.get(name) is not None}
+    kv_heads, max_length = sizes(given, *optional)
+    if hidden % (2 * heads) or heads % kv_heads:
+        raise CheckpointError(
+            f"hidden_size={hidden}, num_attention_heads={heads}, num_key_value_heads={kv_heads}: "
+            "heads must share the hidden size evenly, each an even number, and key heads the heads"
+        )
+    return LanguageConfig(
+        hidden_size=hidden,
+        intermediate_size=mlp,
+        n_layers=layers,
+        n_heads=heads,
+        n_kv_heads=kv_heads,
+        vocab_size=vocab,
+        rms_norm_eps=_positive(config, "rms_norm_eps", traits.rms_norm_eps),
+        rope_theta=_positive(config, "rope_theta", traits.rope_theta),
+        max_length=max_length,
+        qkv_bias=traits.qkv_bias,
+        causal=traits.causal,
+    )
+
+
+def tower_config(config: Mapping[str, Any]) -> TowerConfig:
+    """Read the tower's geometry from a SigLIP ``vision_config``: its last layer is not counted."""
+    check_supported(config, TOWER)
+    hidden, mlp, layers, heads, image, patch = sizes(
+        config,
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "image_size",
+        "patch_size",
+        file="vision_config.json",
+    )
+    if layers < 2 or hidden % heads or image < patch:
+        raise CheckpointError(
+            f"vision tower: num_hidden_layers={layers}, hidden_size={hidden}, "
+            f"num_attention_heads={heads}, image_size={image}, patch_size={patch}; need 2 layers "
+            "or more, heads that share the hidden size evenly, and a whole patch in an image"
+        )
+    eps = _positive(config, "layer_norm_eps", 1e-6)
+    return TowerConfig(hidden, mlp, layers - 1, heads, image, patch, eps)

@@ -1,0 +1,76 @@
+"""The autoregressive way: one token a step, each from the last row before it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from saccade.backbones.decoding.causal.answer import CausalAnswer
+from saccade.backbones.decoding.causal.settings import CausalSettings
+from saccade.backbones.decoding.filtered import candidates, filtered
+from saccade.backbones.decoding.llada.answer import Commit
+from saccade.backbones.decoding.scheme import Choice, Decoding, Pass
+from saccade.controller.types import BackboneSpec
+
+
+class NextToken:
+    """Causal decoding with cached keys and values of everything so far.
+
+    The first step runs the prompt; a refresh runs it again with the tokens written since.
+
+    Parameters
+    ----------
+    settings : CausalSettings
+    spec : BackboneSpec
+    dtype : torch.dtype
+        Of the model; not used.
+    """
+
+    copies = 1
+
+    def __init__(self, settings: CausalSettings, spec: BackboneSpec, dtype: torch.dtype) -> None:
+        self.settings, self.spec = settings, spec
+        self.appends = settings.gen_length
+
+    def answer(
+        self,
+        prompt_len: int,
+        stops: Sequence[Sequence[int]],
+        suffix: Sequence[int],
+        generator: torch.Generator | None,
+    ) -> CausalAnswer:
+        return CausalAnswer(self.settings, stops)
+
+    def next_pass(self, decoding: Decoding, refresh: bool) -> Pass:
+        stop = len(decoding.inputs) + len(decoding.answer.ids)
+        return Pass(0 if refresh else stop - 1, stop, stop, prefill=False, queries=1)
+
+    def begin(self, decoding: Decoding, token: int) -> tuple[int, ...]:
+        """Nothing: the prompt runs with what follows it."""
+        return ()
+
+    def last(self, work: Pass) -> int:
+        return 1
+
+    def rows(self, hidden: Tensor, work: Pass) -> Tensor:
+        return hidden
+
+    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Choice:
+        s = self.settings
+        if s.temperature == 0:
+            return Choice(logits, logits, logits.argmax(-1))
+        left = filtered(logits, s.temperature, s.top_p, s.top_k)
+        return Choice(logits, left, candidates(left.softmax(-1), [d.generator for d in group]))
+
+    def commit(
+        self,
+        decoding: Decoding,
+        chosen: Tensor,
+        ranking: Tensor,
+        work: Pass,
+        sure: Tensor | None = None,
+    ) -> Commit:
+        """Write the one token that there is."""
+        answer = decoding.answer
+        assert isinstance(answer, CausalAnswer)
+        return answer.commit(chosen)

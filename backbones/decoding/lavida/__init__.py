@@ -1,0 +1,1 @@
+"""LaViDa-Dream's way of decoding."""

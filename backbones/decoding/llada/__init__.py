@@ -1,0 +1,1 @@
+"""LLaDA-V's way of decoding."""

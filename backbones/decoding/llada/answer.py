@@ -1,0 +1,245 @@
+"""The answer of one sequence while it is denoised: blocks, schedule, commits, stops. Host only.
+
+Follows LLaDA-V's published loop (ML-GSAI, commit c810b4b, ``generate_with_embeds``), with masked
+positions found by id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from saccade.backbones.decoding.llada.settings import GenerateSettings
+from saccade.controller.types import StepState
+
+
+def transfer_schedule(masked: int, steps: int) -> list[int]:
+    """Positions to commit in each of a block's steps: as even as can be, remainder first."""
+    return [masked // steps + (i < masked % steps) for i in range(steps)]
+
+
+def factor_count(confidence: Tensor, factor: float, commit_failing_last: bool) -> int:
+    """Positions that Fast-dLLM's factor rule commits, 1 or more.
+
+    In descending order the r-th confidence has to reach ``1 - factor / (r + 1)``, the first
+    nothing; those before the first that fails are committed. ML-GSAI/LLaDA-V calls the factor
+    "threshold".
+
+    Parameters
+    ----------
+    confidence : Tensor (M,)
+        Of the masked positions, in any order; -inf where not eligible.
+    factor : float
+    commit_failing_last : bool
+        Whether the last one is committed even if it alone fails, as in the published code.
+    """
+    ranked = confidence.sort(descending=True).values
+    limits = 1 - factor / (torch.arange(len(ranked), dtype=ranked.dtype) + 2)
+    limits[0] = float("-inf")
+    failing = (ranked < limits).nonzero()
+    if not len(failing):
+        return len(ranked)
+    first = int(failing[0])
+    return first + (commit_failing_last and first == len(ranked) - 1)
+
+
+def find_sequence(ids: Sequence[int], wanted: Sequence[int]) -> int | None:
+    """First place where `wanted` occurs in `ids`, or None."""
+    n = len(wanted)
+    hits = (i for i in range(len(ids) - n + 1) if list(ids[i : i + n]) == list(wanted))
+    return next(hits, None) if n else None
+
+
+def first_stop(ids: Sequence[int], stops: Sequence[Sequence[int]]) -> int | None:
+    """Where the earliest of some sequences begins in `ids`, or None."""
+    found = [at for stop in stops if (at := find_sequence(ids, stop)) is not None]
+    return min(found, default=None)
+
+
+def with_sure(picked: Tensor, sure: Tensor | None) -> Tensor:
+    """Positions that are picked, and those (R,) that a rule is sure of."""
+    return picked if sure is None else torch.cat([picked, sure.nonzero()[:, 0]]).unique()
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one step committed: `picked` are the raw choices within the region, `filled` those that
+    were masked and so received their token."""
+
+    k: int
+    picked: tuple[int, ...]
+    filled: tuple[int, ...]
+
+
+class Answer:
+    """State of one sequence's answer.
+
+    Parameters
+    ----------
+    settings : GenerateSettings
+    prompt_len : int
+        Tokens before the response (visual ones included).
+    mask_id : int
+    stops : sequence of token id lists
+        In the order in which they are searched.
+    suffix : sequence of int
+        Ids after the response.
+
+    Attributes
+    ----------
+    ids : Tensor (R,) int64
+        Response then suffix; masked positions carry `mask_id`.
+    done : bool
+    """
+
+    def __init__(
+        self,
+        settings: GenerateSettings,
+        prompt_len: int,
+        mask_id: int,
+        stops: Sequence[Sequence[int]] = (),
+        suffix: Sequence[int] = (),
+    ) -> None:
+        self.settings, self.prompt_len, self.mask_id = settings, prompt_len, mask_id
+        self.stops = [list(stop) for stop in stops]
+        self.ids = torch.tensor([mask_id] * settings.gen_length + list(suffix))
+        self.stop_pos: int | None = None
+        self.forwards, self.block = 0, -1
+        self._schedule: list[int] = []
+        self._next_in_block = 0
+        self.done = False
+        self._advance()
+
+    @property
+    def masked(self) -> Tensor:
+        """Masked positions (R,) bool."""
+        return self.ids == self.mask_id
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The answer so far: ids before the stop, then the suffix."""
+        g = self.settings.gen_length
+        end = g if self.stop_pos is None else self.stop_pos
+        ids: list[int] = self.ids.tolist()
+        return tuple(ids[:end] + ids[g:])
+
+    @property
+    def state(self) -> StepState:
+        """What is known before the next forward."""
+        masked = int(self.masked[: self.settings.gen_length].sum())
+        return StepState(
+            step=self.forwards,
+            n_steps=self.settings.steps,
+            block=self.block,
+            n_blocks=self.settings.n_blocks,
+            masked=masked,
+            committed=self.settings.gen_length - masked,
+        )
+
+    @property
+    def block_start(self) -> int:
+        """First position of the present block."""
+        return self._bounds()[0]
+
+    @property
+    def step_in_block(self) -> int:
+        """Steps done in the present block."""
+        return self._next_in_block
+
+    def _bounds(self) -> tuple[int, int]:
+        start = self.block * self.settings.block_length
+        return start, start + self.settings.block_length
+
+    def _advance(self) -> None:
+        """Move to the next step that needs a forward, through as many blocks as it takes."""
+        while not self.done:
+            if self.block >= 0 and self._step_remains():
+                return
+            self.block += 1
+            start, end = self._bounds()
+            stopped = self.stop_pos is not None and self.stop_pos <= start
+            if stopped or self.block >= self.settings.n_blocks:
+                self.done = True
+                return
+            steps = self.settings.steps // self.settings.n_blocks
+            self._schedule = transfer_schedule(int(self.masked[start:end].sum()), steps)
+            self._next_in_block = 0
+
+    def _step_remains(self) -> bool:
+        start, end = self._bounds()
+        masked = self.masked
+        complete = self.stop_pos is not None and not bool(masked[: self.stop_pos].any())
+        filled = not bool(masked[start:end].any())
+        # A step by the factor rule commits one position or more, unless it chose the mask id.
+        by_rule = self.settings.factor is not None
+        last = self.settings.block_length if by_rule else len(self._schedule)
+        return not complete and not filled and self._next_in_block < last
+
+    def eligible(self) -> Tensor:
+        """Positions (R,) bool that may be committed now: masked, and before the block's end (before
+        the stop once one is known); leftovers of earlier blocks included."""
+        limit = self._bounds()[1] if self.stop_pos is None else self.stop_pos
+        eligible = self.masked
+        eligible[limit:] = False
+        return eligible
+
+    def commit(
+        self,
+        chosen: Tensor,
+        confidence: Tensor,
+        cached: int | None = None,
+        sure: Tensor | None = None,
+    ) -> Commit:
+        """Commit this step's tokens and look for a stop.
+
+        Parameters
+        ----------
+        chosen : Tensor (R,) int64
+            Candidate id per position.
+        confidence : Tensor (R,)
+            -inf where not eligible.
+        cached : int, optional
+            Response positions before it were read from a cache, as was the prompt.
+        sure : Tensor (R,) bool, optional
+            Positions that are committed beside the schedule's.
+
+        Returns
+        -------
+        Commit
+        """
+        first = 0 if cached is None else cached
+        k = self._number(confidence[first:], self.masked[first:])
+        if sure is not None:  # earlier steps may have left less of the block than was scheduled
+            k = min(k, int(self.masked[first : self._bounds()[1]].sum()))
+        if not self.settings.commit_ineligible:
+            k = min(k, int(torch.isfinite(confidence).sum()))
+        # The published code ranks all rows of its forward; equal values are ordered by that.
+        before = self.prompt_len if cached is None else -cached
+        ranked = torch.full((before + len(self.ids),), float("-inf"), dtype=confidence.dtype)
+        ranked[max(0, before) :] = confidence[first:]
+        picked = torch.topk(ranked, k).indices - before
+        picked = with_sure(picked[picked >= 0], sure)
+        filled = picked[self.masked[picked]]
+        self.ids[filled] = chosen[filled]
+        self._search_stops()
+        self.forwards += 1
+        self._next_in_block += 1
+        self._advance()
+        return Commit(k, tuple(sorted(picked.tolist())), tuple(sorted(filled.tolist())))
+
+    def _number(self, confidence: Tensor, masked: Tensor) -> int:
+        """How many positions this step commits."""
+        factor = self.settings.factor
+        if factor is None:
+            return self._schedule[self._next_in_block]
+        return factor_count(confidence[masked], factor, self.settings.commit_failing_last)
+
+    def _search_stops(self) -> None:
+        ids = self.ids[: self.settings.gen_length].tolist()
+        for stop in self.stops:
+            at = find_sequence(ids, stop)
+            if at is not None and (self.stop_pos is None or at < self.stop_pos):
+                self.stop_pos = at
+            if self.stop_pos is not None and not self.settings.search_all_stops:
+                return

@@ -1,0 +1,113 @@
+"""LLaDA-V's way: blocks of masked positions, every step over prompt and response, or a cached
+prefix between refreshes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from saccade.backbones.decoding.llada.answer import Answer, Commit
+from saccade.backbones.decoding.llada.settings import GenerateSettings
+from saccade.backbones.decoding.sampling import (
+    forbid,
+    guided,
+    gumbel_scores,
+    random_confidence,
+    response_noise,
+)
+from saccade.backbones.decoding.scheme import Choice, Decoding, Pass
+from saccade.controller.types import BackboneSpec
+
+
+class MaskedBlocks:
+    """Denoising block by block (ML-GSAI/LLaDA-V at commit c810b4b, ``generate_with_embeds``; with
+    `prefix_refresh_interval` its ``fast_dllm_hook``).
+
+    Parameters
+    ----------
+    settings : GenerateSettings
+    spec : BackboneSpec
+        With the mask and forbidden ids of this call.
+    dtype : torch.dtype
+        Of the model; not used, as confidences are always float64.
+    """
+
+    appends = 0
+
+    def __init__(self, settings: GenerateSettings, spec: BackboneSpec, dtype: torch.dtype) -> None:
+        self.settings, self.spec = settings, spec
+
+    @property
+    def copies(self) -> int:
+        return 2 if self.settings.cfg_scale > 0 else 1
+
+    def answer(
+        self,
+        prompt_len: int,
+        stops: Sequence[Sequence[int]],
+        suffix: Sequence[int],
+        generator: torch.Generator | None,
+    ) -> Answer:
+        return Answer(self.settings, prompt_len, self.spec.mask_id, stops, suffix)
+
+    def next_pass(self, decoding: Decoding, refresh: bool) -> Pass:
+        """Everything, or from the present block on where what is before it is cached."""
+        answer, prompt = _own(decoding), len(decoding.inputs)
+        stop, interval = prompt + len(answer.ids), self.settings.prefix_refresh_interval
+        cached = 0 if interval is None else prompt + answer.block_start
+        if refresh or interval is None or answer.step_in_block % interval == 0:
+            return Pass(0, stop, cached, prefill=False, queries=stop - prompt)
+        return Pass(cached, stop, 0, False, queries=stop - cached, first=answer.block_start)
+
+    def begin(self, decoding: Decoding, token: int) -> tuple[int, ...]:
+        """Nothing: the prompt never runs on its own."""
+        return ()
+
+    def last(self, work: Pass) -> int:
+        return work.queries
+
+    def rows(self, hidden: Tensor, work: Pass) -> Tensor:
+        return hidden
+
+    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Choice:
+        if self.copies > 1:
+            logits = guided(logits, self.settings.cfg_scale)
+        masked = torch.stack([d.answer.masked[work.first :] for d in group]).to(logits.device)
+        scores = logits = forbid(logits, masked, self.spec.forbidden_ids)
+        if self.settings.temperature > 0:
+            noise = torch.stack([self._noise(logits, d, work) for d in group])
+            scores = gumbel_scores(logits, noise, self.settings.temperature)
+        rank = None
+        if self.settings.remasking == "random":
+            rank = torch.stack([self._random(logits, d, work) for d in group])
+        return Choice(logits, scores, scores.argmax(-1), rank)
+
+    def _noise(self, logits: Tensor, decoding: Decoding, work: Pass) -> Tensor:
+        shape = (logits.shape[1], logits.shape[2])
+        return response_noise(shape, _skipped(decoding, work), decoding.generator, logits.device)
+
+    def _random(self, logits: Tensor, decoding: Decoding, work: Pass) -> Tensor:
+        skipped = _skipped(decoding, work)
+        return random_confidence(logits.shape[1], skipped, decoding.generator, logits.device)
+
+    def commit(
+        self,
+        decoding: Decoding,
+        chosen: Tensor,
+        ranking: Tensor,
+        work: Pass,
+        sure: Tensor | None = None,
+    ) -> Commit:
+        cached = work.first if work.start else None
+        return _own(decoding).commit(chosen, ranking, cached, sure)
+
+
+def _own(decoding: Decoding) -> Answer:
+    answer = decoding.answer
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def _skipped(decoding: Decoding, work: Pass) -> int:
+    """Rows before the answer's in this forward, for which the published code draws too."""
+    return 0 if work.start else len(decoding.inputs)

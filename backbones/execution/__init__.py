@@ -1,0 +1,1 @@
+"""What carries out a plan inside a forward, and measures what policies and pruners ask for."""

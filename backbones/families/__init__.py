@@ -1,0 +1,1 @@
+"""Families of checkpoints: what is published about each, as data."""

@@ -1,0 +1,1 @@
+"""From questions and pictures to the embeddings that a network reads."""

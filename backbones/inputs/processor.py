@@ -1,0 +1,183 @@
+"""The processor: questions and pictures to inputs of the loop, and token ids back to text."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from tokenizers import Tokenizer
+
+from saccade.backbones.decoding.llada.settings import Settings, Stop
+from saccade.backbones.families.family import Family
+from saccade.backbones.inputs.chat import encode_with_images, render_chat, render_question
+from saccade.backbones.inputs.pictures import Picture, encoded, image_picture, video_picture
+from saccade.backbones.inputs.prepare import Prepared, check_image, splice
+from saccade.backbones.inputs.tiling import ImagePreprocessor
+from saccade.backbones.network.network import Network
+from saccade.backbones.network.text_tower import TextTower
+from saccade.controller.controller import Controller
+from saccade.controller.errors import CapabilityError
+
+MultiImage = bool | Literal["list"]
+Encode = Literal["now", "looking", "pending"]
+"""When pictures are encoded: now; now, with what methods may ask about the tower; or when asked."""
+
+
+def encode_for(controller: Controller | None) -> Encode:
+    """When pictures are to be encoded for a controller."""
+    needs = frozenset[str]() if controller is None else controller.needs
+    if "tower:run" in needs:
+        return "pending"
+    return "looking" if any(name.startswith("tower:") for name in needs) else "now"
+
+
+class Processor:
+    """Tokenizer, prompt template and preprocessor of one model.
+
+    Parameters
+    ----------
+    network : Network
+        Encodes pictures and embeds tokens.
+    family : Family
+        Says how questions are written.
+    preprocessor : ImagePreprocessor
+    tokenizer : Tokenizer or None
+        None: only token ids can go in and out.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        family: Family,
+        preprocessor: ImagePreprocessor,
+        tokenizer: Tokenizer | None,
+    ) -> None:
+        self.network, self.preprocessor, self.tokenizer = network, preprocessor, tokenizer
+        self.family = family
+        self.text_tower: TextTower | None = None
+
+    @torch.inference_mode()
+    def prepare(
+        self,
+        prompt: str,
+        images: Sequence[Image.Image] = (),
+        *,
+        video: NDArray[np.uint8] | None = None,
+        think_mode: str | None = None,
+        drop_after_image: bool = True,
+        multi_image_pad: MultiImage = True,
+        encode: Encode = "now",
+    ) -> Prepared:
+        """Turn a question and its pictures into inputs; see `Model.prepare`."""
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise ValueError(f"the question is empty ({prompt!r}); ask something")
+        pictures = self._pictures(images, video, multi_image_pad)
+        template = self.family.template
+        if think_mode is not None and not self.family.think:
+            raise ValueError(f"think_mode={think_mode!r}: this model has no thinking switch")
+        question = render_question(prompt, len(pictures), think_mode)
+        text = render_chat([("user", question)], template=template)
+        ids = encode_with_images(
+            text, self.encode, drop_after_image=drop_after_image, bos=template.bos
+        )
+        if pictures and self.tokenizer is not None:  # published: nothing is masked without pictures
+            pad_id = self.tokenizer.token_to_id(self.family.pad)
+            ids = [token for token in ids if token != pad_id]
+        return self._spliced(ids, pictures, encode, prompt)
+
+    @torch.inference_mode()
+    def prepare_ids(
+        self,
+        ids: Sequence[int],
+        images: Sequence[Image.Image] = (),
+        *,
+        video: NDArray[np.uint8] | None = None,
+        multi_image_pad: MultiImage = True,
+        encode: Encode = "now",
+    ) -> Prepared:
+        """Like `prepare`, from prompt token ids with -200 where pictures go."""
+        return self._spliced(ids, self._pictures(images, video, multi_image_pad), encode, None)
+
+    def _spliced(
+        self,
+        ids: Sequence[int],
+        pictures: Sequence[Picture],
+        encode: Encode,
+        question: str | None,
+    ) -> Prepared:
+        if encode == "now":
+            for picture in pictures:
+                encoded(self.network, picture)
+        out = splice(self.network, ids, pictures, pending=encode != "now")
+        if out.tower is not None:
+            out.tower.question, out.tower.text = question, self.text_tower
+            if encode == "looking":
+                out.tower.look()
+                return replace(out, embeds=out.whole(), pending=False)
+        return out
+
+    def _pictures(
+        self,
+        images: Sequence[Image.Image],
+        video: NDArray[np.uint8] | None,
+        multi_image_pad: MultiImage,
+    ) -> list[Picture]:
+        if multi_image_pad not in (True, False, "list"):
+            raise ValueError(f"multi_image_pad={multi_image_pad!r}; allowed: True, False, 'list'")
+        if multi_image_pad == "list" and not self.family.pooled:
+            raise ValueError("multi_image_pad='list' is LaViDa's; give True or False")
+        if video is not None and images:
+            raise ValueError("give images or a video, not both")
+        if video is not None and not self.family.video:
+            name = self.family.model_types[0]
+            raise CapabilityError(f"a {name} model reads no videos; give frames as images")
+        if video is not None:
+            return [video_picture(self.network, self.preprocessor.video(video))]
+        if isinstance(images, Image.Image):
+            raise TypeError("images must be a list of PIL images: write [image]")
+        if not images:
+            return []
+        checked = [check_image(image) for image in images]
+        limit = self.preprocessor.max_tiles
+        made = self.preprocessor.images(checked, bool(multi_image_pad))
+        pooled, listed = self.family.pooled, multi_image_pad == "list" and len(made) > 1
+        return [image_picture(self.network, image, limit, pooled, listed) for image in made]
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text.
+
+        Raises
+        ------
+        CapabilityError
+            If the checkpoint has no tokenizer.
+        """
+        if self.tokenizer is None:
+            raise CapabilityError(
+                "the checkpoint has no tokenizer: use prepare_ids, and token ids for stops"
+            )
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def name_of(self, token: int) -> str:
+        """What a token is called, where its text is empty: special ones; its number without a
+        tokenizer."""
+        name = None if self.tokenizer is None else self.tokenizer.id_to_token(token)
+        return str(token) if name is None else name
+
+    def decode(self, tokens: Sequence[int]) -> str | None:
+        """Text of token ids without special tokens; None if there is no tokenizer."""
+        return None if self.tokenizer is None else self.tokenizer.decode(list(tokens))
+
+    def ids(self, given: Stop) -> list[int]:
+        """Token ids of a text, or those that were given."""
+        return self.encode(given) if isinstance(given, str) else list(given)
+
+    def stops(self, settings: Settings) -> list[list[int]]:
+        """Token ids of the stopping criteria, with the end of turn last if it is to be added."""
+        stops, last = list(settings.stopping_criteria), self.family.end_of_turn
+        if settings.append_eot and self.tokenizer is not None and last not in stops:
+            stops.append(last)
+        return [self.ids(stop) for stop in stops]

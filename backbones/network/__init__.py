@@ -1,0 +1,1 @@
+"""Networks as tensors: layers, towers, caches; they know no prompts, steps or plans."""

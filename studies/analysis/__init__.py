@@ -1,0 +1,1 @@
+"""From records to figures: scores, paired changes, speed-ups, tables of methods."""

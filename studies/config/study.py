@@ -1,0 +1,174 @@
+"""The configuration of a study as people write it: its cases, its tasks, and their units."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from saccade.controller.session import Positions
+from saccade.studies.tasks.documents.tasks import KINDS, TaskKind
+from saccade.studies.tasks.question_files import Benchmark
+
+
+class Plugin(BaseModel):
+    """A policy or a pruner: its registered name, and its options beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class Case(BaseModel):
+    """One configuration of the controller.
+
+    Attributes
+    ----------
+    name : str
+        As the results show it; unique in its study.
+    policy : Plugin or None
+        None (or "none") runs the bare model, without a controller.
+    pruner : Plugin or None
+        None (or "none") for policies that never drop.
+    settings : dict
+        Options of the model's `generate` that differ from those of the task.
+    positions : "original" or "compact"
+        As in `Controller`.
+    probe : "needed" or "all"
+        As in `Controller`. With "all" its records hold what was measured.
+    models : tuple of str
+        Which models of the study it runs on; all without any.
+    method, group : str or None
+        Its row and its part of a table of methods; both or neither.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    policy: Plugin | None = None
+    pruner: Plugin | None = None
+    settings: dict[str, Any] = {}
+    positions: Positions = "original"
+    probe: Literal["needed", "all"] = "needed"
+    models: tuple[str, ...] = ()
+    method: str | None = None
+    group: str | None = None
+
+    @field_validator("policy", "pruner", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        """A bare name stands for a plug-in without options, and "none" for nothing."""
+        if isinstance(value, str):
+            value = {"name": value}
+        return None if value == {"name": "none"} else value
+
+
+class StudyConfig(BaseModel):
+    """A study: every case answers the same samples of every task.
+
+    Attributes
+    ----------
+    name : str
+    model : str
+        What `saccade.load` takes.
+    seed : int
+        Of the samples and of everything drawn at random.
+    seeds : tuple of int
+        Several instead of `seed`: each has samples of its own, and scores vary between them.
+    samples : int
+        Per task and seed.
+    batch : int
+        Samples that are answered together.
+    tasks : tuple of str
+        Task kinds, in the order they run.
+    baseline : str
+        Name of the case all others are compared with; it has no policy.
+    cases : tuple of Case
+    models : tuple of str
+        Several models instead of `model`: each runs its cases and is compared with itself.
+    benchmarks : tuple of Benchmark
+        Files of questions that can be tasks too; their paths are relative to the study's file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    model: str = "embedded/llada-v"
+    seed: int = Field(default=0, ge=0, strict=True)
+    samples: int = Field(default=48, ge=1, strict=True)
+    batch: int = Field(default=16, ge=1, strict=True)
+    tasks: tuple[str, ...] = Field(default=tuple(KINDS), min_length=1)
+    baseline: str = "none"
+    cases: tuple[Case, ...] = Field(min_length=1)
+    models: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    benchmarks: tuple[Benchmark, ...] = ()
+
+    def kind_of(self, task: str) -> TaskKind | Benchmark:
+        """A task's kind of document, or the benchmark of that name."""
+        return next((own for own in self.benchmarks if own.name == task), None) or KINDS[task]
+
+    @property
+    def every_seed(self) -> tuple[int, ...]:
+        """All seeds, or the one."""
+        return self.seeds or (self.seed,)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values; what only studies of several models or some cases say is left out where
+        it says nothing."""
+        content = self.model_dump(mode="json")
+        for part in (content, *content["cases"]):
+            for name, nothing in _LATER.items():
+                if name in part and part[name] == nothing:
+                    del part[name]
+        if self.seeds:
+            del content["seed"]
+        return content
+
+
+_LATER: dict[str, Any] = {
+    "models": [],
+    "seeds": [],
+    "benchmarks": [],
+    "positions": "original",
+    "probe": "needed",
+    "method": None,
+    "group": None,
+}
+"""Entries that are left out where they say nothing, so that older recipes stay the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A batch of samples of one task; every case answers it before its records are kept.
+
+    Attributes
+    ----------
+    task : str
+    number : int
+        Within the task.
+    samples : tuple of int
+        Their indices.
+    seed : int
+    """
+
+    task: str
+    number: int
+    samples: tuple[int, ...]
+    seed: int = 0
+
+
+def plan_units(config: StudyConfig) -> tuple[Unit, ...]:
+    """All units of a study in the order they run: task by task, batch by batch."""
+    starts = range(0, config.samples, config.batch)
+    batches = [range(start, min(start + config.batch, config.samples)) for start in starts]
+    return tuple(
+        Unit(task, number, tuple(batch), seed)
+        for task in config.tasks
+        for number, (seed, batch) in enumerate(itertools.product(config.every_seed, batches))
+    )

@@ -1,0 +1,204 @@
+"""The paper's figures 1 and 2 from a run's own records: when pruning starts, what signals show."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saccade.studies.analysis.summary import Row, Summary
+from saccade.studies.config.study import Case
+from saccade.studies.runs.records import Record
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+COLOURS = ("#2f6db5", "#d0561a", "#1b8a6b", "#8c4bab", "#a87b12", "#c43b62", "#3a93bd", "#7a6a53")
+BINS = 32
+"""Most steps that a chart of signals shows; more share one."""
+
+
+def figures_html(summaries: Sequence[Summary]) -> str:
+    """Sections for the report: those charts for which the records have something to show."""
+    sections: list[str] = []
+    starts = [one for one in summaries if len(set(start_shares(one).values())) > 1]
+    if starts:
+        title = "Score against when pruning starts"
+        sections.append(_section(title, list(map(start_figure, starts)), starts, None))
+    shown = [(one, case) for one in summaries for case in watched_cases(one)]
+    if shown:
+        title = "Attention of the answer, and confidence of its tokens, step by step"
+        charts = [signals_figure(*pair) for pair in shown]
+        cases = [case for _, case in shown] if len(shown) > len(summaries) else None
+        sections.append(_section(title, charts, [one for one, _ in shown], cases))
+    return "".join(sections)
+
+
+def _section(
+    title: str,
+    figures: Sequence["Figure"],
+    summaries: Sequence[Summary],
+    cases: Sequence[str] | None,
+) -> str:
+    from plotly.io import to_html
+
+    config, parts = {"displayModeBar": False, "responsive": True}, []
+    for i, (figure, one) in enumerate(zip(figures, summaries, strict=True)):
+        own = f"{one.config.model} ({one.recipe['backbone']['origin']})"
+        own += "" if cases is None else f": {cases[i]}"
+        chart = to_html(figure, config, include_plotlyjs=False, full_html=False)
+        parts.append(f"<h3>{escape(own)}</h3>{chart}")
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
+
+
+def start_shares(summary: Summary) -> dict[str, float]:
+    """Share of the steps after which each case drops, of the cases that drop by that."""
+    return {
+        case.name: float(case.policy.options["share"])
+        for case in summary.config.cases
+        if case.policy is not None and "share" in case.policy.options
+    }
+
+
+def start_figure(summary: Summary) -> "Figure":
+    """Relative score against the share of the steps after which tokens go: figure 1.
+
+    A line a task, or a task and method where there are several; cases of one method that differ in
+    more than when they start have lines of their own.
+    """
+    from plotly.graph_objects import Figure
+
+    shares, figure = start_shares(summary), Figure()
+    named = line_names([case for case in summary.config.cases if case.name in shares])
+    methods = list(dict.fromkeys(named.values()))
+    rows = [row for row in summary.rows() if row["case"] in shares and row["score"] is not None]
+    for i, task in enumerate(dict.fromkeys(row["task"] for row in rows)):
+        for j, method in enumerate(methods):
+            own = [r for r in rows if r["task"] == task and named[r["case"]] == method]
+            own.sort(key=lambda row: shares[row["case"]])
+            figure.add_scatter(
+                x=[shares[row["case"]] for row in own],
+                y=[row["score_relative"] for row in own],
+                name=task if len(methods) == 1 else f"{task}, {method}",
+                mode="lines+markers",
+                line={"color": COLOURS[i % len(COLOURS)], "dash": _dash(j)},
+                error_y={"type": "data", "array": [_relative_se(row) for row in own]},
+            )
+    figure.update_xaxes(title_text="pruning starts after this share of the steps", tickformat=".0%")
+    figure.update_yaxes(title_text="score, of the unpruned model's", tickformat=".0%")
+    figure.update_layout(template="plotly_white", height=420, margin={"t": 20, "r": 20})
+    return figure
+
+
+def line_names(cases: Sequence[Case]) -> dict[str, str]:
+    """What the line of each case is called: its method, and in what else it differs from others of
+    that method, but for when it starts."""
+    facts = {case.name: _facts(case) for case in cases}
+    names = {}
+    for case in cases:
+        alike = [facts[other.name] for other in cases if _method(other) == _method(case)]
+        own = facts[case.name]
+        varying = [name for name in own if any(o.get(name) != own[name] for o in alike)]
+        names[case.name] = ", ".join(filter(None, [_method(case), *map(own.get, varying)]))
+    return names
+
+
+def _facts(case: Case) -> dict[str, str]:
+    """What makes a case, but for when it starts, in words."""
+    options = {} if case.policy is None else case.policy.options
+    facts = {name: f"{name} {value}" for name, value in options.items() if name != "share"}
+    if "keep" in options:
+        facts["keep"] = f"keep {float(options['keep']):.0%}"
+    facts["pruner"] = "" if case.pruner is None else case.pruner.name
+    more = {} if case.pruner is None else case.pruner.options
+    facts["options"] = " ".join(f"{name} {value}" for name, value in more.items())
+    facts["settings"] = " ".join(f"{name} {value}" for name, value in case.settings.items())
+    return facts | {"positions": case.positions}
+
+
+def _relative_se(row: Row) -> float:
+    """Standard error of the relative score."""
+    if not row["score_change_se"] or not row["score"]:
+        return 0.0
+    return float(row["score_change_se"] * row["score_relative"] / row["score"])
+
+
+def _method(case: Case) -> str:
+    return case.method or ("" if case.pruner is None else case.pruner.name)
+
+
+def _dash(number: int) -> str:
+    return ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")[number % 6]
+
+
+def watched_cases(summary: Summary) -> list[str]:
+    """Cases that kept what they measured."""
+    kept = {record.case for record in summary.records if record.attention}
+    return [case.name for case in summary.config.cases if case.name in kept]
+
+
+def signals_figure(summary: Summary, case: str) -> "Figure":
+    """Attention to the picture and to the answer per layer and step, and confidence per step, mean
+    over the samples of a case: figure 2. One row a task."""
+    from plotly.subplots import make_subplots
+
+    records = [record for record in summary.records if record.case == case]
+    tasks = [t for t in summary.config.tasks if _shown(records, t)]
+    titles = [
+        f"{task}: {what}"
+        for task in tasks
+        for what in ("to the picture", "to the answer", "confidence")
+    ]
+    gap = min(0.12, 0.5 / len(tasks))
+    figure = make_subplots(rows=len(tasks), cols=3, subplot_titles=titles, vertical_spacing=gap)
+    for row, task in enumerate(tasks, 1):
+        masses, sure = mean_signals(_shown(records, task))
+        steps = [(i + 0.5) / len(sure) for i in range(len(sure))]
+        for column in (1, 2):
+            figure.add_heatmap(
+                x=steps,
+                z=masses[:, column - 1].T,
+                zmin=0,
+                zmax=1,
+                colorscale="Viridis",
+                showscale=row == 1 and column == 2,
+                colorbar={"title": "attention", "x": 1.01, "thickness": 10},
+                row=row,
+                col=column,
+            )
+            figure.update_yaxes(title_text="layer", row=row, col=column)
+        figure.add_scatter(
+            x=steps, y=sure, mode="lines+markers", line_color=COLOURS[2], row=row, col=3
+        )
+        figure.update_yaxes(range=[0, 1.02], row=row, col=3)
+    figure.update_xaxes(tickformat=".0%", range=[0, 1])
+    figure.update_xaxes(title_text="of the steps", row=len(tasks))
+    figure.update_layout(
+        template="plotly_white", height=260 * len(tasks), showlegend=False, margin={"t": 40}
+    )
+    return figure
+
+
+def _shown(records: Sequence[Record], task: str) -> list[Record]:
+    return [record for record in records if record.task == task and record.attention]
+
+
+def mean_signals(records: Sequence[Record]) -> tuple[Any, Any]:
+    """Means over answers whose numbers of steps may differ: each is laid over its share of steps.
+
+    Returns
+    -------
+    masses : array (bins, 2, n_layers)
+        Attention mass of the masked rows on visual and on response tokens.
+    sure : array (bins,)
+        Mean confidence of the masked positions.
+    """
+    bins = min(BINS, max(len(record.attention) for record in records))
+    masses, sure = [], []
+    for record in records:
+        steps = len(record.attention)
+        places = [min(steps - 1, i * steps // bins) for i in range(bins)]
+        own = np.array(record.attention, dtype=float)  # None becomes NaN
+        masses.append(own[places])
+        sure.append(np.array(record.confidences, dtype=float)[places])
+    return np.nanmean(masses, axis=0), np.nanmean(sure, axis=0)

@@ -1,0 +1,145 @@
+"""One answer, step by step, as a page of its own: the picture, attention, confidences, text."""
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from PIL import Image
+
+from saccade.backbones.inputs.prepare import Prepared
+from saccade.backbones.model import Model
+from saccade.controller.controller import Controller
+from saccade.controller.errors import StudyError
+from saccade.controller.trace import Generation, StepRecord
+from saccade.studies.reports.trace_page_parts import CSS, PAGE, SCRIPT
+from saccade.studies.runs.files import replacing
+
+LARGEST = 900
+"""Pixels of the longer side of a picture in the page."""
+
+
+def write_trace_page(
+    path: str | Path,
+    generation: Generation,
+    *,
+    model: Model,
+    controller: Controller,
+    inputs: Prepared,
+    question: str,
+    images: Sequence[Image.Image],
+) -> None:
+    """Write the page; it needs nothing but itself.
+
+    Parameters
+    ----------
+    path : Path
+    generation : Generation
+        With attention by visual token where its controller had ``tokens=True``.
+    model, controller, inputs, question, images
+        What made it.
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be written.
+    """
+    page = trace_html(generation, model, controller, inputs, question, images)
+    try:
+        with replacing(path) as partial:
+            partial.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StudyError(f"the trace cannot be written to {path}: {error}") from error
+
+
+def trace_html(
+    generation: Generation,
+    model: Model,
+    controller: Controller,
+    inputs: Prepared,
+    question: str,
+    images: Sequence[Image.Image],
+) -> str:
+    """The page as text."""
+    data = {
+        "images": [_picture(image) for image in images],
+        "places": _places(inputs),
+        "layers": model.spec.geometry.n_layers,
+        "steps": [_step(step, model) for step in generation.trace],
+        "full": max(step.macs for step in generation.trace),
+    }
+    pruner = "" if controller.pruner is None else f" with {controller.pruner!r}"
+    return Template(PAGE).substitute(
+        css=CSS,
+        question=escape(question),
+        model=escape(f"{model.spec.name}, {model.spec.origin}"),
+        policy=escape(f"{controller.policy!r}{pruner}"),
+        answer=escape(generation.text or " ".join(map(str, generation.tokens))),
+        # In a script "</" could end it and "<!--" hide its end, whatever the text says.
+        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+        script=SCRIPT,
+    )
+
+
+def _picture(image: Image.Image) -> dict[str, Any]:
+    """A picture as a data address, with its shape."""
+    small = image.convert("RGB")
+    small.thumbnail((LARGEST, LARGEST))
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG")
+    code = base64.b64encode(buffer.getvalue()).decode()
+    return {"source": f"data:image/png;base64,{code}", "width": image.width, "height": image.height}
+
+
+def _places(inputs: Prepared) -> list[list[float] | None]:
+    """Picture number and centre of each visual token; None for newlines."""
+    numbers = inputs.images[inputs.visual_positions].tolist()
+    centres = inputs.centres.tolist()
+    return [
+        None if x != x else [number, round(x, 4), round(y, 4)]
+        for number, (x, y) in zip(numbers, centres, strict=True)
+    ]
+
+
+def _step(step: StepRecord, model: Model) -> dict[str, Any]:
+    """What the page shows of one step."""
+    signals, plan = step.signals, step.plan
+    return {
+        "kept": list(step.kept),
+        "visual": list(step.visual_per_layer),
+        "bypass": sorted(plan.bypass),
+        "drops": [[drop.layer, drop.keep] for drop in plan.drops],
+        "rule": None if plan.commit is None else f"{plan.commit.kind} {plan.commit.value:g}",
+        "refreshed": step.refreshed,
+        "macs": step.macs,
+        "attention": [
+            _numbers(masses)
+            for masses in (
+                signals.attention_visual,
+                signals.attention_prompt,
+                signals.attention_response,
+            )
+        ],
+        "received": _numbers(signals.received, 6),
+        "confidence": _numbers(signals.confidence),
+        "committed": list(step.committed),
+        "tokens": [_word(model, token) for token in step.tokens],
+    }
+
+
+def _numbers(values: Any, digits: int = 4) -> list[float | None] | None:
+    if values is None:
+        return None
+    return [None if x != x else round(x, digits) for x in values.tolist()]
+
+
+def _word(model: Model, token: int) -> str | None:
+    """A token's own text; None while it is masked."""
+    if token == model.spec.mask_id:
+        return None
+    text = model.processor.decode([token])
+    return str(token) if text is None else text or model.processor.name_of(token)

@@ -1,0 +1,1 @@
+"""Running studies: units, records, recipes."""

@@ -1,0 +1,73 @@
+"""Recipes on disk: read, written, and compared with that of a run that wants to go on."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from saccade.controller.errors import StudyError
+from saccade.studies.runs.files import replacing
+from saccade.studies.runs.recipe import Recipe
+
+
+def read_recipe(path: Path) -> Recipe | None:
+    """Read a recipe; None if there is no such file.
+
+    Raises
+    ------
+    StudyError
+        If the file is damaged.
+    """
+    try:
+        recipe: Recipe = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"{path} cannot be read: {error}; mend it, or give another --out"
+        ) from error
+    if not isinstance(recipe, dict):
+        raise StudyError(f"{path} holds no recipe; mend it, or give another --out")
+    return recipe
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write a recipe; the file is always whole."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+
+
+def check_recipe(folder: Path, before: Recipe, now: Recipe) -> None:
+    """Refuse, naming the differences, to go on in a folder that holds a run of another recipe."""
+    fields = differences(before, now)
+    if fields:
+        pairs = [f"{name} ({_short(a)} there, {_short(b)} now)" for name, (a, b) in fields.items()]
+        raise StudyError(
+            f"{folder} holds a run of another recipe. Different: {', '.join(pairs)}. Give another "
+            "--out, or run what that folder began"
+        )
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Fields in which two recipes differ, by dotted name, with both values (None where absent)."""
+    flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
+    names = [*flat_a, *(name for name in flat_b if name not in flat_a)]
+    pairs = {name: (flat_a.get(name), flat_b.get(name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    """Leaves of nested mappings and lists with their dotted names."""
+    if isinstance(value, Mapping):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    else:
+        return [(name, value)]
+    nested = [_flat(inner, f"{name}.{key}" if name else str(key)) for key, inner in items]
+    return [leaf for leaves in nested for leaf in leaves]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,11 @@
+"""Small handwritten documents with known contents: what the embedded models read.
+
+Real handwritten digits (scikit-learn's bundled set) are laid out as rows of codes over crops of
+real photographs. A quarter of the handwriting is held out for evaluation, by index.
+"""
+
+from saccade.studies.tasks.documents.lexicon import CODES
+from saccade.studies.tasks.documents.page import Page, draw_page
+from saccade.studies.tasks.documents.tasks import KINDS, Sample, TaskKind, make_sample
+
+__all__ = ["CODES", "KINDS", "Page", "Sample", "TaskKind", "draw_page", "make_sample"]

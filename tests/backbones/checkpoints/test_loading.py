@@ -1,0 +1,166 @@
+"""Loading: folders, embedded names, hub ids, the vocabulary and the dtype."""
+
+import shutil
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from saccade.backbones import Model, embedded_models, load
+from saccade.controller import CheckpointError, SaccadeError, UnknownNameError
+from tests.backbones.checkpoints.checkpoints import (
+    INDEX,
+    SHAPE,
+    SINGLE,
+    assert_same,
+    edit_json,
+    weights,
+)
+from tests.tiny import fake_page, fake_request, tiny_model
+
+
+@pytest.mark.parametrize("name", ["nowhere", "./nowhere", "/no/where", "a/b/c", "~/nowhere"])
+def test_no_such_folder(name: str) -> None:
+    with pytest.raises(CheckpointError, match=f"no checkpoint folder at {name}; give a folder"):
+        load(name)
+
+
+def test_a_file_is_no_folder(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint folder"):
+        load(folder / SINGLE)
+
+
+def test_an_unknown_embedded_name_lists_the_known() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        load("embedded/gpt")
+    message = str(caught.value)
+    assert message.startswith("unknown embedded model 'embedded/gpt'; known: ")
+    assert all(name in message for name in embedded_models() or ["none"])
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No network, and an empty cache."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_hub_id_offline(offline: Path) -> None:
+    message = "GSAI-ML/LLaDA-V is not in the local cache .* go online, or give the folder"
+    with pytest.raises(CheckpointError, match=message):
+        load("GSAI-ML/LLaDA-V")
+    with pytest.raises(CheckpointError, match="neither a folder nor a hub id"):
+        load("not a name/x")
+
+
+def test_a_cached_hub_id_offline(offline: Path, model: Model) -> None:
+    home, commit = offline / "models--some--model", "0123456789abcdef0123456789abcdef01234567"
+    model.save_pretrained(home / "snapshots" / commit)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text(commit)
+    own = load("some/model", device="cpu")
+    assert own.spec.name == "some/model"
+    assert_same(own, model)
+    assert_same(load("some/model", device="cpu", revision=commit), model)
+    with pytest.raises(SaccadeError):
+        load("some/model", revision="another")
+
+
+def test_only_weights_json_and_merges_are_fetched(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def download(repo_id: str, **options: Any) -> str:
+        asked.append(options)
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert load("some/model", device="cpu", revision="v1").spec.name == "some/model"
+    assert asked[0]["revision"] == "v1"
+    files = ["config.json", INDEX, SINGLE, "vocab.json", "merges.txt", "tokenizer_config.json"]
+    code = ["modeling_llada.py", "tokenization_dream.py", "pytorch_model.bin", "x.pkl", "README.md"]
+    patterns = asked[0]["allow_patterns"]
+    taken = [f for f in [*files, *code] if any(fnmatch(f, p) for p in patterns)]
+    assert taken == files
+
+
+@pytest.mark.parametrize("name", embedded_models())
+def test_embedded_models_load(name: str) -> None:
+    own = load(name, device="cpu")
+    assert own.spec.name == name and own.tokenizer is not None
+    assert own.spec.mask_id < own.spec.geometry.vocab
+    short = own.family.settings.for_lengths(*SHAPE.values())
+    assert isinstance(own.generate("What?", [fake_page(96, 96)], **short).text, str)
+
+
+def test_the_vocabulary_is_cut_to_the_tokenizer(speaking_folder: Path) -> None:
+    whole, cut = tiny_model(tokenizer=True, vocab=300), load(speaking_folder, device="cpu")
+    assert cut.tokenizer is not None
+    n = cut.tokenizer.get_vocab_size()
+    assert cut.spec.geometry.vocab == cut.config["vocab_size"] == n < 300
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        assert torch.equal(weights(cut)[name], weights(whole)[name][:n])
+    assert cut.spec.mask_id == cut.tokenizer.token_to_id("<|mdm_mask|>")
+    assert cut.spec.forbidden_ids == whole.spec.forbidden_ids
+    out = cut.generate("What?", [fake_page()], **SHAPE)
+    assert isinstance(out.text, str)
+
+
+def test_a_larger_tokenizer_cuts_nothing(speaking_folder: Path, tmp_path: Path) -> None:
+    small = tiny_model(vocab=64)
+    small.save_pretrained(tmp_path)
+    shutil.copy(speaking_folder / "tokenizer.json", tmp_path)
+    assert_same(load(tmp_path, device="cpu"), small)
+
+
+def test_cutting_and_filling_stored_with_a_tokenizer(speaking_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(speaking_folder, tmp_path, dirs_exist_ok=True)
+    plain = load(speaking_folder, device="cpu")
+    assert plain.tokenizer is not None
+    words = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    words.enable_truncation(8)
+    words.enable_padding(length=16, pad_id=5, pad_token="x")
+    words.save(str(tmp_path / "tokenizer.json"))
+    own, question = load(tmp_path, device="cpu"), "What is the code in the middle of the page?"
+    assert torch.equal(own.prepare(question).embeds, plain.prepare(question).embeds)
+    assert own.processor.encode("yes") == plain.processor.encode("yes")
+
+
+@pytest.mark.parametrize("dtype", ["banana", "int8", torch.int64, "Tensor", ""])
+def test_a_wrong_dtype(dtype: Any, folder: Path) -> None:
+    with pytest.raises(ValueError, match="float32, bfloat16 or float16"):
+        load(folder, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float16", torch.bfloat16])
+def test_generate_in_half_precision(dtype: Any, folder: Path) -> None:
+    half = load(folder, dtype=dtype, device="cpu")
+    out = half.generate(inputs=fake_request(half), mask_id=63, **SHAPE)
+    assert half.device == torch.device("cpu") and len(out.tokens) == 4
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted"),
+    [
+        ({"torch_dtype": "float16"}, torch.float16),
+        ({"torch_dtype": None, "dtype": "float16"}, torch.float16),
+        ({"torch_dtype": "auto"}, torch.bfloat16),
+        ({"dtype": "auto"}, torch.bfloat16),
+        ({"torch_dtype": None}, torch.bfloat16),
+        ({}, torch.bfloat16),
+    ],
+)
+def test_the_checkpoints_own_dtype(
+    stored: dict[str, Any], wanted: torch.dtype, folder: Path
+) -> None:
+    """Off the CPU; the meta device stands for any other."""
+    edit_json(folder / "config.json", **{"torch_dtype": ..., **stored})
+    assert {v.dtype for v in weights(load(folder, device="meta")).values()} == {wanted}
+    assert {v.dtype for v in weights(load(folder, device="cpu")).values()} == {torch.float32}

@@ -1,0 +1,116 @@
+"""Tokenizers of a checkpoint: one file, or Qwen2's three."""
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import Qwen2Tokenizer
+
+from saccade.backbones.checkpoints.tokenizer import read_tokenizer
+from saccade.controller import CheckpointError
+
+TEXTS = (
+    "Hello, world! It's 1234.",
+    "  two  spaces\n\n\nand lines\r\n",
+    "ünïcode — naïve ﬁ ½ 数字",
+    "cafe\u0301",
+    "<|im_start|>user\nWhat?<|im_end|>\n",
+)
+ADDED = {4: "<|endoftext|>", 5: "<|im_start|>", 6: "<|im_end|>"}
+
+
+def write(folder: Path, *, first: int = 0) -> Path:
+    """A vocabulary of all bytes and a few merges, with added tokens behind it."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    letters = sorted(ByteLevel.alphabet())
+    merges = [("l", "l"), ("ll", "o"), ("Ġ", "t"), ("Ġt", "w")]
+    vocabulary = {token: i for i, token in enumerate([*letters, *("".join(m) for m in merges)])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    lines = "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges)
+    (folder / "merges.txt").write_text(lines, encoding="utf-8")
+    after = len(vocabulary) + first
+    tokens = {
+        str(after + i): {"content": token, "special": True, "normalized": False}
+        for i, token in enumerate(ADDED.values())
+    }
+    content = {"added_tokens_decoder": tokens}
+    (folder / "tokenizer_config.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_it_cuts_and_merges_as_transformers_does(tmp_path: Path) -> None:
+    own = read_tokenizer(write(tmp_path))
+    assert own is not None
+    vocabulary = json.loads((tmp_path / "vocab.json").read_text(encoding="utf-8"))
+    merges = [
+        tuple(line.split())
+        for line in (tmp_path / "merges.txt").read_text("utf-8").splitlines()[1:]
+    ]
+    theirs = Qwen2Tokenizer(vocab=vocabulary, merges=merges)
+    for text in TEXTS[:-1]:
+        assert own.encode(text).ids == theirs(text)["input_ids"]
+    ids = own.encode(TEXTS[-1]).ids
+    assert ids[0] == own.token_to_id("<|im_start|>") and ids[-2] == own.token_to_id("<|im_end|>")
+    assert own.decode(own.encode("Hello, two.").ids) == "Hello, two."
+
+
+def test_an_added_token_has_the_id_that_is_written(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"'<\|endoftext\|>' has the id \d+, but \d+ is the"):
+        read_tokenizer(write(tmp_path, first=3))
+
+
+def test_added_tokens_of_an_older_checkpoint(tmp_path: Path) -> None:
+    """They stand in a file of ids; those with a role are special: not decoded, not merged."""
+    newer = read_tokenizer(write(tmp_path))
+    content = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    ids = {about["content"]: int(n) for n, about in content["added_tokens_decoder"].items()}
+    ids |= {"<plain>": max(ids.values()) + 1}
+    (tmp_path / "added_tokens.json").write_text(json.dumps(dict(reversed(ids.items()))))
+    roles = {"eos_token": "<|endoftext|>", "unk_token": None, "add_bos_token": False}
+    roles["additional_special_tokens"] = ["<|im_start|>", {"content": "<|im_end|>"}]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(roles))
+    older = read_tokenizer(tmp_path)
+    assert newer is not None and older is not None
+    for text in TEXTS:
+        assert older.encode(text).ids == newer.encode(text).ids
+        assert older.decode(older.encode(text).ids) == newer.decode(newer.encode(text).ids)
+    assert older.encode("a<plain>").ids[-1] == ids["<plain>"]
+    assert older.decode(older.encode("a<plain><|im_end|>").ids) == "a<plain>"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("merges.txt", None, "has vocab.json but no merges.txt"),
+        ("vocab.json", "{", "vocab.json and merges.txt are no vocabulary"),
+        ("tokenizer_config.json", "{", "is not valid JSON"),
+        (
+            "tokenizer_config.json",
+            '{"added_tokens_decoder": {"x": {}}}',
+            "added_tokens_decoder is damaged",
+        ),
+    ],
+)
+def test_damaged_files_are_named(
+    tmp_path: Path, file: str, content: str | None, message: str
+) -> None:
+    folder = write(tmp_path)
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_text(content, encoding="utf-8")
+    with pytest.raises(CheckpointError, match=message):
+        read_tokenizer(folder)
+
+
+def test_an_id_that_is_no_number_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "tokenizer_config.json").unlink()
+    (folder / "added_tokens.json").write_text('{"<x>": "7"}')
+    with pytest.raises(CheckpointError, match="the id of '<x>' is '7', no integer"):
+        read_tokenizer(folder)
+
+
+def test_without_any_there_is_none(tmp_path: Path) -> None:
+    assert read_tokenizer(tmp_path) is None

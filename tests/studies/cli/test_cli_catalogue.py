@@ -1,0 +1,158 @@
+"""``saccade models``, ``pruners``, ``policies``, ``page`` and ``doctor``."""
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from saccade.backbones import embedded_models
+from saccade.backbones.checkpoints import loading
+from saccade.controller import Keep
+from saccade.controller.registry import policies, pruners
+from saccade.pruners import Random
+from saccade.studies.cli import app, doctor
+from saccade.studies.tasks.documents import KINDS, make_sample
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner(env={"COLUMNS": "120"}).invoke(app, list(map(str, words)))
+
+
+def listed(*words: object) -> Any:
+    result = invoke(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_models_are_described() -> None:
+    models = {model["name"]: model for model in listed("models")}
+    assert list(models) == embedded_models()
+    model = models["embedded/llada-v"]
+    assert (model["origin"], model["layers"], model["width"]) == ("from-scratch", 6, 128)
+    weights = (loading.EMBEDDED / "llada-v" / "model.safetensors").stat().st_size
+    assert weights < model["bytes"] < weights + 100_000
+    assert 2 * model["parameters"] == pytest.approx(weights, rel=0.02)  # float16 on disk
+    text = invoke("models").stdout
+    assert "6 x 128" in text and "hub id" in text
+
+
+def test_a_broken_model_is_listed_with_its_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(loading.EMBEDDED / "llada-v", tmp_path / "broken")
+    (tmp_path / "broken" / "model.safetensors").unlink()
+    monkeypatch.setattr(loading, "EMBEDDED", tmp_path)
+    assert "lacks model.safetensors" in listed("models")[0]["problem"]
+    assert "lacks model.safetensors" in " ".join(invoke("models").stdout.split())
+
+
+def test_pruners_and_policies_are_described() -> None:
+    found = {pruner["name"]: pruner for pruner in listed("pruners")}
+    assert list(found) == list(pruners)
+    assert found["divprune"]["needs"] == ["features"] and found["divprune"]["site"] == "entry"
+    assert "arXiv" in found["divprune"]["source"]
+    known = {policy["name"]: policy for policy in listed("policies")}
+    assert list(known) == list(policies)
+    options = {option["name"]: option for option in known["after-share"]["options"]}
+    assert options["share"]["required"] and options["layer"]["default"] == 0
+    assert all(entry["summary"] for entry in (*found.values(), *known.values()))
+
+
+def test_those_of_third_parties_appear(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class Mine(Keep):
+        """Does nothing, elsewhere."""
+
+    def picky(strength: float) -> Random:
+        """Needs an option."""
+        return Random(int(strength))
+
+    monkeypatch.setitem(policies._factories, "mine", Mine)
+    monkeypatch.setitem(pruners._factories, "picky", picky)
+    entry = {policy["name"]: policy for policy in listed("policies")}["mine"]
+    assert entry["summary"] == "Does nothing, elsewhere."
+    assert "strength (required)" in " ".join(invoke("pruners").stdout.split())
+
+
+def test_a_page_is_written_with_a_line_to_type(tmp_path: Path) -> None:
+    for name in KINDS:
+        path, sample, kind = tmp_path / f"my {name}.png", make_sample(name, 2), KINDS[name]
+        result = invoke("page", path, "--kind", name, "--index", 2)
+        assert result.exit_code == 0, result.output
+        assert np.array_equal(np.asarray(Image.open(path)), sample.page.pixels)
+        assert sample.question in result.stdout
+        assert all(row in result.stdout for row in sample.answer.split("\n"))
+        line = shlex.split(result.stdout.splitlines()[-1])
+        assert line[:4] == ["saccade", "generate", str(path), sample.question]
+        lengths = [str(n) for n in (kind.gen_length, kind.block_length, kind.steps)]
+        assert line[5::2] == lengths
+
+
+def test_the_line_of_a_page_works(tmp_path: Path) -> None:
+    line = invoke("page", tmp_path / "page.png", "--kind", "digit").stdout.splitlines()[-1]
+    result = invoke(*shlex.split(line)[1:], "--json")
+    assert json.loads(result.stdout)["settings"]["gen_length"] == KINDS["digit"].gen_length
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "message"),
+    [
+        ("p.png", ("--kind", "poem"), "known kinds: yesno, digit"),
+        ("p.png", ("--split", "all"), "known splits: heldout, train"),
+        ("p.doc", (), "end the name in .png"),
+        ("none/p.png", (), "no folder"),
+        ("", (), "is a folder"),
+    ],
+)
+def test_wrong_pages(tmp_path: Path, name: str, words: tuple[str, ...], message: str) -> None:
+    result = invoke("page", tmp_path / name, *words)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ") and message in result.stderr
+
+
+def test_doctor_finds_everything_needed() -> None:
+    result = invoke("doctor", "--json")
+    findings = json.loads(result.stdout)
+    checks = {check["name"]: check for check in findings["checks"]}
+    assert checks["packages"]["ok"], checks
+    assert "missing" not in findings["versions"].values()
+    assert findings["device"]["cores"] >= 1 and isinstance(findings["device"]["gpus"], list)
+    assert set(findings["optional"]) == {"wandb", "lmms_eval", "flash_attn", "optuna", "ray"}
+    assert findings["ok"] == all(check["ok"] for check in checks.values())
+    assert result.exit_code == (0 if findings["ok"] else 1)
+
+
+def fixed(value: tuple[bool, str]) -> Callable[[], tuple[bool, str]]:
+    return lambda: value
+
+
+def test_doctor_says_what_breaks_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "MODEL", "embedded/none")
+    ok, detail = doctor.check_model()
+    assert not ok and "known: embedded/" in detail
+
+
+def test_doctor_asks_for_right_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_right_answers", lambda: doctor.NEEDED)
+    assert doctor.check_model()[0]
+    monkeypatch.setattr(doctor, "_right_answers", lambda: doctor.NEEDED - 1)
+    assert not doctor.check_model()[0]
+
+
+@pytest.mark.parametrize(("ok", "code"), [(True, 0), (False, 1)])
+def test_doctor_exits_with_1_if_something_needed_is_broken(
+    monkeypatch: pytest.MonkeyPatch, ok: bool, code: int
+) -> None:
+    monkeypatch.setattr(doctor, "check_packages", fixed((True, "all import")))
+    monkeypatch.setattr(doctor, "check_model", fixed((ok, "answers [some]")))
+    result = invoke("doctor")
+    assert result.exit_code == code
+    assert ("BROKEN answers [some]" in result.stdout) is not ok

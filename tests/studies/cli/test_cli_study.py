@@ -1,0 +1,186 @@
+"""``saccade study``: a small study from the command line, interrupted and shown again."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from saccade.studies.cli import app, configs
+from saccade.studies.cli.configs import find_config, shipped
+from saccade.studies.runs import runner
+
+STUDY = """
+name: small
+samples: 2
+batch: 1
+tasks: [digit]
+baseline: full
+cases:
+  - name: full
+  - name: half
+    policy: {name: after-share, share: 0.5, keep: 0.5}
+    pruner: random
+"""
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner(env={"COLUMNS": "140"}).invoke(app, ["study", *map(str, words)])
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small study in an otherwise empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.yaml"
+    path.write_text(STUDY, encoding="utf-8")
+    return path
+
+
+def test_a_study_runs_and_is_shown(study: Path, tmp_path: Path) -> None:
+    result = invoke("run", study)
+    assert result.exit_code == 0, result.output
+    folder = Path("runs") / "small"
+    assert "4/4" in result.stderr and "\x1b" not in result.output
+    assert "half" in result.stdout and str(folder / "report.html") in result.stdout
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
+
+    shown = invoke("show", folder, "--report", tmp_path / "page.html")
+    assert shown.exit_code == 0 and "half" in shown.stdout
+    assert (tmp_path / "page.html").stat().st_size > 1000
+
+    content = json.loads(invoke("show", folder, "--json").stdout)
+    assert {case["case"] for case in content["cases"]} == {"full", "half"}
+
+    before = (folder / "records.jsonl").read_bytes()
+    assert invoke("run", study).exit_code == 0
+    assert (folder / "records.jsonl").read_bytes() == before
+
+
+def test_an_interruption_says_how_to_go_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = runner.StudyRun._answer
+    calls: list[int] = []
+
+    def once(self: Any, unit: Any, index: int) -> Any:
+        calls.append(index)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return answer(self, unit, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.StudyRun, "_answer", once)
+        result = invoke("run", study, "--out", "my results")
+    assert result.exit_code == 130
+    assert f"to go on: saccade study run {study} --out 'my results'" in result.stderr
+    assert len(Path("my results/records.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+    unfinished = json.loads(invoke("show", "my results", "--json").stdout)
+    assert {case["n"] for case in unfinished["cases"]} == {1}
+    assert invoke("run", study, "--out", "my results").exit_code == 0
+    assert len(Path("my results/records.jsonl").read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_shipped_studies_go_by_their_bare_names(study: Path) -> None:
+    assert "demo" in shipped() and "llada-v" in shipped("train")
+    assert find_config("demo") == configs.SHIPPED / "demo.yaml"
+    assert find_config("small.yaml") == Path("small.yaml")
+    Path("demo").write_text(STUDY, encoding="utf-8")
+    assert find_config("demo") == Path("demo")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "none"), "or one of: adaptive-core, adaptive"),
+        (("run", "none.yaml"), "or one of: adaptive-core, adaptive"),
+        (("run", "."), "is a folder"),
+        (("run", "broken.yaml"), "is not valid YAML"),
+        (("run", "typo.yaml"), "unknown key 'sample'"),
+        (("show", "none"), "no folder of results"),
+        (("show", "."), "no run in"),
+        (("show", ".", "--report", "none/page.html"), "no folder none"),
+    ],
+)
+def test_wrong_studies(study: Path, words: tuple[str, ...], message: str) -> None:
+    Path("broken.yaml").write_text("{", encoding="utf-8")
+    Path("typo.yaml").write_text(STUDY.replace("samples", "sample"), encoding="utf-8")
+    result = invoke(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ") and message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_study_of_two_models_is_shown_model_by_model(study: Path) -> None:
+    models = ["embedded/llada-v", "embedded/llava-ar"]
+    study.write_text(f"{STUDY}\nmodels: {models}", encoding="utf-8")
+    result = invoke("run", study)
+    assert result.exit_code == 0, result.output
+    folder = Path("runs") / "small"
+    for model in models:
+        assert f"Score: {model} (" in result.stdout and f"Speed-up: {model} (" in result.stdout
+        assert (folder / model.replace("/", "-") / "summary.csv").exists()
+    assert len((folder / "summary.csv").read_text(encoding="utf-8").splitlines()) == 5
+    content = json.loads(invoke("show", folder, "--json").stdout)
+    assert [one["cases"][0]["backbone"] for one in content["models"]] == models
+
+    shutil.rmtree(folder / "embedded-llava-ar")
+    shown = invoke("show", folder)
+    assert shown.exit_code == 0 and "note: not begun yet: embedded/llava-ar" in shown.stderr
+    assert models[1] not in shown.stdout
+
+
+def test_several_processes_answer_what_one_answers(study: Path) -> None:
+    alone, together = Path("alone"), Path("together")
+    assert invoke("run", study, "--out", alone).exit_code == 0
+    result = invoke("run", study, "--out", together, "--jobs", 2, "--threads", 1)
+    assert result.exit_code == 0, result.output
+    assert not (together / "parts").exists()
+
+    def facts(folder: Path) -> list[tuple[object, ...]]:
+        lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+        found = [json.loads(line) for line in lines]
+        return sorted((r["case"], r["sample"], r["answer"], r["macs"]) for r in found)
+
+    assert facts(together) == facts(alone)
+    before = (together / "records.jsonl").read_bytes()
+    assert invoke("run", study, "--out", together, "--jobs", 2, "--threads", 1).exit_code == 0
+    assert (together / "records.jsonl").read_bytes() == before
+
+
+def test_parts_that_an_interruption_left_are_taken_in(study: Path) -> None:
+    from saccade.studies.config.cases import load_study
+    from saccade.studies.runs.parts import PARTS, _answer_part
+
+    folder, config = Path("runs") / "small", load_study(study)
+    assert invoke("run", study, "--out", "whole").exit_code == 0
+    recipe = json.loads(Path("whole/recipe.json").read_text(encoding="utf-8"))
+    _answer_part(config, folder, recipe, frozenset(), 0, 2, None, {})
+    assert (folder / PARTS / "0" / "records.jsonl").exists()
+    other = invoke("run", study, "--dtype", "bfloat16")
+    assert other.exit_code == 2 and "holds a run of another recipe" in other.stderr
+    assert "backbone.dtype ('float32' there, 'bfloat16' now)" in other.stderr.replace("\n", " ")
+    assert invoke("run", study).exit_code == 0
+    content = json.loads(invoke("show", folder, "--json").stdout)
+    assert content["finished"] and content["units"] == 2
+
+
+def test_the_recipe_says_how_many_processes_there_were(study: Path) -> None:
+    assert invoke("run", study, "--jobs", 2, "--threads", 1).exit_code == 0
+    recipe = json.loads(Path("runs/small/recipe.json").read_text(encoding="utf-8"))
+    assert (recipe["hardware"]["jobs"], recipe["hardware"]["threads"]) == (2, 1)
+    other = invoke("run", study, "--threads", 1)
+    assert other.exit_code == 2 and "hardware.jobs (2 there, None now)" in other.stderr
+
+
+def test_what_a_process_gave_up_for_is_said(study: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """In one line, as if there were one process."""
+    text = study.read_text(encoding="utf-8")
+    wrong = "  - {name: wrong, policy: keep, settings: {mask_id: 1000000}}\n"
+    study.write_text(text.rstrip("\n") + "\n" + wrong, encoding="utf-8")
+    result = invoke("run", study, "--jobs", 2)
+    assert result.exit_code == 2
+    assert "mask_id=1000000 is outside the vocabulary" in result.stderr
+    assert "0 of 2 units are kept" in result.stderr.replace("\n", " ")
+    assert "Traceback" not in capfd.readouterr().err

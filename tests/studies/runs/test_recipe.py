@@ -1,0 +1,89 @@
+"""Recipes: what they hold, and how two of them differ."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from saccade.backbones import load
+from saccade.backbones.checkpoints.loading import resolve
+from saccade.studies.config.study import StudyConfig
+from saccade.studies.runs.recipe import SOURCES, git_state, make_recipe
+from saccade.studies.runs.recipe_files import differences
+
+
+def test_a_recipe_is_complete_and_survives_json(config: StudyConfig) -> None:
+    recipe = make_recipe(config, load(config.model))
+    assert json.loads(json.dumps(recipe)) == recipe
+    assert recipe["config"]["batch"] == 2
+    assert recipe["config"]["cases"][1]["policy"] == {
+        "name": "after-share",
+        "share": 0.5,
+        "keep": 0.25,
+    }
+    assert "AfterShare(share=0.5, keep=0.25" in recipe["cases"]["half"]["policy"]
+    assert recipe["cases"]["half"]["pruner"] == "Random(seed=0)"
+    assert recipe["cases"]["none"] == {"policy": "None", "pruner": "None"}
+    assert recipe["settings"]["code"]["steps"] == 8
+    assert recipe["settings"]["code"]["temperature"] == 0.0
+    assert recipe["backbone"]["origin"] == "from-scratch"
+    weights = resolve(config.model) / "model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert recipe["model_files"]["model.safetensors"] == digest
+    assert set(recipe["versions"]) >= {"saccade", "python", "torch", "transformers", "numpy"}
+    assert set(recipe["hardware"]) == {"system", "cpu", "cores", "threads", "gpu"}
+    assert set(recipe["git"]) == {"commit", "dirty"}
+
+
+def test_differences_are_named_down_to_the_leaf() -> None:
+    a = {"config": {"samples": 48, "cases": [{"name": "a"}]}, "seed": 0, "gone": None}
+    b = {"config": {"samples": 24, "cases": [{"name": "b"}, {"name": "c"}]}, "seed": 0}
+    assert differences(a, b) == {
+        "config.samples": (48, 24),
+        "config.cases.0.name": ("a", "b"),
+        "config.cases.1.name": (None, "c"),
+    }
+    assert differences(a, a) == {}
+
+
+def git(folder: Path, *arguments: str) -> None:
+    names = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", folder, *names, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q")
+    for folder in SOURCES:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.py").write_text("a = 1\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "begin")
+    return tmp_path
+
+
+def test_a_clean_checkout_has_a_commit_and_nothing_dirty(checkout: Path) -> None:
+    state = git_state(checkout)
+    assert state["commit"] is not None
+    assert len(state["commit"]) == 40
+    assert state["dirty"] is None
+
+
+def test_only_changed_sources_make_a_checkout_dirty(checkout: Path) -> None:
+    (checkout / "notes.md").write_text("anything")
+    assert git_state(checkout)["dirty"] is None
+    states = []
+    for text in ("b = 1\n", "b = 2\n"):
+        (checkout / "studies" / "new name.py").write_text(text)
+        states.append(git_state(checkout)["dirty"])
+    (checkout / "pruners" / "a.py").unlink()
+    states.append(git_state(checkout)["dirty"])
+    assert None not in states
+    assert len(set(states)) == 3
+
+
+def test_another_projects_checkout_is_not_ours(checkout: Path) -> None:
+    nothing = {"commit": None, "dirty": None}
+    assert git_state(checkout / "studies") == nothing

@@ -1,0 +1,188 @@
+"""Running a study: every key once, the same answers however often it is interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from saccade.controller import StudyError
+from saccade.studies.config.study import Case, Plugin, StudyConfig, plan_units
+from saccade.studies.runs.records import Record, read_run
+from saccade.studies.runs.runner import case_order, run_study
+
+ROOT = Path(__file__).parents[3]
+
+
+def plugin(name: str, **options: object) -> Plugin:
+    return Plugin.model_validate({"name": name, **options})
+
+
+TINY = StudyConfig(
+    name="tiny",
+    samples=4,
+    batch=2,
+    tasks=("yesno", "digit"),
+    cases=(
+        Case(name="none"),
+        Case(
+            name="half",
+            policy=plugin("after-share", share=0.5, keep=0.25),
+            pruner=plugin("divprune"),
+        ),
+        Case(
+            name="first",
+            policy=plugin("after-share", share=0.0, keep=0.5),
+            pruner=plugin("random"),
+        ),
+    ),
+)
+Key = tuple[str, str, int]
+
+
+def by_key(folder: Path) -> dict[Key, Record]:
+    records = read_run(folder)[2]
+    keyed = {(record.case, record.task, record.sample): record for record in records}
+    assert len(keyed) == len(records), "a key came twice"
+    return keyed
+
+
+def answers(folder: Path) -> dict[Key, tuple[object, ...]]:
+    return {
+        key: (r.answer, r.score, r.macs, r.visual_tokens, r.unit, r.position)
+        for key, r in by_key(folder).items()
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One uninterrupted run."""
+    return run_study(TINY, tmp_path_factory.mktemp("finished") / "run", threads=1)
+
+
+def test_every_key_once(finished: Path) -> None:
+    expected = {(c.name, t, s) for c in TINY.cases for t in TINY.tasks for s in range(4)}
+    assert set(by_key(finished)) == expected
+
+
+def test_achieved_figures(finished: Path) -> None:
+    for (case, _, _), record in by_key(finished).items():
+        n = record.n_visual
+        shares = {"none": [1, 1], "half": [1, 0.25], "first": [0.5, 0.5]}[case]
+        assert record.keep == shares
+        steps = [layers for count, layers in record.visual_runs for _ in range(count)]
+        assert [layers[-1] / n for layers in steps] == shares
+        assert record.visual_tokens == sum(map(sum, steps))
+        assert record.visual_tokens_ratio == pytest.approx(sum(shares) / 2)
+        assert record.forwards == len(steps) == 2
+        assert record.response == 2
+        assert record.macs > record.macs_paper > 0
+        assert record.seconds > 0
+
+
+def test_preparation_is_shared_by_the_cases_of_a_unit(finished: Path) -> None:
+    records = by_key(finished).values()
+    times = {(r.task, r.unit): r.prepare_seconds for r in records}
+    assert len(set(times.values())) == 4
+    assert all(r.prepare_seconds == times[r.task, r.unit] > 0 for r in records)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 6])
+def test_every_case_is_first_equally_often(n: int) -> None:
+    orders = [case_order(n, index) for index in range(7 * 2 * n)]
+    assert all(sorted(order) == list(range(n)) for order in orders)
+    assert set(Counter(order[0] for order in orders).values()) == {14}
+    before = Counter((a, b) for order in orders for a in range(n) for b in order[order.index(a) :])
+    assert all(before[a, b] == before[b, a] for a in range(n) for b in range(n))
+
+
+def test_a_finished_run_is_only_read(finished: Path) -> None:
+    before = (finished / "records.jsonl").read_bytes()
+    seen: list[tuple[int, int, str]] = []
+    run_study(TINY, finished, lambda *report: seen.append(report), threads=1)
+    assert seen == [(12, 12, "done")]
+    assert (finished / "records.jsonl").read_bytes() == before
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from saccade.studies.config.study import StudyConfig
+from saccade.studies.runs.runner import run_study
+
+def progress(done, total, label):
+    if done == 7:  # the third unit has begun
+        print("there", flush=True)
+        time.sleep(60)
+
+config = StudyConfig.model_validate_json(sys.argv[1])
+run_study(config, Path(sys.argv[2]), progress, threads=1)
+"""
+
+
+def test_a_killed_run_goes_on(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", KILLED, TINY.model_dump_json(), str(out)]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    path = out / "records.jsonl"
+    assert len(by_key(out)) == 12
+    path.write_bytes(path.read_bytes()[:-30])  # as if the last write had been cut off as well
+    run_study(TINY, out, threads=1)
+    assert answers(out) == answers(finished)
+    lines = path.read_bytes().splitlines()
+    assert len(lines) == len(TINY.cases) * len(TINY.tasks) * TINY.samples
+
+
+def test_an_interruption_keeps_complete_units_and_says_how_to_go_on(
+    finished: Path, tmp_path: Path
+) -> None:
+    def progress(done: int, total: int, label: str) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="1 of 4 units are kept in "):
+        run_study(TINY, tmp_path, progress, threads=1)
+    assert len(by_key(tmp_path)) == 6
+    run_study(TINY, tmp_path, threads=1)
+    assert answers(tmp_path) == answers(finished)
+
+
+def test_progress_counts_batches_of_all_cases(tmp_path: Path) -> None:
+    config = TINY.model_copy(update={"tasks": ("yesno",), "samples": 1})
+    seen: list[tuple[int, int, str]] = []
+    run_study(config, tmp_path, lambda *report: seen.append(report), threads=1)
+    assert [done for done, _, _ in seen] == [0, 0, 1, 2, 3]
+    assert {total for _, total, _ in seen} == {3}
+    assert seen[1][2] == "yesno, batch 1: none"
+    assert len(plan_units(config)) == 1
+
+
+def test_threads_are_given_back(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(StudyError, match="threads=0"):
+        run_study(TINY, tmp_path, threads=0)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(TINY, tmp_path, _interrupt, threads=before + 1)
+    assert torch.get_num_threads() == before
+
+
+def _interrupt(done: int, total: int, label: str) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_case_that_cannot_run_is_named(tmp_path: Path) -> None:
+    lacks = Case(name="bad", policy=plugin("after-share", share=0, keep=0.5))
+    config = TINY.model_copy(update={"cases": (TINY.cases[0], lacks)})
+    with pytest.raises(StudyError, match="case 'bad': .* no pruner"):
+        run_study(config, tmp_path, threads=1)

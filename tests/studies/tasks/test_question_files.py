@@ -1,0 +1,171 @@
+"""Benchmarks of the user's own: metrics by hand, wrong files, and a study on one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from saccade.controller.errors import StudyError
+from saccade.studies.config.cases import each_model, load_study, with_own
+from saccade.studies.runs.records import read_run
+from saccade.studies.runs.runner import run_study
+from saccade.studies.tasks.documents import make_sample
+from saccade.studies.tasks.question_files import Benchmark, edits
+
+LENGTHS = {"gen_length": 16, "block_length": 16, "steps": 4}
+
+
+def write(folder: Path, lines: list[Any], **fields: Any) -> Path:
+    """A benchmark's YAML file, its questions and pictures."""
+    for index in range(2):
+        make_sample("code", index).page.image.save(folder / f"{index}.png")
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
+    (folder / "questions.jsonl").write_text(text)
+    content = {"name": "mine", "file": "questions.jsonl", **LENGTHS, **fields}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(content))
+    return folder / "mine.yaml"
+
+
+def line(index: int = 0, **changes: Any) -> dict[str, Any]:
+    sample = make_sample("code", index)
+    own = {"image": f"{index}.png", "question": sample.question, "answer": sample.answer}
+    return own | changes
+
+
+def benchmark(path: Path) -> Benchmark:
+    values = yaml.safe_load(path.read_text())
+    return Benchmark.model_validate(values | {"file": path.parent / values["file"]})
+
+
+@pytest.mark.parametrize(
+    ("metric", "answers", "text", "score"),
+    [
+        ("exact", ["Yes"], " yes. ", 1.0),
+        ("exact", ["no", "nope"], "Nope", 1.0),
+        ("exact", ["no"], "not", 0.0),
+        ("contains", ["12"], "It is 12 %", 1.0),
+        ("contains", ["13"], "It is 12 %", 0.0),
+        ("relaxed", ["100"], "105", 1.0),
+        ("relaxed", ["100"], "105.1", 0.0),
+        ("relaxed", ["1,000"], "$1001.", 1.0),
+        ("relaxed", ["25%"], "0.25", 1.0),
+        ("relaxed", ["0"], "0.001", 0.0),
+        ("relaxed", ["red"], "Red", 1.0),
+        ("anls", ["hello"], "hallo", 0.8),
+        ("anls", ["hello"], "hxxxo", 0.0),
+        ("anls", ["ab", "abcd"], "abc", 0.75),
+        ("anls", ["same"], "SAME", 1.0),
+        ("choice", ["B"], "The answer is B.", 1.0),
+        ("choice", ["(c)"], "C", 1.0),
+        ("choice", ["A"], "Apples are B", 0.0),
+        ("choice", ["A"], "none", 0.0),
+    ],
+)
+def test_metrics(tmp_path: Path, metric: str, answers: list[str], text: str, score: float) -> None:
+    own = benchmark(write(tmp_path, [line(answers=answers)], metric=metric))
+    assert own.items()[0].score(text).score == pytest.approx(score)
+
+
+def test_edits() -> None:
+    assert [edits(*pair) for pair in (("", "abc"), ("kitten", "sitting"), ("a", "a"))] == [3, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "has no line"),
+        (["{"], "line 1 is no JSON"),
+        (
+            [line(), {"image": "0.png"}],
+            r"line 2 has \['image'\]; give image, question",
+        ),
+        ([line(question=" ")], "question=.* give texts that are not empty"),
+        ([line(answers=[])], r"answers=\[\]; give texts"),
+        ([line(image="9.png")], "line 1: there is no picture at .*9.png"),
+        ([line(image=[])], r"image=\[\]; give texts"),
+    ],
+)
+def test_wrong_lines_are_named(tmp_path: Path, lines: list[Any], message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        benchmark(write(tmp_path, lines)).items()
+
+
+def study(folder: Path, **fields: Any) -> Path:
+    cases = [
+        {"name": "none"},
+        {
+            "name": "late",
+            "policy": {"name": "after-share", "share": 0.5, "keep": 0.25},
+            "pruner": "uniform",
+        },
+    ]
+    own = folder / "study.yaml"
+    own.write_text(yaml.safe_dump({"name": "own", "samples": 2, "cases": cases, **fields}))
+    return own
+
+
+def test_a_study_on_a_benchmark(tmp_path: Path) -> None:
+    path = write(tmp_path, [line(0), line(1)])
+    values = yaml.safe_load(path.read_text())
+    config = load_study(study(tmp_path, benchmarks=[values]))
+    assert config.tasks == ("mine",)
+    same = with_own(load_study(study(tmp_path, samples=2)), benchmarks=[path])
+    assert same.tasks == ("mine",) and same.benchmarks[0].items() == config.benchmarks[0].items()
+    folder = run_study(same, tmp_path / "run")
+    recipe, _, records = read_run(folder)
+    assert recipe["settings"]["mine"]["steps"] == 4 and recipe["benchmarks"]["mine"]["n"] == 2
+    assert [(r.task, r.case, r.sample) for r in records][:2] == [
+        ("mine", "none", 0),
+        ("mine", "none", 1),
+    ]
+    assert all(r.expected == make_sample("code", r.sample).answer for r in records)
+    (tmp_path / "questions.jsonl").write_text(json.dumps(line(1)) + "\n" + json.dumps(line(0)))
+    with pytest.raises(StudyError, match="recipe"):
+        run_study(same, folder)  # the questions are others now
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "code"}, "named 'code', as a kind of document is"),
+        ({"metric": "bleu"}, "metric"),
+        ({"gen_length": 0}, "gen_length"),
+        ({"shape": 3}, "unknown key 'shape'"),
+    ],
+)
+def test_wrong_benchmarks_are_refused(tmp_path: Path, change: Any, message: str) -> None:
+    path = write(tmp_path, [line(0), line(1)], **change)
+    with pytest.raises(StudyError, match=message):
+        with_own(load_study(study(tmp_path)), benchmarks=[path])
+
+
+def test_more_samples_than_questions_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, [line(0)])
+    with pytest.raises(StudyError, match="samples=2, but .* has 1 questions; give as many"):
+        with_own(load_study(study(tmp_path)), benchmarks=[path])
+
+
+def test_other_models() -> None:
+    table = load_study(Path(__file__).parents[3] / "studies" / "configs" / "table3.yaml")
+    one = with_own(table, ["embedded/llava-ar"])
+    assert (one.model, one.models) == ("embedded/llava-ar", ())
+    two = with_own(table, ["embedded/llava-ar", "embedded/llada-v"])
+    assert two.models == ("embedded/llava-ar", "embedded/llada-v")
+    with pytest.raises(StudyError, match="model nowhere"):
+        with_own(table, ["nowhere"])
+
+
+def test_one_of_the_study_s_own_models_runs_its_own_cases() -> None:
+    path = Path(__file__).parents[3] / "studies" / "configs" / "adaptive-core.yaml"
+    whole = load_study(path)
+    singles = {single.model: single for single in each_model(whole)}
+    for name, single in singles.items():
+        alone = with_own(whole, [name])
+        assert alone.model == name
+        assert [case.name for case in alone.cases] == [case.name for case in single.cases]
+    both = with_own(whole, list(whole.models))
+    assert [case.models for case in both.cases] == [case.models for case in whole.cases]
+    foreign = with_own(whole, ["embedded/llava-ar"])
+    assert len(foreign.cases) == len(whole.cases)
