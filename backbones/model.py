@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from saccade.backbones.checkpoints.checkpoint import write_checkpoint
 from saccade.backbones.decoding.denoise import Denoiser
-from saccade.backbones.decoding.llada.settings import Settings
+from saccade.backbones.decoding.options import Settings
 from saccade.backbones.decoding.scheme import Decoding
 from saccade.backbones.decoding.step_view import Callback
 from saccade.backbones.families.family import Family

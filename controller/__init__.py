@@ -34,9 +34,9 @@ from saccade.controller.trace import Generation, StepRecord, Trace
 from saccade.controller.tunable import Tunable, tunables
 from saccade.controller.types import (
     BackboneSpec,
-    Change,
     Geometry,
     Segments,
+    SignalChange,
     Signals,
     StepState,
 )
@@ -51,7 +51,7 @@ __all__ = [
     "BackboneSpec",
     "ByLayer",
     "CapabilityError",
-    "Change",
+    "SignalChange",
     "CheckpointError",
     "Clamp",
     "CommitRule",

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any, SupportsIndex, cast
 
 
-def whole(name: str, value: object, least: int | None = 0, most: int | None = None) -> int:
+def check_int(name: str, value: object, least: int | None = 0, most: int | None = None) -> int:
     """A whole number from `least` to `most` (None: without end), as an int.
 
     Raises
@@ -28,7 +28,7 @@ def whole(name: str, value: object, least: int | None = 0, most: int | None = No
     return number
 
 
-def real(name: str, value: object, allowed: str, most: float = math.inf) -> float:
+def check_float(name: str, value: object, allowed: str, most: float = math.inf) -> float:
     """A finite number from 0 to `most`, as a float; it "must `allowed`", says the message.
 
     Raises
@@ -42,7 +42,7 @@ def real(name: str, value: object, allowed: str, most: float = math.inf) -> floa
     return number
 
 
-def share(name: str, value: object) -> float:
+def check_fraction(name: str, value: object) -> float:
     """A number in [0, 1], as a float.
 
     Raises
@@ -50,10 +50,10 @@ def share(name: str, value: object) -> float:
     ValueError
         Naming the argument, what was given and what is allowed.
     """
-    return real(name, value, "lie in [0, 1]", most=1.0)
+    return check_float(name, value, "lie in [0, 1]", most=1.0)
 
 
-def switch(name: str, value: object) -> bool:
+def check_bool(name: str, value: object) -> bool:
     """True or False, as they are.
 
     Raises

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, Protocol, TypeGuard, TypeVar, get_args, runtime_checkable
 
-from saccade.controller.arguments import switch, whole
+from saccade.controller.arguments import check_bool, check_int
 from saccade.controller.attach import check_fit, check_parts
 from saccade.controller.errors import CapabilityError, PlanError, SaccadeError
-from saccade.controller.fitting import ahead, announced, companion, fitted
+from saccade.controller.fitting import ahead, announced, default_pruner, fitted
 from saccade.controller.policies.auto import Auto
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.registry import pruners
@@ -42,7 +42,7 @@ class Controller:
         How much, where and when; `Auto` by default, `Keep` to do nothing.
     pruner : Pruner, optional
         Which tokens stay; needed by policies that drop. Without one, that which the policy names
-        (`Policy.companion`).
+        (`Policy.default_pruner`).
     probe : "all", "needed" or a frozenset of layers
         Layers whose attention is measured in every step and recorded in the trace, where the
         backbone can. "needed": all layers, in the steps that the policy watches, if it reads
@@ -80,19 +80,19 @@ class Controller:
     ) -> None:
         self.policy: Policy = Auto() if policy is None else policy
         check_parts(self.policy, pruner)
-        wish = companion(self.policy)
-        self._companion = pruner is None
+        wish = default_pruner(self.policy)
+        self._pruner_is_default = pruner is None
         self.pruner = (
             pruners.make(wish[0], **wish[1]) if pruner is None and wish is not None else pruner
         )
         if isinstance(probe, frozenset):
-            probe = frozenset(whole("a layer to probe", layer) for layer in probe)
+            probe = frozenset(check_int("a layer to probe", layer) for layer in probe)
         elif probe not in ("all", "needed"):
             raise ValueError(f"probe={probe!r}; allowed: 'all', 'needed' or a frozenset of layers")
         if positions not in get_args(Positions):
             allowed = " or ".join(map(repr, get_args(Positions)))
             raise ValueError(f"positions={positions!r}; allowed: {allowed}")
-        self.probe, self.positions, self.tokens = probe, positions, switch("tokens", tokens)
+        self.probe, self.positions, self.tokens = probe, positions, check_bool("tokens", tokens)
 
     def __repr__(self) -> str:
         placed = "" if self.positions == "original" else f", positions={self.positions!r}"
@@ -121,7 +121,7 @@ class Controller:
         """The policy for a backbone, the pruner if it may drop, and the layers that are probed."""
         policy = fitted(self.policy, spec)
         unasked = announced(policy) == frozenset()
-        check_fit(policy, None if unasked and self._companion else self.pruner, spec)
+        check_fit(policy, None if unasked and self._pruner_is_default else self.pruner, spec)
         if self.positions == "compact" and ahead(policy).bypass:
             raise PlanError(f"{self.policy!r} may skip layers; {COMPACT}")
         return policy, None if unasked else self.pruner, self._probed(policy, spec)

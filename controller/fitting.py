@@ -7,12 +7,12 @@ from saccade.controller.plan import Drop, Plan
 from saccade.controller.protocols import Policy
 from saccade.controller.types import BackboneSpec, StepState
 
-Companion = tuple[str, Mapping[str, object]]
+DefaultPruner = tuple[str, Mapping[str, object]]
 """A pruner by its registered name and options."""
 
 
 @runtime_checkable
-class Fitting(Protocol):
+class Binding(Protocol):
     """A policy that depends on the backbone it works on."""
 
     def fitted(self, spec: BackboneSpec) -> Policy:
@@ -22,7 +22,7 @@ class Fitting(Protocol):
 
 def fitted(policy: Policy, spec: BackboneSpec) -> Policy:
     """The policy for a backbone: itself, unless it depends on that."""
-    return policy.fitted(spec) if isinstance(policy, Fitting) else policy
+    return policy.fitted(spec) if isinstance(policy, Binding) else policy
 
 
 def announced(policy: Policy) -> frozenset[Drop] | None:
@@ -54,7 +54,7 @@ def watching(policy: Policy, state: StepState) -> bool:
     return not resting(policy) and (reads if asked is None else bool(asked(state)))
 
 
-def companion(policy: Policy) -> Companion | None:
+def default_pruner(policy: Policy) -> DefaultPruner | None:
     """The pruner that chooses for it where none is given; None if it has no wish."""
-    wish: Companion | None = getattr(policy, "companion", None)
+    wish: DefaultPruner | None = getattr(policy, "default_pruner", None)
     return wish

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from saccade.controller.arguments import real, share, switch, whole
+from saccade.controller.arguments import check_bool, check_float, check_fraction, check_int
 from saccade.controller.errors import PlanError
 
 
@@ -30,8 +30,8 @@ class Drop:
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "layer", whole("layer", self.layer))
-            object.__setattr__(self, "keep", share("keep", self.keep))
+            object.__setattr__(self, "layer", check_int("layer", self.layer))
+            object.__setattr__(self, "keep", check_fraction("keep", self.keep))
         except ValueError as error:
             raise PlanError(f"Drop: {error}") from None
 
@@ -61,9 +61,9 @@ class CommitRule:
             raise PlanError(f"CommitRule: kind={self.kind!r}; allowed: 'threshold', 'factor'")
         try:
             if self.kind == "threshold":
-                value = share("value", self.value)
+                value = check_fraction("value", self.value)
             else:
-                value = real("value", self.value, "be 0 or more")
+                value = check_float("value", self.value, "be 0 or more")
             object.__setattr__(self, "value", value)
         except ValueError as error:
             raise PlanError(f"CommitRule: {error}") from None
@@ -117,8 +117,8 @@ class Plan:
         if not isinstance(self.commit, CommitRule | None):
             raise TypeError(f"Plan: commit={self.commit!r}; give a CommitRule or None")
         try:
-            layers = frozenset(whole("a layer to bypass", layer) for layer in bypass)
-            switch("refresh", self.refresh), switch("reselect", self.reselect)
+            layers = frozenset(check_int("a layer to bypass", layer) for layer in bypass)
+            check_bool("refresh", self.refresh), check_bool("reselect", self.reselect)
         except ValueError as error:
             raise PlanError(f"Plan: {error}") from None
         object.__setattr__(self, "drops", drops)

@@ -21,7 +21,7 @@ MEASURED = ATTENTION | {"rows:text", "rows:answer", "keys", "keys:text"}
 BEFORE = frozenset({"rows:before", "final:before"})
 """What is measured in the step before: it is not there before the first."""
 VIEW_FIELDS = frozenset(
-    {"features", "centres", "attention:instruction:own", "tower:run"} | MEASURED | set(EXTRAS)
+    {"features", "centers", "attention:instruction:own", "tower:run"} | MEASURED | set(EXTRAS)
 )
 """What a pruner may ask of a view; see `VisualView`."""
 OF_THE_PROMPT = frozenset(
@@ -57,7 +57,7 @@ class Policy(Protocol):
         after `plan`. False without it.
     fitted : callable, optional
         ``fitted(spec) -> Policy``: the policy for a backbone, where it depends on that.
-    companion : (str, mapping), optional
+    default_pruner : (str, mapping), optional
         Registered name and options of the pruner that chooses for it where none is given.
     """
 

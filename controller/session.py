@@ -20,7 +20,7 @@ COMPACT = "positions='compact' is not defined for tokens that skip layers; use '
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choice:
+class StoredSelection:
     """A selection that a pruner made in this call, in numbers among all visual tokens.
 
     Attributes
@@ -29,13 +29,13 @@ class Choice:
         Of what was there when it was made.
     whole : Selection
         The same as if nothing had been chosen before it in that forward.
-    before : Choice or None
+    before : StoredSelection or None
         What had been carried out before it in that forward.
     """
 
     here: Selection
     whole: Selection
-    before: "Choice | None" = None
+    before: "StoredSelection | None" = None
 
 
 class Session:
@@ -90,7 +90,7 @@ class Session:
         for own in self._policies:
             own.reset()
         self._signals: list[Signals | None] = [None] * n_sequences
-        self._choices: list[dict[int, Choice]] = [{} for _ in range(n_sequences)]
+        self._choices: list[dict[int, StoredSelection]] = [{} for _ in range(n_sequences)]
         self._anew: list[set[int]] = [set() for _ in range(n_sequences)]
         self.before: list[dict[str, torch.Tensor]] = [{} for _ in range(n_sequences)]
 
@@ -113,12 +113,12 @@ class Session:
         self._anew[sequence] = set(self._choices[sequence]) if plan.reselect else set()
         return plan
 
-    def remembered(self, sequence: int, n: int) -> "Choice | None":
+    def remembered(self, sequence: int, n: int) -> "StoredSelection | None":
         """The choice of `n` tokens made earlier in this call, if any; None if the plan of this
         step wants it made anew."""
         return None if n in self._anew[sequence] else self._choices[sequence].get(n)
 
-    def looks_on(self, sequence: int) -> bool:
+    def accumulates(self, sequence: int) -> bool:
         """Whether the pruner may still ask what the answer attended to: until it has chosen, or in
         every step under a policy that lets it choose again (`Policy.reselects`)."""
         own, pruner = self._policies[sequence], self.pruner
@@ -141,8 +141,8 @@ class Session:
         view: VisualView,
         n: int,
         present: torch.Tensor | None = None,
-        before: "Choice | None" = None,
-    ) -> "Choice":
+        before: "StoredSelection | None" = None,
+    ) -> "StoredSelection":
         """Let the pruner choose `n` of the view's tokens, check its answer, and remember it.
 
         Parameters
@@ -153,12 +153,12 @@ class Session:
         n : int
         present : Tensor (len(view),) int64, optional
             Their numbers among all visual tokens; all of them by default.
-        before : Choice, optional
+        before : StoredSelection, optional
             The one that was carried out earlier in this forward.
 
         Returns
         -------
-        Choice
+        StoredSelection
             In numbers among ALL visual tokens, on the CPU.
 
         Raises
@@ -182,7 +182,7 @@ class Session:
             raise PlanError(f"{name} returned features, which belong before layer 0")
         here = among_all(own, present)
         whole = composed(None if before is None else before.whole, here)
-        made = self._choices[sequence][n] = Choice(here, whole, before)
+        made = self._choices[sequence][n] = StoredSelection(here, whole, before)
         self._anew[sequence].discard(n)
         return made
 

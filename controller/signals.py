@@ -6,7 +6,7 @@ They are measured beside the model's own attention, whatever kernel that uses, a
 import torch
 from torch import Tensor
 
-from saccade.controller.types import Change, Signals
+from saccade.controller.types import SignalChange, Signals
 
 CHUNK = 128
 """Query rows scored at a time where all rows are asked for."""
@@ -110,7 +110,7 @@ def received_sums(weights: Tensor, row_mask: Tensor | None = None) -> Tensor:
     return (per_row if row_mask is None else per_row * row_mask[..., None]).sum(1)
 
 
-def certainty(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def candidate_confidence(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """How sure a prediction is, in float64.
 
     Parameters
@@ -136,7 +136,7 @@ def certainty(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return confidence, entropy, confidence - other
 
 
-def changes(now: Signals, before: Signals | None) -> Change | None:
+def signal_change(now: Signals, before: Signals | None) -> SignalChange | None:
     """How the signals of a step differ from those of the step before; None where there was none.
 
     Attention is compared by its mean over the probed layers, of the rows that were masked, and not
@@ -150,7 +150,7 @@ def changes(now: Signals, before: Signals | None) -> Change | None:
     if now.skipped == before.skipped:
         visual = _difference(now.visual_mass, before.visual_mass)
         answer = _difference(now.response_mass, before.response_mass)
-    return Change(visual, answer, _confidence_change(now, before))
+    return SignalChange(visual, answer, _confidence_change(now, before))
 
 
 def _difference(now: float | None, before: float | None) -> float | None:

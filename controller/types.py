@@ -76,7 +76,7 @@ class StepState:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SignalChange:
     """How a step's signals differ from those of the step before; None where one of the two is
     missing.
 
@@ -106,8 +106,8 @@ class Signals:
         Attention mass of the response rows on each kind of token, mean over heads and over the
         rows that were forwarded (all of them, but where blocks before the present one are cached),
         in [0, 1]; the three sum to 1 in a probed layer and are NaN in one not probed.
-    masked_visual, masked_prompt, masked_response : Tensor (n_layers,) float32 or None
-        The same of the rows whose positions were still masked; NaN if there were none.
+    attention_visual_masked, attention_prompt_masked, attention_response_masked : Tensor or None
+        The same (n_layers,) of the rows whose positions were still masked; NaN if there were none.
     received : Tensor (N,) float32 or None
         Attention that each visual token received from the rows of the response that were
         forwarded, mean over heads and rows, in the probed layer in which it is most; in [0, 1], 0
@@ -123,7 +123,7 @@ class Signals:
         Positions that were still masked when the step began.
     committed : int
         Positions that received their token in the step.
-    change : Change or None
+    change : SignalChange or None
         Since the step before; None in the first.
     skipped : frozenset of int
         Layers that visual tokens skipped: nothing could attend to them there.
@@ -135,13 +135,13 @@ class Signals:
     confidence: Tensor | None = None
     entropy: Tensor | None = None
     masked: Tensor | None = None
-    masked_visual: Tensor | None = None
-    masked_prompt: Tensor | None = None
-    masked_response: Tensor | None = None
+    attention_visual_masked: Tensor | None = None
+    attention_prompt_masked: Tensor | None = None
+    attention_response_masked: Tensor | None = None
     received: Tensor | None = None
     margin: Tensor | None = None
     committed: int = 0
-    change: Change | None = None
+    change: SignalChange | None = None
     skipped: frozenset[int] = frozenset()
 
     def _over_masked(self, values: Tensor | None) -> Tensor | None:
@@ -166,12 +166,12 @@ class Signals:
     def visual_mass(self) -> float | None:
         """Answer-to-picture attention of the masked rows, mean over the probed layers that visual
         tokens did not skip, or None."""
-        return self._mean(self.masked_visual)
+        return self._mean(self.attention_visual_masked)
 
     @property
     def response_mass(self) -> float | None:
         """Answer-to-answer attention of the masked rows, mean over the same layers, or None."""
-        return self._mean(self.masked_response)
+        return self._mean(self.attention_response_masked)
 
     def _mean(self, values: Tensor | None) -> float | None:
         """Mean of what was measured in layers that were not skipped; None without any."""
@@ -226,7 +226,7 @@ class BackboneSpec:
         Whether logits at a position predict the next one.
     can : frozenset of str
         Capabilities: signals it measures ("attention", "confidence", ...), what its views
-        hold ("features", "centres", "attention:response", ...), plan actions ("drop", "bypass",
+        hold ("features", "centers", "attention:response", ...), plan actions ("drop", "bypass",
         "refresh", "commit").
     """
 

@@ -109,7 +109,7 @@ class VisualView:
     ----------
     features : Tensor (N, D)
         Projected embeddings as they enter the language model (newline tokens included).
-    centres : Tensor (N, 2) float32
+    centers : Tensor (N, 2) float32
         Centre (x, y) of each token in its image, in [0, 1]; NaN for newline tokens.
     images : Tensor (N,) int64
         Number of the image each token comes from.
@@ -130,7 +130,7 @@ class VisualView:
     """
 
     features: Tensor
-    centres: Tensor
+    centers: Tensor
     images: Tensor
     attention: Mapping[str, Tensor] = field(default_factory=dict)
     extras: Mapping[str, Tensor] = field(default_factory=dict)
@@ -155,7 +155,7 @@ class VisualView:
             found = self.attention.get(need.removeprefix("attention:"))
         if found is None:
             held = [f"attention:{name}" for name in self.attention] + list(self.extras)
-            names = ", ".join(map(repr, held)) or "nothing beside features and centres"
+            names = ", ".join(map(repr, held)) or "nothing beside features and centers"
             raise CapabilityError(f"{need!r} is needed; the view has {names}")
         return found
 
@@ -185,4 +185,4 @@ EXTRAS = {
     "tower:text": "relevance (N,) to the question, by the text tower that belongs to the vision "
     "tower: inner product of its embedding and the normed features; 0 for newlines",
 }
-"""What a pruner may ask beside features, centres and attention."""
+"""What a pruner may ask beside features, centers and attention."""

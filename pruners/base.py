@@ -80,11 +80,11 @@ def others(keep: Tensor, total: int) -> Tensor:
     return torch.ones(total, dtype=torch.bool).index_fill_(0, keep, False).nonzero()[:, 0]
 
 
-def last_dropped(keep: Tensor, centres: Tensor) -> Tensor:
+def last_dropped(keep: Tensor, centers: Tensor) -> Tensor:
     """The last token (1,) that is not kept and has a place in the picture, if there is such a one:
     where a sum of what is dropped may stand."""
-    rest = others(keep, len(centres))
-    placed = rest[~centres[:, 0].isnan().cpu()[rest]]
+    rest = others(keep, len(centers))
+    placed = rest[~centers[:, 0].isnan().cpu()[rest]]
     return (placed if len(placed) else rest)[-1:]
 
 

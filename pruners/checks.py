@@ -104,8 +104,8 @@ def _without_undeclared(case: Case, needs: Iterable[str]) -> Case:
     view = case.view
     if "features" not in needs:
         view = replace(view, features=view.features.flip(0) + 1)
-    if "centres" not in needs:
-        view = replace(view, centres=1 - view.centres.flip(0))
+    if "centers" not in needs:
+        view = replace(view, centers=1 - view.centers.flip(0))
     return replace(case, view=view)
 
 
@@ -154,7 +154,7 @@ def _wrong_merge(pruner: Pruner, selection: Selection, case: Case) -> str | None
 
 
 def _changed(view: VisualView, before: VisualView) -> list[str]:
-    names = [name for name in ("features", "centres", "images") if _differs(view, before, name)]
+    names = [name for name in ("features", "centers", "images") if _differs(view, before, name)]
     attention = view.attention.keys() != before.attention.keys() or any(
         not _same(values, before.attention[name]) for name, values in view.attention.items()
     )

@@ -14,7 +14,7 @@ class Clusters(NamedTuple):
     Attributes
     ----------
     density, score : Tensor (t,)
-    centres : Tensor (c,) int64
+    centers : Tensor (c,) int64
         Points with the highest scores, highest first.
     assigned : Tensor (t,) int64
         Number of the cluster of each point; a centre's own is its own.
@@ -22,7 +22,7 @@ class Clusters(NamedTuple):
 
     density: Tensor
     score: Tensor
-    centres: Tensor
+    centers: Tensor
     assigned: Tensor
 
 
@@ -63,15 +63,15 @@ def cluster(points: Tensor, n: int, noise: Tensor | None = None) -> Clusters:
     farthest = distances.max()
     gap = distances.where(denser, farthest).amin(dim=1)
     score = gap * density
-    centres = score.sort(descending=True, stable=True).indices[:n]
-    assigned = distances[:, centres].argmin(dim=1)
-    assigned[centres] = torch.arange(n, device=points.device)
-    return Clusters(density, score, centres, assigned)
+    centers = score.sort(descending=True, stable=True).indices[:n]
+    assigned = distances[:, centers].argmin(dim=1)
+    assigned[centers] = torch.arange(n, device=points.device)
+    return Clusters(density, score, centers, assigned)
 
 
 def cluster_means(points: Tensor, clusters: Clusters) -> Tensor:
     """Sum of each cluster over its count and a millionth, (c, D)."""
-    n = len(clusters.centres)
+    n = len(clusters.centers)
     sums = points.new_zeros(n, points.shape[1]).index_add_(0, clusters.assigned, points)
     counts = torch.bincount(clusters.assigned, minlength=n)
     return sums / (counts[:, None] + 1e-6)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from saccade.controller.arguments import whole
+from saccade.controller.arguments import check_int
 from saccade.controller.protocols import Site
 from saccade.controller.views import Selection, VisualView
 from saccade.pruners.base import ChoosingPruner, check_finite
@@ -45,8 +45,8 @@ class DART(ChoosingPruner):
     site: ClassVar[Site] = "layer"
 
     def __post_init__(self) -> None:
-        whole("visual_pivots", self.visual_pivots, least=1)
-        whole("text_pivots", self.text_pivots)
+        check_int("visual_pivots", self.visual_pivots, least=1)
+        check_int("text_pivots", self.text_pivots)
 
     def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens.

@@ -39,7 +39,7 @@ class PruMerge(ChoosingPruner):
 
     source: ClassVar[str] = "LLaVA-PruMerge, arXiv 2403.15388"
     needs: ClassVar[frozenset[str]] = frozenset(
-        {"centres", "tower:attention:full", "tower:features", "tower:keys:full"}
+        {"centers", "tower:attention:full", "tower:features", "tower:keys:full"}
     )
     site: ClassVar[Site] = "tower"
     merges: ClassVar[bool] = True
@@ -58,7 +58,7 @@ class PruMerge(ChoosingPruner):
         if self.adaptive:
             n = min(n, int(total * outlier_share(attention)) + 1)
         top = top_indices(attention, n - 1)
-        extra = last_dropped(top, view.centres)
+        extra = last_dropped(top, view.centers)
         into, source, weight = neighbour_sums(keys, attention, top)
         dropped = others(top, total)
         merge = Merge(

@@ -174,9 +174,9 @@ def recycled(hidden: Tensor, scores: Tensor, keep: Tensor, clusters: int) -> Sel
     order = scores[dropped].float().sort(descending=True, stable=True).indices[:folded]
     sources = dropped[order]
     found = cluster(hidden[sources.to(hidden.device)].float(), clusters)
-    centres, assigned = found.centres.cpu(), found.assigned.cpu()
-    into = sources[centres][assigned]
+    centers, assigned = found.centers.cpu(), found.assigned.cpu()
+    into = sources[centers][assigned]
     counts = torch.bincount(assigned, minlength=clusters)
     weight = 1.0 / (counts[assigned].float() + 1e-6)
-    kept = torch.cat([keep, sources[centres]]).sort().values
+    kept = torch.cat([keep, sources[centers]]).sort().values
     return Selection(kept, Merge(into, sources, weight))

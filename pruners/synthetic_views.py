@@ -39,15 +39,15 @@ class MadeUpTower:
     Parameters
     ----------
     features : Tensor (N, WIDTH)
-    centres : Tensor (N, 2)
+    centers : Tensor (N, 2)
         NaN for newlines.
     """
 
     n_layers, n_views = 3, 1
 
-    def __init__(self, features: Tensor, centres: Tensor) -> None:
+    def __init__(self, features: Tensor, centers: Tensor) -> None:
         self.features = features.float()
-        self.placed = ~centres.isnan().any(dim=1)
+        self.placed = ~centers.isnan().any(dim=1)
         self.owners = torch.where(self.placed, self.placed.long().cumsum(0) - 1, -1)
         self.n_patches = int(self.placed.sum())
 
@@ -69,8 +69,8 @@ class MadeUpTower:
 
 def random_view(size: int, needs: Iterable[str], generator: torch.Generator) -> VisualView:
     """A view of `size` tokens of two pictures, every fifth of them a newline."""
-    centres = torch.rand(size, 2, generator=generator)
-    centres[4::5] = torch.nan
+    centers = torch.rand(size, 2, generator=generator)
+    centers[4::5] = torch.nan
     asked = [name.removeprefix("attention:") for name in sorted(needs) if "attention:" in name]
     asked = [name for name in asked if not name.startswith("tower")]
     # Shares of a row whose other keys get as much again.
@@ -78,8 +78,8 @@ def random_view(size: int, needs: Iterable[str], generator: torch.Generator) -> 
     features = torch.randn(size, WIDTH, generator=generator)
     images = torch.arange(size) * 2 // max(1, size)
     extras = {name: _extra(name, size, generator) for name in sorted(needs) if name in SHAPES}
-    tower = MadeUpTower(features, centres) if "tower:run" in needs else None
-    return VisualView(features, centres, images, attention, extras, tower, layer=2, seed=7)
+    tower = MadeUpTower(features, centers) if "tower:run" in needs else None
+    return VisualView(features, centers, images, attention, extras, tower, layer=2, seed=7)
 
 
 def _extra(name: str, size: int, generator: torch.Generator) -> Tensor:
@@ -94,15 +94,15 @@ def _extra(name: str, size: int, generator: torch.Generator) -> Tensor:
 
 def take(view: VisualView, tokens: Tensor) -> VisualView:
     """The view of some of its tokens, in tensors of their own."""
-    features, centres = view.features[tokens], view.centres[tokens]
+    features, centers = view.features[tokens], view.centers[tokens]
     return replace(
         view,
         features=features,
-        centres=centres,
+        centers=centers,
         images=view.images[tokens],
         attention={name: values[tokens] for name, values in view.attention.items()},
         extras={name: _taken(name, values, tokens) for name, values in view.extras.items()},
-        tower=None if view.tower is None else MadeUpTower(features, centres),
+        tower=None if view.tower is None else MadeUpTower(features, centers),
     )
 
 

@@ -68,7 +68,7 @@ class TRIM(ChoosingPruner):
     @property
     def needs(self) -> frozenset[str]:
         """What relevance is computed from."""
-        own = {"centres"} | ({"tower:features"} if self.aggregate else set())
+        own = {"centers"} | ({"tower:features"} if self.aggregate else set())
         if self.relevance == "text-tower":
             return frozenset(own | {"tower:text"})
         return frozenset(own | {"features", "text"})
@@ -93,10 +93,10 @@ class TRIM(ChoosingPruner):
         if not self.aggregate:
             return Selection(top_indices(scores, n))
         keep = top_indices(scores, n - 1)
-        place = last_dropped(keep, view.centres)
+        place = last_dropped(keep, view.centers)
         rest = others(keep, total)
         # Newlines have no features in the tower.
-        sources = rest[~view.centres[:, 0].isnan().cpu()[rest]]
+        sources = rest[~view.centers[:, 0].isnan().cpu()[rest]]
         if not len(sources):  # newlines only: one of them stays as it is
             return Selection(torch.cat([keep, place]).sort().values)
         weight = torch.full((len(sources),), 1.0 / len(sources))

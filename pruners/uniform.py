@@ -22,20 +22,20 @@ class UniformGrid(ChoosingPruner):
     """
 
     source: ClassVar[str] = "baseline"
-    needs: ClassVar[frozenset[str]] = frozenset({"centres"})
+    needs: ClassVar[frozenset[str]] = frozenset({"centers"})
     site: ClassVar[Site] = "entry"
 
     def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens."""
         total = len(view)
-        centres, images = view.centres.cpu().double(), view.images.cpu()
-        placed = ~centres.isnan().any(dim=1)
+        centers, images = view.centers.cpu().double(), view.images.cpu()
+        placed = ~centers.isnan().any(dim=1)
         kept = torch.zeros(total, dtype=torch.bool)
         numbers = images[placed].unique().tolist()
         sizes = [int((placed & (images == number)).sum()) for number in numbers]
         for number, count in zip(numbers, divided(min(n, sum(sizes)), sizes), strict=True):
             own = (placed & (images == number)).nonzero()[:, 0]
-            kept[own[spread(centres[own], count)]] = True
+            kept[own[spread(centers[own], count)]] = True
         unplaced = (~kept).nonzero()[:, 0]
         kept[unplaced[: n - int(kept.sum())]] = True
         return Selection(kept.nonzero()[:, 0])
@@ -51,7 +51,7 @@ def divided(n: int, sizes: list[int]) -> list[int]:
     return shares
 
 
-def spread(centres: Tensor, n: int) -> Tensor:
+def spread(centers: Tensor, n: int) -> Tensor:
     """Numbers (n,) of the points (M, 2) nearest to the middles of `n` even cells of [0, 1]^2.
 
     A point counts once, and of equally near ones the first.
@@ -60,12 +60,12 @@ def spread(centres: Tensor, n: int) -> Tensor:
         return torch.zeros(0, dtype=torch.int64)
     rows = max(1, round(math.sqrt(n)))
     per_row = divided(n, [1] * rows)
-    free = torch.zeros(len(centres), dtype=torch.float64)
+    free = torch.zeros(len(centers), dtype=torch.float64)
     picks = []
     for row, columns in enumerate(per_row):
         for column in range(columns):
             middle = torch.tensor([(column + 0.5) / columns, (row + 0.5) / rows])
-            distance = (centres - middle).square().sum(dim=1).round(decimals=9) + free
+            distance = (centers - middle).square().sum(dim=1).round(decimals=9) + free
             pick = int(distance.argmin())
             picks.append(pick)
             free[pick] = torch.inf

@@ -42,7 +42,7 @@ class VisionZip(ChoosingPruner):
 
     source: ClassVar[str] = "VisionZip, arXiv 2412.04467"
     needs: ClassVar[frozenset[str]] = frozenset(
-        {"centres", "tower:attention", "tower:features", "tower:keys"}
+        {"centers", "tower:attention", "tower:features", "tower:keys"}
     )
     site: ClassVar[Site] = "tower"
     merges: ClassVar[bool] = True

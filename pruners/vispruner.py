@@ -82,8 +82,8 @@ def important_and_diverse(features: Tensor, attention: Tensor, n: int, share: fl
         if len(rest) == 1:
             return important.sort().values
         even, odd = rest[::2], rest[1::2]
-        alike = (units[even] @ units[odd].T).amax(dim=1)
-        ranked = alike.sort(descending=True, stable=True).indices
+        forward_groups = (units[even] @ units[odd].T).amax(dim=1)
+        ranked = forward_groups.sort(descending=True, stable=True).indices
         goes = min(AT_ONCE, len(rest) - (n - first), len(even))
         rest = torch.cat([even[ranked[goes:]], odd])
     return torch.cat([important, rest]).sort().values

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from saccade.backbones.decoding.grouping import alike
+from saccade.backbones.decoding.grouping import forward_groups
 from saccade.backbones.decoding.outcome import (
     Count,
     Outcome,
@@ -27,7 +27,7 @@ from saccade.backbones.execution.active import Active
 from saccade.backbones.execution.plan_hook import PlanHook
 from saccade.backbones.network.cache import Reader, Recorder, Stack
 from saccade.backbones.network.network import Network
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
 from saccade.controller.trace import StepRecord
@@ -72,7 +72,7 @@ class Denoiser:
     def _step(self, running: list[Decoding]) -> None:
         started = time.perf_counter()
         work = [self._work(decoding) for decoding in running]
-        groups = [self._forward(items) for items in alike(work, self._n_layers)]
+        groups = [self._forward(items) for items in forward_groups(work, self._n_layers)]
         used = {numbers(group.items) for group in groups}
         self._stacks = {key: stacks for key, stacks in self._stacks.items() if key in used}
         outcomes = fetched(
@@ -140,7 +140,7 @@ class Denoiser:
         actives = [dataclasses.replace(i.active, response=0, queries=1) for i in items]
         hook = self._hook(actives, None, probed=False)
         padded = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True)
-        ran = self.network.run(Rows.of(padded, [len(p) for p in prompts]), hook, memory)
+        ran = self.network.run(TokenStates.of(padded, [len(p) for p in prompts]), hook, memory)
         if hook is not None:
             hook.leave_final(ran)
         for i, item in enumerate(items):
@@ -158,7 +158,7 @@ class Denoiser:
             item.transfers += hook.transfers[i]
             item.decoding.tower_macs += hook.tower_macs[i]
 
-    def _begin(self, fresh: list[Work], items: list[Work], ran: Rows) -> None:
+    def _begin(self, fresh: list[Work], items: list[Work], ran: TokenStates) -> None:
         if not fresh:
             return
         places = [items.index(item) for item in fresh]
@@ -201,7 +201,7 @@ class Denoiser:
         """Whether a forward has nothing to carry out and nothing to measure."""
         if any(active.plan.drops or active.plan.bypass for active in actives):
             return False
-        if any(session.looks_on(active.sequence) for active in actives):
+        if any(session.accumulates(active.sequence) for active in actives):
             return False
         if not probed:
             return True
@@ -209,7 +209,7 @@ class Denoiser:
             return False
         return True
 
-    def _rows(self, items: list[Work]) -> Rows:
+    def _rows(self, items: list[Work]) -> TokenStates:
         """Embedded rows of the answer's forward, with those of the prompt where it has them."""
         embed = self.network.model.embed_tokens
         ids = torch.stack([response_ids(item) for item in items])  # of equal lengths in a group
@@ -229,7 +229,7 @@ class Denoiser:
                 sequences.append(torch.cat([mask.expand(n, -1), sequence[n:]]))
         hidden = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
         starts = [item.work.start for item in items] * self.scheme.copies
-        return Rows.of(hidden, [len(s) for s in sequences], starts)
+        return TokenStates.of(hidden, [len(s) for s in sequences], starts)
 
     def _whole(self, work: Pass, head: int) -> Count:
         """Count of a forward from which nothing is dropped."""

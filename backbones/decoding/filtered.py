@@ -41,7 +41,7 @@ def filtered(logits: Tensor, temperature: float, top_p: float | None, top_k: int
     return logits
 
 
-def certainty(probabilities: Tensor, chosen: Tensor, alg: str) -> Tensor:
+def ranking_confidence(probabilities: Tensor, chosen: Tensor, alg: str) -> Tensor:
     """How sure the candidates (..., ) are, of their filtered probabilities (..., V); higher is
     committed first."""
     if alg == "topk_margin":

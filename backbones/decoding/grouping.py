@@ -14,7 +14,7 @@ FORWARD = 256
 sequences get a forward of their own. Kernels reach their rate at about as many rows."""
 
 
-def alike(items: Sequence[Work], n_layers: int) -> list[list[Work]]:
+def forward_groups(items: Sequence[Work], n_layers: int) -> list[list[Work]]:
     """Groups of sequences that share a forward: the same rows of it, or all from the start on and
     about as many of them."""
 

@@ -7,11 +7,11 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.scheme import Choice, Decoding
+from saccade.backbones.decoding.scheme import Decoding, Proposal
 from saccade.backbones.execution.plan_hook import PlanHook
 from saccade.backbones.execution.probe import GROUPS
 from saccade.controller.cost import forward_macs, paper_macs
-from saccade.controller.signals import certainty, changes
+from saccade.controller.signals import candidate_confidence, signal_change
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Geometry, Signals
 
 
@@ -62,14 +62,17 @@ class Outcome:
 def _by_name(masses: Tensor) -> dict[str, Tensor]:
     """Attention masses (n_layers, 2, 3) as fields of `Signals`."""
     kinds = {"prompt": PROMPT, "visual": VISUAL, "response": RESPONSE}
-    groups = ("attention", "masked")
-    return {f"{g}_{k}": masses[:, i, n] for i, g in enumerate(groups) for k, n in kinds.items()}
+    return {
+        f"attention_{kind}{rows}": masses[:, group, n]
+        for group, rows in enumerate(("", "_masked"))
+        for kind, n in kinds.items()
+    }
 
 
 def with_history(signals: Signals, decoding: Decoding, committed: int) -> Signals:
     """Signals that also say how many positions were committed, and what has changed."""
     before = decoding.records[-1].signals if decoding.records else None
-    return replace(signals, committed=committed, change=changes(signals, before))
+    return replace(signals, committed=committed, change=signal_change(signals, before))
 
 
 def widened(values: Tensor, first: int, filler: float) -> Tensor:
@@ -77,15 +80,15 @@ def widened(values: Tensor, first: int, filler: float) -> Tensor:
     return torch.cat([values.new_full((first,), filler), values]) if first else values
 
 
-def measured(choice: Choice, masses: Tensor, received: Tensor | None) -> tuple[Tensor, ...]:
+def measured(choice: Proposal, masses: Tensor, received: Tensor | None) -> tuple[Tensor, ...]:
     """The tables (B, X) of a forward that go to the host, on the device, in float64."""
-    parts = [choice.chosen, *certainty(choice.logits, choice.chosen), masses.flatten(1)]
+    parts = [choice.chosen, *candidate_confidence(choice.logits, choice.chosen), masses.flatten(1)]
     parts += [table for table in (choice.rank, received) if table is not None]
     return tuple(part.double() for part in parts)
 
 
 def fetched(
-    tables: Sequence[tuple[Tensor, ...]], choices: Sequence[Choice], n_layers: int
+    tables: Sequence[tuple[Tensor, ...]], choices: Sequence[Proposal], n_layers: int
 ) -> list[Outcome]:
     """Bring the tables of all forwards of a step to the host at once."""
     flat = torch.cat([table.flatten() for parts in tables for table in parts]).cpu()

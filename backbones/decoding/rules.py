@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.llada.answer import factor_count
+from saccade.backbones.decoding.commit import factor_count
 from saccade.controller.plan import CommitRule
 
 

@@ -7,14 +7,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.llada.answer import Commit
+from saccade.backbones.decoding.commit import Commit
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.network.cache import Cache
 from saccade.controller.trace import StepRecord
 from saccade.controller.types import StepState
 
 
-class Answering(Protocol):
+class Answer(Protocol):
     """The answer of one sequence while it is decoded; host only.
 
     Attributes
@@ -57,7 +57,7 @@ class Decoding:
     number : int
         In the call.
     inputs : Prepared
-    answer : Answering
+    answer : Answer
     generator : torch.Generator or None
         Of the model's random numbers, on its device; None for torch's global one.
     seed : int
@@ -75,7 +75,7 @@ class Decoding:
 
     number: int
     inputs: Prepared
-    answer: Answering
+    answer: Answer
     generator: torch.Generator | None
     seed: int
     cache: Cache | None = None
@@ -117,7 +117,7 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choice:
+class Proposal:
     """What a forward proposes, on the model's device.
 
     Attributes
@@ -161,7 +161,7 @@ class Scheme(Protocol):
         stops: Sequence[Sequence[int]],
         suffix: Sequence[int],
         generator: torch.Generator | None,
-    ) -> Answering:
+    ) -> Answer:
         """A fresh answer to a prompt of `prompt_len` tokens; `generator` is on the CPU."""
         ...
 
@@ -182,7 +182,7 @@ class Scheme(Protocol):
         """How many of the last rows of the forward `rows` needs."""
         ...
 
-    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Choice:
+    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Proposal:
         """Candidates from logits (B, R, V) of the answer's positions; may change them in place."""
         ...
 

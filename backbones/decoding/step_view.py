@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from saccade.backbones.decoding.llada.answer import Commit
+from saccade.backbones.decoding.commit import Commit
 from saccade.controller.trace import StepRecord
 
 

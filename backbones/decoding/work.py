@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from saccade.backbones.decoding.outcome import Count
-from saccade.backbones.decoding.scheme import Choice, Decoding, Pass
+from saccade.backbones.decoding.scheme import Decoding, Pass, Proposal
 from saccade.backbones.execution.active import Active
 from saccade.backbones.execution.plan_hook import PlanHook
 from saccade.controller.types import StepState
@@ -31,7 +31,7 @@ class Group:
 
     items: list[Work]
     hook: PlanHook | None
-    choice: Choice
+    choice: Proposal
     tables: tuple[Tensor, ...]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from saccade.backbones.execution.active import Active
-from saccade.backbones.network.token_states import Places, Rows
+from saccade.backbones.network.token_states import Places, TokenStates
 
 
 class Bypass:
@@ -23,19 +23,19 @@ class Bypass:
     def __init__(self, actives: Sequence[Active]) -> None:
         self.actives = actives
         self._out = (False,) * len(actives)
-        self._waiting: Rows | None = None
+        self._waiting: TokenStates | None = None
 
     def unchanged(self, layer: int) -> bool:
         """Whether the same sequences skip this layer as the one before."""
         return self._skips(layer) == self._out
 
-    def back(self, rows: Rows) -> Rows:
+    def back(self, rows: TokenStates) -> TokenStates:
         """All rows, those that wait among them."""
         waiting, self._waiting = self._waiting, None
         self._out = (False,) * len(self.actives)
         return rows if waiting is None else rows.joined(waiting)
 
-    def aside(self, layer: int, rows: Rows) -> Rows:
+    def aside(self, layer: int, rows: TokenStates) -> TokenStates:
         """The rows that enter a layer; the others wait."""
         self._out = self._skips(layer)
         if not any(self._out):

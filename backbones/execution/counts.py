@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from saccade.backbones.inputs.prepare import Prepared
-from saccade.backbones.network.token_states import Places, Rows
+from saccade.backbones.network.token_states import Places, TokenStates
 from saccade.controller.types import VISUAL
 
 
@@ -36,7 +36,7 @@ class Counts:
         self.keys: list[list[int]] = [[] for _ in inputs]
         self.seen: tuple[Any, ...] = ()
 
-    def add(self, rows: Rows, cached: Sequence[Places]) -> None:
+    def add(self, rows: TokenStates, cached: Sequence[Places]) -> None:
         """Write down a layer, which may do what the one before did."""
         seen = (rows.alive, *cached)
         same = len(seen) == len(self.seen) and all(map(operator.is_, seen, self.seen))

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.network.cache import Reader
-from saccade.backbones.network.token_states import Places, Rows
+from saccade.backbones.network.token_states import Places, TokenStates
 from saccade.controller.types import RESPONSE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Columns:
+class KeyLayout:
     """Keys of one layer: one sequence per batch entry.
 
     Attributes
@@ -24,7 +24,7 @@ class Columns:
     starts : tuple of int
         Column of each sequence's first key.
     width : int
-        Columns, padding included.
+        KeyLayout, padding included.
     mask : Tensor (B, width) bool or None
         True where a column is no padding; None when nothing is padded.
     """
@@ -35,13 +35,13 @@ class Columns:
     mask: Tensor | None
 
     @classmethod
-    def of_rows(cls, rows: Rows, n: int) -> "Columns":
+    def of_rows(cls, rows: TokenStates, n: int) -> "KeyLayout":
         """Those of the first `n` sequences of a forward whose rows attend to themselves."""
         mask = None if rows.key_mask is None else rows.key_mask[:n]
         return cls(rows.alive[:n], (0,) * n, rows.hidden.shape[1], mask)
 
     @classmethod
-    def of_cached(cls, rows: Rows, memory: Reader, layer: int) -> "Columns":
+    def of_cached(cls, rows: TokenStates, memory: Reader, layer: int) -> "KeyLayout":
         """Those of a forward whose rows come after what is cached for a layer."""
         cached = memory.places(layer)
         places = tuple(np.concatenate(pair) for pair in zip(cached, rows.alive, strict=True))

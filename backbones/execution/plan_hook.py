@@ -10,16 +10,16 @@ from torch import Tensor
 from saccade.backbones.execution.active import Active
 from saccade.backbones.execution.bypass import Bypass
 from saccade.backbones.execution.counts import Counts
-from saccade.backbones.execution.key_layout import Columns
-from saccade.backbones.execution.probe import Looks, Probe, last_queries
-from saccade.backbones.execution.pruner_inputs import Asked, Glance
-from saccade.backbones.execution.row_updates import changed, with_changes
+from saccade.backbones.execution.key_layout import KeyLayout
+from saccade.backbones.execution.probe import AccumulatedAttention, Probe, last_queries
+from saccade.backbones.execution.pruner_inputs import Asked, PrunerInputs
+from saccade.backbones.execution.row_updates import row_update, with_updates
 from saccade.backbones.network.cache import Cache, Reader
 from saccade.backbones.network.network import Network
-from saccade.backbones.network.token_states import Places, Rows
+from saccade.backbones.network.token_states import Places, TokenStates
 from saccade.controller.attach import check_choice
 from saccade.controller.errors import PlanError
-from saccade.controller.session import Choice, Session
+from saccade.controller.session import Session, StoredSelection
 from saccade.controller.signals import row_attention
 from saccade.controller.types import round_keep
 
@@ -57,14 +57,14 @@ class PlanHook:
     transfers: list[int] = field(default_factory=list)
     tower_macs: list[int] = field(default_factory=list)
     _lost: list[Places | None] = field(default_factory=list)
-    _chosen: list[Choice | None] = field(default_factory=list)
-    _applied: list[Choice | None] = field(default_factory=list)
+    _chosen: list[StoredSelection | None] = field(default_factory=list)
+    _applied: list[StoredSelection | None] = field(default_factory=list)
     probe: Probe = field(init=False)
     _bypass: Bypass = field(init=False)
-    _looks: Looks = field(default_factory=Looks)
-    _glance: Glance = field(init=False)
+    _looks: AccumulatedAttention = field(default_factory=AccumulatedAttention)
+    _glance: PrunerInputs = field(init=False)
     counts: Counts = field(init=False)
-    _known: tuple[tuple[object, ...], Columns] | None = None
+    _known: tuple[tuple[object, ...], KeyLayout] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.actives)
@@ -75,11 +75,11 @@ class PlanHook:
         self.tower_macs, self._chosen, self._applied = [0] * n, [None] * n, [None] * n
         pruner = self.session.pruner
         needs = frozenset[str]() if pruner is None else pruner.needs
-        self._glance = Glance(needs, self.actives[0].queries, self.network)
+        self._glance = PrunerInputs(needs, self.actives[0].queries, self.network)
         self.probe = Probe(self.actives, self.session.tokens)
         self._bypass = Bypass(self.actives)
 
-    def before_layer(self, layer: int, rows: Rows) -> Rows:
+    def before_layer(self, layer: int, rows: TokenStates) -> TokenStates:
         """Drop visual tokens where a plan says so before this layer, and let others skip it."""
         if layer == 0:
             self._glance.enter(rows)
@@ -93,7 +93,7 @@ class PlanHook:
         self.counts.add(rows, [] if self.memory is None else self.memory.places(layer))
         return rows
 
-    def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None:
+    def on_attention(self, layer: int, rows: TokenStates, q: Tensor, k: Tensor) -> None:
         """Measure the response rows' attention, and what a pruner at the next layer needs."""
         probed, looking = self._probing(layer), self._looking()
         asked = self._pruner_asks(layer + 1)
@@ -124,28 +124,28 @@ class PlanHook:
         return (
             "rows:before" in self._glance.needs
             and self.probed
-            and any(self.session.looks_on(active.sequence) for active in self.actives)
+            and any(self.session.accumulates(active.sequence) for active in self.actives)
         )
 
-    def leave_seen(self, ran: Rows, firsts: Sequence[int], n_layers: int) -> None:
+    def leave_seen(self, ran: TokenStates, firsts: Sequence[int], n_layers: int) -> None:
         """Leave in the session what the pruner may ask to see of this step; `firsts[b]` positions
         of the answer were not forwarded."""
         looks = self._looks.seen([active.inputs for active in self.actives], firsts, n_layers)
         for active, seen in zip(self.actives, looks, strict=False):
-            if self.session.looks_on(active.sequence):
+            if self.session.accumulates(active.sequence):
                 self.session.before[active.sequence]["rows:before"] = seen
         self.leave_final(ran)
 
-    def leave_final(self, ran: Rows) -> None:
+    def leave_final(self, ran: TokenStates) -> None:
         """Leave final states of visual tokens, where their rows were computed."""
         if "final:before" not in self._glance.needs or self.memory is not None:
             return
         for i, active in enumerate(self.actives):
-            if self.session.looks_on(active.sequence):
+            if self.session.accumulates(active.sequence):
                 final = self._glance.final(i, ran, active.inputs)
                 self.session.before[active.sequence]["final:before"] = final
 
-    def _without_dropped(self, layer: int, rows: Rows) -> Rows:
+    def _without_dropped(self, layer: int, rows: TokenStates) -> TokenStates:
         """Take out the rows that plans drop before a layer."""
         alive = rows.alive[: len(self.actives)]
         if not any([self._choose(i, layer, here, rows) for i, here in enumerate(alive)]):
@@ -155,19 +155,19 @@ class PlanHook:
         left = rows.take(places * copies, compact=self.session.positions == "compact")
         return self._changed(layer, rows, left)
 
-    def _changed(self, layer: int, rows: Rows, left: Rows) -> Rows:
+    def _changed(self, layer: int, rows: TokenStates, left: TokenStates) -> TokenStates:
         """Let the tokens that stay become what the choices before this layer make of them."""
-        changes = []
+        updates = []
         for i, active in enumerate(self.actives):
             made = self._chosen[i]
             if self._keep_ratio(i, layer) is None or made is None:
                 continue
             selection = made.here if self._applied[i] is made.before else made.whole
             self._applied[i] = made
-            changes.append(changed(selection, active.inputs, rows, i))
-        return with_changes(left, [change for change in changes if change is not None])
+            updates.append(row_update(selection, active.inputs, rows, i))
+        return with_updates(left, [change for change in updates if change is not None])
 
-    def _after_cuts(self, layer: int, rows: Rows, memory: Reader) -> Rows:
+    def _after_cuts(self, layer: int, rows: TokenStates, memory: Reader) -> TokenStates:
         """Cut what plans drop before a layer from the caches of that layer; the rows stay."""
         for i, active in enumerate(self.actives):
             if active.plan.drops != memory.caches[i].drops:
@@ -191,7 +191,7 @@ class PlanHook:
         drops = self.actives[i].plan.drops
         return next((drop.keep for drop in drops if drop.layer == layer), None)
 
-    def _choose(self, i: int, layer: int, alive: Places, rows: Rows) -> bool:
+    def _choose(self, i: int, layer: int, alive: Places, rows: TokenStates) -> bool:
         """Choose which of the visual tokens at positions `alive` stay from this layer on; whether
         some go."""
         keep = self._keep_ratio(i, layer)
@@ -214,7 +214,7 @@ class PlanHook:
         lost = self._lost[i]
         return np.arange(len(alive)) if lost is None else np.flatnonzero(~np.isin(alive, lost))
 
-    def _selected(self, i: int, layer: int, present: Places, n: int, rows: Rows) -> Places:
+    def _selected(self, i: int, layer: int, present: Places, n: int, rows: TokenStates) -> Places:
         """Numbers of the visual tokens that stay: as chosen before, or chosen now."""
         active = self.actives[i]
         if n == 0:
@@ -243,7 +243,7 @@ class PlanHook:
                 f"plan lets visual tokens skip that; drop before another layer than {layer}"
             )
 
-    def _chosen_before(self, i: int, present: Places, n: int) -> Choice | None:
+    def _chosen_before(self, i: int, present: Places, n: int) -> StoredSelection | None:
         """The choice of `n` tokens made earlier in this call, if all of them are still there."""
         before = self.session.remembered(self.actives[i].sequence, n)
         if before is None or not np.isin(before.here.keep.numpy(), present).all():
@@ -253,7 +253,7 @@ class PlanHook:
     def _reads_device(self) -> bool:
         """Whether the pruner's choice has to be copied from the device: all else is on the host."""
         pruner = self.session.pruner
-        return pruner is not None and bool(pruner.needs - {"centres"})
+        return pruner is not None and bool(pruner.needs - {"centers"})
 
     def _pruner_asks(self, layer: int) -> bool:
         """Whether a sequence will choose by attention before `layer`, among the tokens there."""
@@ -280,14 +280,14 @@ class PlanHook:
         cached = self.memory
         return cached is not None and self.actives[i].plan.drops == cached.caches[i].drops
 
-    def _columns(self, layer: int, rows: Rows) -> Columns:
+    def _columns(self, layer: int, rows: TokenStates) -> KeyLayout:
         """Keys of a layer; those of the one before if it has the same."""
         known = self._known
         if known is None or known[0] is not self.counts.seen:
             columns = (
-                Columns.of_rows(rows, len(self.actives))
+                KeyLayout.of_rows(rows, len(self.actives))
                 if self.memory is None
-                else Columns.of_cached(rows, self.memory, layer)
+                else KeyLayout.of_cached(rows, self.memory, layer)
             )
             known = self._known = (self.counts.seen, columns)
         return known[1]

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.execution.active import Active
-from saccade.backbones.execution.key_layout import Columns
+from saccade.backbones.execution.key_layout import KeyLayout
 from saccade.backbones.inputs.prepare import Prepared
-from saccade.backbones.network.token_states import Rows, take_last
+from saccade.backbones.network.token_states import TokenStates, take_last
 from saccade.controller.signals import grouped_attention, row_groups
 
 GROUPS = 2
@@ -31,9 +31,9 @@ class Probe:
         self._masses: dict[int, Tensor] = {}
         self._received: list[Tensor] = []
         self._groups: Tensor | None = None
-        self._segments: tuple[Columns, Tensor] | None = None
+        self._segments: tuple[KeyLayout, Tensor] | None = None
 
-    def add(self, layer: int, per_row: Tensor, columns: Columns) -> None:
+    def add(self, layer: int, per_row: Tensor, columns: KeyLayout) -> None:
         """Add a layer's attention (B, Q, width), mean over heads."""
         groups = self._row_groups(per_row)
         segments = self._one_hot(columns, per_row.device)
@@ -75,7 +75,7 @@ class Probe:
             self._groups = row_groups(masked).to(per_row.device)
         return self._groups
 
-    def _one_hot(self, columns: Columns, device: torch.device) -> Tensor:
+    def _one_hot(self, columns: KeyLayout, device: torch.device) -> Tensor:
         """Kind of each key (B, width, 3), made anew when the keys change."""
         known = self._segments
         if known is not None and known[0] is columns:
@@ -86,13 +86,13 @@ class Probe:
         return kinds
 
 
-class Looks:
+class AccumulatedAttention:
     """What each of the answer's rows attended to, summed over all layers of a forward."""
 
     def __init__(self) -> None:
         self._sums: Tensor | None = None
 
-    def add(self, per_row: Tensor, columns: Columns) -> None:
+    def add(self, per_row: Tensor, columns: KeyLayout) -> None:
         """Add a layer's attention (B, Q, width), mean over heads."""
         n, queries, width = per_row.shape
         order = columns.order().to(per_row.device)[:, None].expand(n, queries, width)
@@ -118,7 +118,7 @@ class Looks:
         return out
 
 
-def last_queries(rows: Rows, q: Tensor, n: int) -> Tensor:
+def last_queries(rows: TokenStates, q: Tensor, n: int) -> Tensor:
     """Queries (B, H, n, d) of the last `n` rows of each sequence."""
     if rows.key_mask is None:
         return q[:, :, -n:]

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.execution.active import Active
-from saccade.backbones.execution.key_layout import Columns
+from saccade.backbones.execution.key_layout import KeyLayout
 from saccade.backbones.execution.probe import last_queries
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.network.network import Network
-from saccade.backbones.network.token_states import Places, Rows
+from saccade.backbones.network.token_states import Places, TokenStates
 from saccade.controller.protocols import ATTENTION, MEASURED
 from saccade.controller.signals import attention_received, row_attention
 from saccade.controller.views import EXTRAS, VisualView
@@ -56,7 +56,7 @@ class Asked:
         return np.arange(self.active.response) + len(self.inputs)
 
 
-class Glance:
+class PrunerInputs:
     """Measures and shows what the needs of a pruner name.
 
     Parameters
@@ -74,21 +74,26 @@ class Glance:
         self._q: Tensor | None = None
         self._k: Tensor | None = None
         self._rows: tuple[Places, ...] = ()
-        self._columns: Columns | None = None
-        self._entered: Rows | None = None
+        self._columns: KeyLayout | None = None
+        self._entered: TokenStates | None = None
 
     @property
     def measures(self) -> bool:
         """Whether something is measured in the layer before the drop."""
         return bool(self.needs & MEASURED)
 
-    def enter(self, rows: Rows) -> None:
+    def enter(self, rows: TokenStates) -> None:
         """See the rows that enter the stack, if the answer's are asked for."""
         if "answer" in self.needs:
             self._entered = rows
 
     def measure(
-        self, rows: Rows, q: Tensor, k: Tensor, columns: Columns, inputs: Sequence[Prepared]
+        self,
+        rows: TokenStates,
+        q: Tensor,
+        k: Tensor,
+        columns: KeyLayout,
+        inputs: Sequence[Prepared],
     ) -> None:
         """Measure a layer's attention: queries (B, H, L, d) of the rows, keys of `columns`."""
         self._q, self._k, self._columns, self._rows = q, k, columns, rows.alive
@@ -100,10 +105,10 @@ class Glance:
     def _receive(
         self,
         name: str,
-        rows: Rows,
+        rows: TokenStates,
         q: Tensor,
         k: Tensor,
-        columns: Columns,
+        columns: KeyLayout,
         inputs: Sequence[Prepared],
     ) -> Tensor:
         """Attention received, scattered to original positions (B, longest original length)."""
@@ -120,7 +125,7 @@ class Glance:
         values = attention_received(q, k, columns.mask, asking, mean_logits=how == "logits")
         return columns.scattered(values)
 
-    def view(self, asked: Asked, present: Places, rows: Rows) -> VisualView:
+    def view(self, asked: Asked, present: Places, rows: TokenStates) -> VisualView:
         """The view of the visual tokens numbered `present`, among the rows entering a layer."""
         inputs, among = asked.inputs, torch.from_numpy(present)
         places = inputs.visual_positions[present]
@@ -134,7 +139,7 @@ class Glance:
         embeds = inputs.embeds if running else inputs.whole()
         return VisualView(
             features=embeds[columns].detach().clone(),
-            centres=inputs.centres[among],
+            centers=inputs.centers[among],
             images=inputs.images[places].long(),
             attention=attention,
             extras={
@@ -148,18 +153,18 @@ class Glance:
             seed=asked.active.seed,
         )
 
-    def _own(self, asked: Asked, rows: Rows) -> Tensor:
+    def _own(self, asked: Asked, rows: TokenStates) -> Tensor:
         """Attention that the layer itself will give from the prompt's last row, (longest,)."""
         assert self.network is not None
         i = asked.number
-        one = Rows(
+        one = TokenStates(
             rows.hidden[i : i + 1],
             rows.positions[i : i + 1],
             None if rows.key_mask is None else rows.key_mask[i : i + 1],
             rows.alive[i : i + 1],
         )
         q, k = self.network.queries_keys(asked.layer, one)
-        columns = Columns.of_rows(one, 1)
+        columns = KeyLayout.of_rows(one, 1)
         q = _instruction(one, q, [asked.inputs])
         return columns.scattered(attention_received(q, k, columns.mask))[0]
 
@@ -188,7 +193,7 @@ class Glance:
         found = self._columns.starts[i] + np.searchsorted(self._columns.places[i], seen)
         return torch.from_numpy(found).to(self._k.device)
 
-    def final(self, i: int, ran: Rows, inputs: Prepared) -> Tensor:
+    def final(self, i: int, ran: TokenStates, inputs: Prepared) -> Tensor:
         """States (N, D) of the visual tokens behind the last layer and the final norm; NaN where
         they did not reach it."""
         assert self.network is not None
@@ -200,7 +205,7 @@ class Glance:
         out[torch.from_numpy(there).to(out.device)] = self.network.model.norm(hidden)
         return out
 
-    def entering(self, i: int, rows: Rows, positions: Places, normed: bool) -> Tensor:
+    def entering(self, i: int, rows: TokenStates, positions: Places, normed: bool) -> Tensor:
         """Rows (len(positions), D) that enter a layer, after the final norm if asked."""
         index = torch.from_numpy(np.searchsorted(rows.alive[i], positions))
         hidden = rows.hidden[i][index.to(rows.hidden.device)]
@@ -211,7 +216,7 @@ class Glance:
         return out
 
 
-def _instruction(rows: Rows, q: Tensor, inputs: Sequence[Prepared]) -> Tensor:
+def _instruction(rows: TokenStates, q: Tensor, inputs: Sequence[Prepared]) -> Tensor:
     """Queries (B, H, 1, d) of the last row of each prompt."""
     ends = [
         int(np.searchsorted(alive, len(own) - 1))
@@ -221,7 +226,7 @@ def _instruction(rows: Rows, q: Tensor, inputs: Sequence[Prepared]) -> Tensor:
     return q.gather(2, index.expand(-1, q.shape[1], 1, q.shape[3]))
 
 
-def _text(glance: Glance, asked: Asked, present: Places, rows: Rows) -> Tensor:
+def _text(glance: PrunerInputs, asked: Asked, present: Places, rows: TokenStates) -> Tensor:
     return asked.inputs.embeds[torch.from_numpy(asked.text).to(asked.inputs.embeds.device)].clone()
 
 
@@ -229,7 +234,7 @@ def _visual(asked: Asked, present: Places) -> Places:
     return asked.inputs.visual_positions[present]
 
 
-def _before(glance: Glance, asked: Asked, present: Places, rows: Rows) -> Tensor:
+def _before(glance: PrunerInputs, asked: Asked, present: Places, rows: TokenStates) -> Tensor:
     """Nothing was seen before the first step: no row is there, and the method says what to do."""
     seen = asked.before.get("rows:before")
     if seen is None:
@@ -237,7 +242,7 @@ def _before(glance: Glance, asked: Asked, present: Places, rows: Rows) -> Tensor
     return seen[:, torch.from_numpy(present).to(seen.device)].clone()
 
 
-def _final(glance: Glance, asked: Asked, present: Places, rows: Rows) -> Tensor:
+def _final(glance: PrunerInputs, asked: Asked, present: Places, rows: TokenStates) -> Tensor:
     """NaN before the first step."""
     seen = asked.before.get("final:before")
     if seen is None:
@@ -245,15 +250,15 @@ def _final(glance: Glance, asked: Asked, present: Places, rows: Rows) -> Tensor:
     return seen[torch.from_numpy(present).to(seen.device)].clone()
 
 
-def _tower(name: str) -> Callable[[Glance, Asked, Places, Rows], Tensor]:
-    def show(glance: Glance, asked: Asked, present: Places, rows: Rows) -> Tensor:
+def _tower(name: str) -> Callable[[PrunerInputs, Asked, Places, TokenStates], Tensor]:
+    def show(glance: PrunerInputs, asked: Asked, present: Places, rows: TokenStates) -> Tensor:
         assert asked.inputs.tower is not None
         return asked.inputs.tower.seen(name)[torch.from_numpy(present)].clone()
 
     return show
 
 
-_EXTRAS: dict[str, Callable[[Glance, Asked, Places, Rows], Any]] = {
+_EXTRAS: dict[str, Callable[[PrunerInputs, Asked, Places, TokenStates], Any]] = {
     "text": _text,
     "answer": lambda g, a, p, r: g.answer(a.number, a.answer),
     "rows:text": lambda g, a, p, r: g.row_weights(a.number, a.text, _visual(a, p)),

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.inputs.prepare import Prepared
-from saccade.backbones.network.token_states import Places, Rows
+from saccade.backbones.network.token_states import Places, TokenStates
 from saccade.controller.merging import merged_rows
 from saccade.controller.views import Selection
 
 
-class Change(NamedTuple):
+class RowUpdate(NamedTuple):
     """New rows of one sequence.
 
     Attributes
@@ -30,17 +30,19 @@ class Change(NamedTuple):
     values: Tensor
 
 
-def changed(selection: Selection, inputs: Prepared, rows: Rows, i: int) -> Change | None:
+def row_update(
+    selection: Selection, inputs: Prepared, rows: TokenStates, i: int
+) -> RowUpdate | None:
     """What a selection changes in sequence `i` of the rows entering a layer; None for nothing."""
     merge, visual = selection.merge, inputs.visual_positions
     if selection.features is not None:
-        return Change(i, visual[selection.keep.numpy()], selection.features)
+        return RowUpdate(i, visual[selection.keep.numpy()], selection.features)
     if merge is None:
         return None
     if merge.space == "tower":
         assert inputs.tower is not None
         into, sums = merged_rows(merge, inputs.tower.seen("tower:features"))
-        return Change(i, visual[into], inputs.tower.project(sums))
+        return RowUpdate(i, visual[into], inputs.tower.project(sums))
     here = rows.alive[i]
     own = rows.hidden[i, : len(here)]
     there = np.flatnonzero(np.isin(visual, here))
@@ -48,15 +50,15 @@ def changed(selection: Selection, inputs: Prepared, rows: Rows, i: int) -> Chang
     index = torch.from_numpy(np.searchsorted(here, visual[there])).to(own.device)
     values[torch.from_numpy(there).to(own.device)] = own[index]
     into, sums = merged_rows(merge, values)
-    return Change(i, visual[into], sums)
+    return RowUpdate(i, visual[into], sums)
 
 
-def with_changes(rows: Rows, changes: Sequence[Change]) -> Rows:
+def with_updates(rows: TokenStates, updates: Sequence[RowUpdate]) -> TokenStates:
     """Rows with changed ones in their places."""
-    if not changes:
+    if not updates:
         return rows
     hidden = rows.hidden.clone()
-    for i, places, values in changes:
+    for i, places, values in updates:
         index = torch.from_numpy(np.searchsorted(rows.alive[i], places)).to(hidden.device)
         hidden[i, index] = values.to(hidden.dtype)
     return rows.with_hidden(hidden)

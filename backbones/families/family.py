@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from saccade.backbones.checkpoints.config import DecoderTraits, LanguageConfig
 from saccade.backbones.decoding.llada.scheme import MaskedBlocks
-from saccade.backbones.decoding.llada.settings import GenerateSettings, Settings
+from saccade.backbones.decoding.llada.settings import GenerateSettings
+from saccade.backbones.decoding.options import Settings
 from saccade.backbones.decoding.scheme import Scheme
 from saccade.backbones.inputs.chat import ChatTemplate
 from saccade.controller.protocols import SIGNALS, VIEW_FIELDS

@@ -35,8 +35,8 @@ class Picture:
     ----------
     features : Tensor (N, D) or None
         None: not encoded yet.
-    centres : Tensor (N, 2) float32, on the CPU
-        See `VisualView.centres`.
+    centers : Tensor (N, 2) float32, on the CPU
+        See `VisualView.centers`.
     views : int
         Views that go through the tower.
     pixels : Tensor (V, 3, S, S) or None
@@ -50,7 +50,7 @@ class Picture:
     """
 
     features: Tensor
-    centres: Tensor
+    centers: Tensor
     views: int
     pixels: Tensor | None = None
     pack: Pack | None = None
@@ -116,23 +116,23 @@ def image_picture(
     columns: int | None = None
     pack: Pack
     if grid is None and listed:
-        centres, pack = token_grid_listed(side, size, coverage), pack_listed
+        centers, pack = token_grid_listed(side, size, coverage), pack_listed
     elif grid is None:
-        centres = token_grid_plain(side, size if image.padded else None, coverage)
+        centers = token_grid_plain(side, size if image.padded else None, coverage)
         pack = _plain
     else:
-        centres = token_grid_anyres(size, grid, side, max_tiles, coverage, pooled)
+        centers = token_grid_anyres(size, grid, side, max_tiles, coverage, pooled)
         pack, columns = _anyres(size, grid, max_tiles, pooled), grid[0]
     views = len(image.pixels)
-    return Picture(torch.zeros(0), centres, views, image.pixels, pack, columns, side)
+    return Picture(torch.zeros(0), centers, views, image.pixels, pack, columns, side)
 
 
 def video_picture(network: Network, frames: Tensor) -> Picture:
     """A video's picture from frames (T, 3, S, S), not encoded yet."""
     side = network.tower.side
     coverage = side * network.tower.patch_size / network.tower.image_size
-    centres = token_grid_video(len(frames), side, coverage=coverage)
-    return Picture(torch.zeros(0), centres, len(frames), frames, pack_video, None, side)
+    centers = token_grid_video(len(frames), side, coverage=coverage)
+    return Picture(torch.zeros(0), centers, len(frames), frames, pack_video, None, side)
 
 
 def _plain(features: Tensor, newline: Tensor) -> Tensor:

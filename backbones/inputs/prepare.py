@@ -30,7 +30,7 @@ class Prepared:
         The spliced prompt; zeros for visual tokens if they are `pending`.
     segments : Segments
         Of the P prompt positions.
-    centres : Tensor (N, 2) float32
+    centers : Tensor (N, 2) float32
         Of the visual tokens.
     views : int
         Views that went through the tower.
@@ -42,7 +42,7 @@ class Prepared:
 
     embeds: Tensor
     segments: Segments
-    centres: Tensor
+    centers: Tensor
     views: int
     tower: PictureTower | None = None
     pending: bool = False
@@ -101,7 +101,7 @@ def splice(
     )
     parts, kinds, images, start = [], [], [], 0
     for number, (place, picture) in enumerate(zip(places, shown, strict=True)):
-        n = len(picture.centres)
+        n = len(picture.centers)
         blank = text.new_zeros(n, text.shape[1])
         parts += [text[start:place], blank if pending else picture.features.to(text.dtype)]
         kinds += [PROMPT] * (place - start) + [VISUAL] * n
@@ -117,13 +117,13 @@ def splice(
         torch.tensor(kinds[:limit], dtype=torch.int8),
         torch.tensor(images[:limit], dtype=torch.int16),
     )
-    centres = torch.cat([torch.zeros(0, 2), *(picture.centres for picture in shown)])
+    centers = torch.cat([torch.zeros(0, 2), *(picture.centers for picture in shown)])
     count = len(segments.visual)
     tower = PictureTower(network, shown, count) if shown and shown[0].pixels is not None else None
     return Prepared(
         torch.cat(parts)[:limit],
         segments,
-        centres[:count],
+        centers[:count],
         sum(picture.views for picture in pictures),
         tower,
         pending and tower is not None,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer
 
-from saccade.backbones.decoding.llada.settings import Settings, Stop
+from saccade.backbones.decoding.options import Settings, Stop
 from saccade.backbones.families.family import Family
 from saccade.backbones.inputs.chat import encode_with_images, render_chat, render_question
 from saccade.backbones.inputs.pictures import Picture, encoded, image_picture, video_picture

@@ -1,6 +1,6 @@
 """Where in its picture each visual token lies: counterparts of `saccade.backbones.inputs.packing`.
 
-The patches' centres are packed as if they were features, so order and interpolation agree.
+The patches' centers are packed as if they were features, so order and interpolation agree.
 """
 
 import torch
@@ -25,7 +25,7 @@ def token_grid_anyres(
 ) -> Tensor:
     """Tell where in the original image each token of `pack_anyres` lies.
 
-    The patches' centres are packed as if they were features, so order and interpolation agree.
+    The patches' centers are packed as if they were features, so order and interpolation agree.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def token_grid_anyres(
 
     Returns
     -------
-    Tensor (N, 2) float32: approximate centres, x to the right and y down, in [0, 1] of the image's
+    Tensor (N, 2) float32: approximate centers, x to the right and y down, in [0, 1] of the image's
     width and height; NaN for newlines. A leftover row of padding is moved to the edge.
 
     Raises
@@ -48,7 +48,7 @@ def token_grid_anyres(
     """
     columns, rows = at_least_1(grid_wh, "grid_wh")
     width, height = at_least_1(size_wh, "size_wh")
-    base = _patch_centres(side, coverage)
+    base = _patch_centers(side, coverage)
     if pooled:
         base = pool_2d(base[None])[0]
     corners = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).flip(1)
@@ -56,9 +56,9 @@ def token_grid_anyres(
     scale = min(columns / width, rows / height)
     fitted = torch.tensor([width * scale, height * scale])
     tiles = (canvas - (torch.tensor([columns, rows]) - fitted) / 2) / fitted
-    centres = torch.cat([base[None], tiles])
+    centers = torch.cat([base[None], tiles])
     nowhere = torch.full((2,), torch.nan)
-    return pack_anyres(centres, size_wh, grid_wh, nowhere, max_tiles).clamp(0, 1)
+    return pack_anyres(centers, size_wh, grid_wh, nowhere, max_tiles).clamp(0, 1)
 
 
 def token_grid_plain(side: int, size_wh: Pair | None = None, coverage: float = 1.0) -> Tensor:
@@ -77,26 +77,26 @@ def token_grid_plain(side: int, size_wh: Pair | None = None, coverage: float = 1
     -------
     Tensor (side*side, 2) float32, xy in [0, 1]; NaN for tokens that lie in the padding.
     """
-    centres = _patch_centres(side, coverage)
+    centers = _patch_centers(side, coverage)
     if size_wh is None:
-        return centres
-    return _unpadded(centres, size_wh)
+        return centers
+    return _unpadded(centers, size_wh)
 
 
 def token_grid_listed(side: int, size_wh: Pair, coverage: float = 1.0) -> Tensor:
     """Tell where in a padded image each token of `pack_listed` lies: (N, 2) xy, NaN for the newline
     and in the padding."""
-    centres = pool_2d(_patch_centres(side, coverage)[None])[0]
-    return torch.cat([_unpadded(centres, size_wh), torch.full((1, 2), torch.nan)])
+    centers = pool_2d(_patch_centers(side, coverage)[None])[0]
+    return torch.cat([_unpadded(centers, size_wh), torch.full((1, 2), torch.nan)])
 
 
 def token_grid_video(n_frames: int, side: int, stride: int = 2, coverage: float = 1.0) -> Tensor:
     """Tell where in its frame each token of `pack_video` lies: (N, 2) xy, NaN for newlines."""
-    centres = _patch_centres(side, coverage).expand(n_frames, -1, -1)
-    return pack_video(centres, torch.full((2,), torch.nan), stride)
+    centers = _patch_centers(side, coverage).expand(n_frames, -1, -1)
+    return pack_video(centers, torch.full((2,), torch.nan), stride)
 
 
-def _patch_centres(side: int, coverage: float) -> Tensor:
+def _patch_centers(side: int, coverage: float) -> Tensor:
     """Centres (side*side, 2) of a view's patches, xy in [0, 1], row-major."""
     if side < 1 or not 0 < coverage <= 1:
         raise ValueError(f"side={side}, coverage={coverage}; need side >= 1, 0 < coverage <= 1")
@@ -104,9 +104,9 @@ def _patch_centres(side: int, coverage: float) -> Tensor:
     return torch.cartesian_prod(line, line).flip(1)
 
 
-def _unpadded(centres: Tensor, size_wh: Pair) -> Tensor:
+def _unpadded(centers: Tensor, size_wh: Pair) -> Tensor:
     """From places on a padded square to places in its image; NaN for those in the padding."""
     shown = torch.tensor(at_least_1(size_wh, "size_wh")) / max(size_wh)
-    centres = (centres - (1 - shown) / 2) / shown
-    inside = ((centres >= 0) & (centres <= 1)).all(1, keepdim=True)
-    return centres.where(inside, torch.nan)
+    centers = (centers - (1 - shown) / 2) / shown
+    inside = ((centers >= 0) & (centers <= 1)).all(1, keepdim=True)
+    return centers.where(inside, torch.nan)

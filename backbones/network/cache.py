@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saccade.backbones.network.token_states import Places, Rows
+from saccade.backbones.network.token_states import Places, TokenStates
 from saccade.controller.plan import Drop, Plan
 
 
@@ -167,7 +167,7 @@ class Recorder:
         """Nothing: the rows attend to themselves."""
         return None
 
-    def store(self, layer: int, rows: Rows, k: Tensor, v: Tensor) -> None:
+    def store(self, layer: int, rows: TokenStates, k: Tensor, v: Tensor) -> None:
         """Copy what is kept; rows ascend, so it is the first of each sequence."""
         if rows.alive is not self._alive:  # layers with the same rows share their positions
             self._alive = rows.alive
@@ -238,7 +238,7 @@ class Reader:
             self._point(layer, known.entries)
         return known
 
-    def store(self, layer: int, rows: Rows, k: Tensor, v: Tensor) -> None:
+    def store(self, layer: int, rows: TokenStates, k: Tensor, v: Tensor) -> None:
         """Keep the new rows, if rows are appended."""
         if self.append:
             self._point(layer, self.stacks[layer].append(rows.alive))

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saccade.backbones.checkpoints.config import LanguageConfig
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 
 
 class StackHook(Protocol):
     """What the executor of a plan does inside a forward."""
 
-    def before_layer(self, layer: int, rows: Rows) -> Rows:
+    def before_layer(self, layer: int, rows: TokenStates) -> TokenStates:
         """Return the rows that enter `layer`."""
 
-    def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None:
+    def on_attention(self, layer: int, rows: TokenStates, q: Tensor, k: Tensor) -> None:
         """See the rotated queries and all keys of `layer`, cached ones first; must not change
         them."""
 
@@ -39,7 +39,7 @@ class Memory(Protocol):
     def past(self, layer: int) -> Past | None:
         """What was cached for `layer`; None if the rows attend to themselves only."""
 
-    def store(self, layer: int, rows: Rows, k: Tensor, v: Tensor) -> None:
+    def store(self, layer: int, rows: TokenStates, k: Tensor, v: Tensor) -> None:
         """Take in the rotated keys and the values (B, H_kv, L, d) of the rows of `layer`."""
 
 
@@ -171,10 +171,10 @@ class DecoderLayer(nn.Module):
 def run_layers(
     layers: nn.ModuleList,
     config: LanguageConfig,
-    rows: Rows,
+    rows: TokenStates,
     hook: StackHook | None = None,
     memory: Memory | None = None,
-) -> Rows:
+) -> TokenStates:
     """Run every layer over `rows`; a hook may drop rows before a layer and look at its attention.
 
     Angles are computed once and again only when the hook changed the rows, so that survivors keep
@@ -196,13 +196,15 @@ def run_layers(
     return rows
 
 
-def queries_keys(layer: nn.Module, config: LanguageConfig, rows: Rows) -> tuple[Tensor, Tensor]:
+def queries_keys(
+    layer: nn.Module, config: LanguageConfig, rows: TokenStates
+) -> tuple[Tensor, Tensor]:
     """Rotated queries and keys (B, H, L, d) of the rows that enter a layer."""
     own = cast(DecoderLayer, layer)
     return own.self_attn.rotated(own.input_layernorm(rows.hidden), _angles(config, rows))
 
 
-def _angles(config: LanguageConfig, rows: Rows) -> Tensor:
+def _angles(config: LanguageConfig, rows: TokenStates) -> Tensor:
     return rotary_angles(
         rows.positions, config.head_dim, config.rope_theta, rows.hidden.dtype, config.rotary
     )

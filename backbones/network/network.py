@@ -12,7 +12,7 @@ from saccade.backbones.network.decoder import (
     queries_keys,
     run_layers,
 )
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from saccade.backbones.network.tower import VisionTower, make_projector
 
 
@@ -45,11 +45,13 @@ class Network(nn.Module):
         out: Tensor = self.model.mm_projector(self.model.vision_tower(pixels))
         return out
 
-    def run(self, rows: Rows, hook: StackHook | None = None, memory: Memory | None = None) -> Rows:
+    def run(
+        self, rows: TokenStates, hook: StackHook | None = None, memory: Memory | None = None
+    ) -> TokenStates:
         """Run the decoder layers; hidden states come back before the final norm."""
         return run_layers(self.model.layers, self.language, rows, hook, memory)
 
-    def queries_keys(self, layer: int, rows: Rows) -> tuple[Tensor, Tensor]:
+    def queries_keys(self, layer: int, rows: TokenStates) -> tuple[Tensor, Tensor]:
         """Rotated queries and keys (B, H, L, d) that a layer would make of the rows entering it."""
         return queries_keys(self.model.layers[layer], self.language, rows)
 

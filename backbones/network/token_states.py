@@ -13,7 +13,7 @@ Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class TokenStates:
     """Rows that enter a layer: one sequence per batch entry, padded on the right.
 
     Attributes

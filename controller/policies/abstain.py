@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from saccade.controller.arguments import whole
+from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
 from saccade.controller.protocols import Policy
@@ -43,7 +43,7 @@ class Abstain(Wrapper):
 
     def __post_init__(self) -> None:
         checked(self.policy, "Abstain")
-        self.steps = whole("steps", self.steps, least=1)
+        self.steps = check_int("steps", self.steps, least=1)
 
     @property
     def rests(self) -> bool:

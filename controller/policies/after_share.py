@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from saccade.controller.arguments import share, switch, whole
+from saccade.controller.arguments import check_bool, check_fraction, check_int
 from saccade.controller.plan import Drop
 from saccade.controller.policies.reducing import Reducing
 from saccade.controller.types import StepState
@@ -50,9 +50,12 @@ class AfterShare(Reducing):
     _dropped: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.share, self.keep = share("share", self.share), share("keep", self.keep)
-        self.layer, self.hold = whole("layer", self.layer), switch("hold", self.hold)
-        self.early = whole("early", self.early)
+        self.share, self.keep = (
+            check_fraction("share", self.share),
+            check_fraction("keep", self.keep),
+        )
+        self.layer, self.hold = check_int("layer", self.layer), check_bool("hold", self.hold)
+        self.early = check_int("early", self.early)
 
     @property
     def drops_ahead(self) -> frozenset[Drop]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from saccade.controller.arguments import share, switch, whole
+from saccade.controller.arguments import check_bool, check_fraction, check_int
 from saccade.controller.policies.reducing import Reducing
 from saccade.controller.types import StepState
 
@@ -32,8 +32,8 @@ class AfterSteps(Reducing):
     _dropped: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.steps, self.keep = whole("steps", self.steps), share("keep", self.keep)
-        self.layer, self.hold = whole("layer", self.layer), switch("hold", self.hold)
+        self.steps, self.keep = check_int("steps", self.steps), check_fraction("keep", self.keep)
+        self.layer, self.hold = check_int("layer", self.layer), check_bool("hold", self.hold)
 
     def due(self, state: StepState) -> bool:
         """Whether the steps are done."""

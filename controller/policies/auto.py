@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saccade.controller.fitting import Companion
+from saccade.controller.fitting import DefaultPruner
 from saccade.controller.plan import Plan
 from saccade.controller.policies.abstain import Abstain
 from saccade.controller.policies.compose import Compose
@@ -39,7 +39,7 @@ class Auto:
     layers: Sequence[int] | str | None = None
     steps: int = tunable(6, 1, 32, "steps")
 
-    companion: ClassVar[Companion] = Progressive.companion
+    default_pruner: ClassVar[DefaultPruner] = Progressive.default_pruner
 
     def __post_init__(self) -> None:
         self._parts()  # so that wrong numbers are noticed
@@ -60,7 +60,7 @@ class Auto:
     def fitted(self, spec: BackboneSpec) -> Policy:
         """What a backbone of this origin gets, as far as it can carry it out."""
         parts = self._parts()
-        if spec.origin != "from-scratch" or not BEFORE & spec.can:  # as its companion reads
+        if spec.origin != "from-scratch" or not BEFORE & spec.can:  # as its default pruner reads
             del parts["drop"]
         able = [p for action, p in parts.items() if action in spec.can and p.reads <= spec.can]
         if spec.origin == "autoregressive" or not able:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from saccade.controller.arguments import numbers, share, whole
+from saccade.controller.arguments import check_fraction, check_int, numbers
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.types import Signals, StepState
 
@@ -42,10 +42,10 @@ class ByLayer:
     def __post_init__(self) -> None:
         layers = numbers("layers", self.layers, int)
         keeps = numbers("keeps", self.keeps, float)
-        places = tuple(whole("a layer", layer) for layer in layers)
-        shares = tuple(share("a keep", keep) for keep in keeps)
+        places = tuple(check_int("a layer", layer) for layer in layers)
+        shares = tuple(check_fraction("a keep", keep) for keep in keeps)
         self.layers, self.keeps = places, shares
-        self.share = share("share", self.share)
+        self.share = check_fraction("share", self.share)
         if not places or len(places) != len(shares):
             raise ValueError(
                 f"layers={self.layers}, keeps={self.keeps}: give one keep for each layer"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from saccade.controller.arguments import share, whole
+from saccade.controller.arguments import check_fraction, check_int
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
 from saccade.controller.protocols import Policy
@@ -40,8 +40,11 @@ class Clamp(Wrapper):
 
     def __post_init__(self) -> None:
         checked(self.policy, "Clamp")
-        self.least, self.most = share("least", self.least), share("most", self.most)
-        self.first_layer = whole("first_layer", self.first_layer)
+        self.least, self.most = (
+            check_fraction("least", self.least),
+            check_fraction("most", self.most),
+        )
+        self.first_layer = check_int("first_layer", self.first_layer)
         if self.least > self.most:
             raise ValueError(f"least={self.least} exceeds most={self.most}")
 

@@ -71,9 +71,9 @@ class Compose:
         return all(map(fitting.resting, self.policies))
 
     @property
-    def companion(self) -> fitting.Companion | None:
+    def default_pruner(self) -> fitting.DefaultPruner | None:
         """The pruner of the first that names one."""
-        named = map(fitting.companion, self.policies)
+        named = map(fitting.default_pruner, self.policies)
         return next((name for name in named if name is not None), None)
 
     def watches(self, state: StepState) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saccade.controller.arguments import numbers, share
-from saccade.controller.fitting import Companion
+from saccade.controller.arguments import check_fraction, numbers
+from saccade.controller.fitting import DefaultPruner
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.types import Signals, StepState
 
@@ -34,11 +34,11 @@ class Cumulative:
 
     shares: Sequence[float] | str = (0.25, 0.5, 0.75)
 
-    companion: ClassVar[Companion] = ("redundant", {})
+    default_pruner: ClassVar[DefaultPruner] = ("redundant", {})
     """The pruner that chooses where none is given."""
 
     def __post_init__(self) -> None:
-        given = tuple(share("a share", s) for s in numbers("shares", self.shares, float))
+        given = tuple(check_fraction("a share", s) for s in numbers("shares", self.shares, float))
         if not given or any(b <= a for a, b in zip(given, given[1:], strict=False)):
             raise ValueError(f"shares={self.shares!r}: give one or more, ascending")
         self.shares = given

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from saccade.controller.arguments import whole
+from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
 from saccade.controller.protocols import Policy
@@ -36,7 +36,7 @@ class EveryNSteps(Wrapper):
 
     def __post_init__(self) -> None:
         checked(self.policy, "EveryNSteps")
-        self.n = whole("n", self.n, least=1)
+        self.n = check_int("n", self.n, least=1)
 
     def watches(self, state: StepState) -> bool:
         """In the step before the policy is asked, if it reads that one."""

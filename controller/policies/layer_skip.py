@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from saccade.controller.arguments import numbers, share, switch, whole
+from saccade.controller.arguments import check_bool, check_fraction, check_int, numbers
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.tunable import tunable
 from saccade.controller.types import Signals, StepState
@@ -58,12 +58,12 @@ class LayerSkip:
     _skips: frozenset[int] = field(default=frozenset(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.threshold = share("threshold", self.threshold)
-        self.margin, self.again = whole("margin", self.margin), whole("again", self.again)
-        self.early = switch("early", self.early)
+        self.threshold = check_fraction("threshold", self.threshold)
+        self.margin, self.again = check_int("margin", self.margin), check_int("again", self.again)
+        self.early = check_bool("early", self.early)
         if self.layers is not None:
             given = numbers("layers", self.layers, int)
-            self.layers = tuple(whole("a layer", layer) for layer in given)
+            self.layers = tuple(check_int("a layer", layer) for layer in given)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -91,7 +91,7 @@ class LayerSkip:
         if self._measured is None or (self.again and state.step - self._measured >= self.again):
             self._measured, self._pending = state.step, True
             return Plan()
-        if self._pending and signals is not None and signals.masked_visual is not None:
+        if self._pending and signals is not None and signals.attention_visual_masked is not None:
             self._skips, self._pending = self.found(signals), False
         return Plan() if self._pending else Plan(bypass=self._skips)
 
@@ -102,7 +102,9 @@ class LayerSkip:
 
     def found(self, signals: Signals) -> frozenset[int]:
         """Layers to skip, by the attention of a full step; none where nothing was measured."""
-        return skipped_layers(signals.masked_visual, self.threshold, self.margin, self.early)
+        return skipped_layers(
+            signals.attention_visual_masked, self.threshold, self.margin, self.early
+        )
 
     def reset(self) -> None:
         """Forget what was measured."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from saccade.controller.arguments import numbers, real, share, whole
-from saccade.controller.fitting import Companion
+from saccade.controller.arguments import check_float, check_fraction, check_int, numbers
+from saccade.controller.fitting import DefaultPruner
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.tunable import tunable
 from saccade.controller.types import Signals, StepState, round_keep
@@ -81,21 +81,23 @@ class Progressive:
     layer: int = 0
     _state: "_Climb" = field(init=False, repr=False, compare=False)
 
-    companion: ClassVar[Companion] = ("redvtp", {"rows": "all"})
+    default_pruner: ClassVar[DefaultPruner] = ("redvtp", {"rows": "all"})
     """The pruner that chooses where none is given."""
     reselects = True
 
     def __post_init__(self) -> None:
-        steps = tuple(share("a keep ratio", keep) for keep in numbers("ladder", self.ladder, float))
+        steps = tuple(
+            check_fraction("a keep ratio", keep) for keep in numbers("ladder", self.ladder, float)
+        )
         rises = any(b >= a for a, b in zip(steps, steps[1:], strict=False))
         if not steps or steps[0] != 1 or rises:
             raise ValueError(f"ladder={self.ladder!r}: keep ratios must descend from 1")
         self.ladder = steps
         for name in ("warmup", "every", "stall", "retry"):
-            setattr(self, name, whole(name, getattr(self, name), least=1))
+            setattr(self, name, check_int(name, getattr(self, name), least=1))
         for name in ("cover", "rise", "sure", "surge", "fall", "rebound"):
-            setattr(self, name, real(name, getattr(self, name), "lie in [0, 1]", most=1.0))
-        self.layer = whole("layer", self.layer)
+            setattr(self, name, check_float(name, getattr(self, name), "lie in [0, 1]", most=1.0))
+        self.layer = check_int("layer", self.layer)
         self.reset()
 
     @property

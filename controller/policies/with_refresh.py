@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from saccade.controller.arguments import whole
+from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
 from saccade.controller.protocols import Policy
@@ -35,7 +35,7 @@ class WithRefresh(Wrapper):
 
     def __post_init__(self) -> None:
         checked(self.policy, "WithRefresh")
-        self.after = whole("after", self.after, least=1)
+        self.after = check_int("after", self.after, least=1)
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Its plan, with a refresh when one is due."""

@@ -52,9 +52,9 @@ class Wrapper:
         return fitting.resting(self.policy)
 
     @property
-    def companion(self) -> fitting.Companion | None:
+    def default_pruner(self) -> fitting.DefaultPruner | None:
         """The pruner that it would have choose."""
-        return fitting.companion(self.policy)
+        return fitting.default_pruner(self.policy)
 
     def watches(self, state: StepState) -> bool:
         """Whether it reads the attention of this step."""

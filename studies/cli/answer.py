@@ -23,7 +23,7 @@ WIDTH = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerView:
     """A generation with what made it.
 
     Attributes

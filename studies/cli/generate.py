@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from saccade.studies.cli.answer import Answer
+from saccade.studies.cli.answer import AnswerView
 from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.inputs import (
     check_device,
@@ -172,13 +172,13 @@ def _controller(
     policy_spec: str, pruner_spec: str | None, probe: bool, positions: Any, tokens: bool
 ) -> "Controller":
     from saccade.controller import Controller
-    from saccade.controller.fitting import announced, companion
+    from saccade.controller.fitting import announced, default_pruner
     from saccade.controller.registry import policies, pruners
 
     policy = make(policies, policy_spec)
     drops = announced(policy)
     chooses = drops is None or any(drop.keep > 0 for drop in drops)
-    named = companion(policy)
+    named = default_pruner(policy)
     wanted = DEFAULT_PRUNER if pruner_spec is None and chooses and named is None else pruner_spec
     pruner = None if wanted is None else make(pruners, wanted)
     if wanted == DEFAULT_PRUNER and pruner_spec is None:
@@ -198,7 +198,7 @@ def _answer(
     question: str,
     pictures: list["Image.Image"],
     think_mode: str | None,
-) -> Answer:
+) -> AnswerView:
     # Wrong settings are told before a large model is loaded.
     plain: Any = model_family(where["name"], where["revision"]).settings.from_options(settings)
     total = getattr(plain, "steps", plain.gen_length)
@@ -215,4 +215,4 @@ def _answer(
             **settings,
         )
     seconds = time.perf_counter() - loaded
-    return Answer(model, controller, inputs, generation, settings, loaded - started, seconds)
+    return AnswerView(model, controller, inputs, generation, settings, loaded - started, seconds)

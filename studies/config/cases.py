@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from saccade.backbones.checkpoints.loading import read_family
-from saccade.backbones.decoding.llada.settings import GenerateSettings, Settings
+from saccade.backbones.decoding.llada.settings import GenerateSettings
+from saccade.backbones.decoding.options import Settings
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.registry import policies, pruners

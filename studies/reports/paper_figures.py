@@ -96,9 +96,9 @@ def line_names(cases: Sequence[Case]) -> dict[str, str]:
     facts = {case.name: _facts(case) for case in cases}
     names = {}
     for case in cases:
-        alike = [facts[other.name] for other in cases if _method(other) == _method(case)]
+        forward_groups = [facts[other.name] for other in cases if _method(other) == _method(case)]
         own = facts[case.name]
-        varying = [name for name in own if any(o.get(name) != own[name] for o in alike)]
+        varying = [name for name in own if any(o.get(name) != own[name] for o in forward_groups)]
         names[case.name] = ", ".join(filter(None, [_method(case), *map(own.get, varying)]))
     return names
 

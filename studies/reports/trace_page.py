@@ -98,10 +98,10 @@ def _picture(image: Image.Image) -> dict[str, Any]:
 def _places(inputs: Prepared) -> list[list[float] | None]:
     """Picture number and centre of each visual token; None for newlines."""
     numbers = inputs.images[inputs.visual_positions].tolist()
-    centres = inputs.centres.tolist()
+    centers = inputs.centers.tolist()
     return [
         None if x != x else [number, round(x, 4), round(y, 4)]
-        for number, (x, y) in zip(numbers, centres, strict=True)
+        for number, (x, y) in zip(numbers, centers, strict=True)
     ]
 
 

@@ -61,6 +61,8 @@ def signals_of(out: Generation) -> dict[str, Any]:
 
     shown = [step.signals for step in out.trace]
     return {
-        "attention": [(masses(s.masked_visual), masses(s.masked_response)) for s in shown],
+        "attention": [
+            (masses(s.attention_visual_masked), masses(s.attention_response_masked)) for s in shown
+        ],
         "confidences": [s.mean_confidence for s in shown],
     }

@@ -15,7 +15,7 @@ from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.model import Model
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.tower import init_weights
-from saccade.controller.arguments import whole
+from saccade.controller.arguments import check_int
 
 PATCH = 4
 """Pixels along a patch of its tiny tower."""
@@ -60,7 +60,7 @@ class Sizes:
             object.__setattr__(self, "block_length", self.gen_length)
         for field in fields(self):
             least = 2 if field.name == "vocab" else 1  # the mask and a token to commit
-            value = whole(field.name, getattr(self, field.name), least)
+            value = check_int(field.name, getattr(self, field.name), least)
             object.__setattr__(self, field.name, value)
         if self.width % (2 * self.heads):
             raise ValueError(

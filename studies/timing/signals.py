@@ -14,7 +14,7 @@ import torch
 
 from saccade.backbones.execution.plan_hook import PlanHook
 from saccade.backbones.execution.probe import Probe
-from saccade.controller.arguments import whole
+from saccade.controller.arguments import check_int
 from saccade.controller.controller import Controller
 from saccade.controller.policies import Keep
 from saccade.studies.runs.runner import limited_threads
@@ -68,7 +68,7 @@ def signals_cost(
     threads : int, optional
         Threads torch may use meanwhile; None leaves them as they are.
     """
-    sizes, repeats = Sizes() if sizes is None else sizes, whole("repeats", repeats, 1)
+    sizes, repeats = Sizes() if sizes is None else sizes, check_int("repeats", repeats, 1)
     n = sizes.layers
     cases = {
         "every layer": Controller(Keep(), probe="all"),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from saccade.backbones.model import Model
-from saccade.controller.arguments import whole
+from saccade.controller.arguments import check_int
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.protocols import Policy, Pruner
@@ -145,7 +145,7 @@ def run_bench(
         If none of the pruners can work on the model, saying why; else those that cannot are in
         `skipped`.
     """
-    sizes, repeats = Sizes() if sizes is None else sizes, whole("repeats", repeats, 1)
+    sizes, repeats = Sizes() if sizes is None else sizes, check_int("repeats", repeats, 1)
     where = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind = dtype or ("float32" if where.type == "cpu" else "bfloat16")
     if kind not in DTYPES:

@@ -20,12 +20,12 @@ def patch_labels(page: Page, patch: int = 8) -> tuple[NDArray[np.int64], NDArray
     side = PAGE_SIZE // patch
     digits = np.full((side, side), NOTHING, dtype=np.int64)
     places = np.full((side, side), 4, dtype=np.int64)
-    centres = np.arange(side) * patch + patch / 2
+    centers = np.arange(side) * patch + patch / 2
     for code, left, top in zip(page.codes, page.lefts, page.tops, strict=True):
-        rows = (centres >= top) & (centres < top + GLYPH_HEIGHT)
+        rows = (centers >= top) & (centers < top + GLYPH_HEIGHT)
         for place, symbol in enumerate(code):
             x = left + place * GLYPH_WIDTH
-            columns = (centres >= x) & (centres < x + GLYPH_WIDTH)
+            columns = (centers >= x) & (centers < x + GLYPH_WIDTH)
             digits[np.ix_(rows, columns)] = int(symbol)
             places[np.ix_(rows, columns)] = place
     return digits.ravel(), places.ravel()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.backbones.network.network import Network
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from saccade.studies.training.batch import Batch, Questions, Views
 from saccade.studies.training.chat import Chat
 from saccade.studies.training.grounding import ELSEWHERE, guided_loss
@@ -77,7 +77,7 @@ def full_hidden(network: Network, page: Tensor, questions: list[Tensor]) -> list
     for group in questions:
         n, length = group.shape[1], group.shape[2]
         hidden = torch.cat([page.repeat_interleave(n, dim=0), group.flatten(0, 1)], dim=1)
-        ran = network.run(Rows.of(hidden)).last(length)
+        ran = network.run(TokenStates.of(hidden)).last(length)
         out.append(ran.unflatten(0, (-1, n)))
     return out
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from saccade.controller import Plan, Policy, Signals, StepState
-from saccade.controller.signals import changes
+from saccade.controller.signals import signal_change
 
 N_LAYERS, N_ROWS = 4, 8
 
@@ -26,8 +26,8 @@ def signals(
     still = torch.arange(N_ROWS) >= N_ROWS - masked
     visual = torch.full((N_LAYERS,), picture) if layers is None else torch.tensor(layers)
     return Signals(
-        masked_visual=visual,
-        masked_response=torch.full((N_LAYERS,), answer),
+        attention_visual_masked=visual,
+        attention_response_masked=torch.full((N_LAYERS,), answer),
         received=torch.tensor(received),
         confidence=torch.tensor(sure, dtype=torch.float64),
         masked=still,
@@ -43,7 +43,7 @@ def run(policy: Policy, shown: Sequence[Signals], n_steps: int | None = None) ->
         plans.append(policy.plan(state(step, total), before))
         if step < len(shown):
             own = shown[step]
-            change = changes(own, before)
+            change = signal_change(own, before)
             values: dict[str, Any] = {f: getattr(own, f) for f in own.__slots__}
             before = Signals(**{**values, "change": change})
     return plans

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from saccade.backbones.checkpoints.config import SO400M, LanguageConfig
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from saccade.backbones.network.tower import tower_macs
 from saccade.controller import AfterShare, Controller, Geometry
 from saccade.controller.cost import forward_macs, head_macs, layer_macs, paper_macs
@@ -34,7 +34,7 @@ def test_layers_and_head_are_what_torch_counts(n: int, n_kv_heads: int) -> None:
     model = tiny_model(n_kv_heads=n_kv_heads)
     geometry, network = model.spec.geometry, model.network
     with torch.no_grad(), counting() as counted:
-        rows = network.run(Rows.of(torch.randn(1, n, 32)))
+        rows = network.run(TokenStates.of(torch.randn(1, n, 32)))
     assert counted() == 4 * layer_macs(geometry, n, n)
     with torch.no_grad(), counting() as counted:
         network.logits(rows.hidden[:, :5])

@@ -9,7 +9,7 @@ from torch import Tensor
 from saccade.controller.signals import (
     CHUNK,
     attention_received,
-    certainty,
+    candidate_confidence,
     grouped_attention,
     row_attention,
     row_groups,
@@ -114,7 +114,7 @@ def test_confidence_and_entropy_against_plain_sums() -> None:
     logits = 3 * draw(2, 5, 11)
     chosen = logits.argmax(-1)
     chosen[0, 0] = 3
-    confidence, entropy, _ = certainty(logits, chosen)
+    confidence, entropy, _ = candidate_confidence(logits, chosen)
     assert confidence.dtype == entropy.dtype == torch.float64
     for b in range(2):
         for r in range(5):
@@ -136,7 +136,7 @@ def test_confidence_and_entropy_against_plain_sums() -> None:
     ],
 )
 def test_known_confidence_and_entropy(row: list[float], confidence: float, entropy: float) -> None:
-    given = certainty(torch.tensor([row]), torch.tensor([0]))
+    given = candidate_confidence(torch.tensor([row]), torch.tensor([0]))
     assert [float(x) for x in given[:2]] == pytest.approx([confidence, entropy])
 
 
@@ -145,4 +145,4 @@ def test_confidence_is_the_published_softmax_to_the_bit() -> None:
     logits = torch.randint(0, 3, (64, 9), generator=torch.Generator().manual_seed(0)).float()
     chosen = logits.argmax(-1)
     wanted = logits.double().softmax(-1).gather(-1, chosen[:, None])[:, 0]
-    assert torch.equal(certainty(logits, chosen)[0], wanted)
+    assert torch.equal(candidate_confidence(logits, chosen)[0], wanted)

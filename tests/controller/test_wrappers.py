@@ -27,7 +27,14 @@ from saccade.controller import (
     WithRefresh,
     tunables,
 )
-from saccade.controller.fitting import announced, companion, fitted, reselecting, resting, watching
+from saccade.controller.fitting import (
+    announced,
+    default_pruner,
+    fitted,
+    reselecting,
+    resting,
+    watching,
+)
 from tests.controller.signal_sequences import run, signals, state
 from tests.controller.toys import SPEC
 
@@ -112,7 +119,8 @@ def test_composed_policies_say_what_any_of_them_says() -> None:
     whole = Compose([Progressive(), LayerSkip(), ConfidentCommits()])
     assert whole.reads == {"attention", "confidence", "received"} and whole.reselects
     assert (
-        whole.drops_ahead == Progressive().drops_ahead and whole.companion == Progressive.companion
+        whole.drops_ahead == Progressive().drops_ahead
+        and whole.default_pruner == Progressive.default_pruner
     )
     assert Compose([Keep(), Told([DROP])]).drops_ahead is None, "one does not say"
     quiet = Compose([LayerSkip(layers="1"), ConfidentCommits()])
@@ -133,11 +141,14 @@ def test_a_wrapper_speaks_for_what_is_inside(wrap: Any) -> None:
     inner = Progressive(warmup=1, every=1, cover=0.0)
     policy: Policy = wrap(inner)
     assert isinstance(policy, Policy) and policy.reads == inner.reads
-    assert announced(policy) == inner.drops_ahead and companion(policy) == Progressive.companion
+    assert (
+        announced(policy) == inner.drops_ahead
+        and default_pruner(policy) == Progressive.default_pruner
+    )
     assert reselecting(policy) and not resting(policy) and watching(policy, state(0, 4))
     assert run(policy, [SURE] * 5) == run(inner, [SURE] * 5)
     unknown: Policy = wrap(Told([DROP]))
-    assert announced(unknown) is None and companion(unknown) is None
+    assert announced(unknown) is None and default_pruner(unknown) is None
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS)

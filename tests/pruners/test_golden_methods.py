@@ -81,14 +81,14 @@ def test_vtw_layer(name: str) -> None:
 
 @pytest.mark.parametrize("name", params("withdrawal"))
 def test_vtw_withdrawal(name: str) -> None:
-    from saccade.backbones.network.token_states import Rows
+    from saccade.backbones.network.token_states import TokenStates
 
     case = CASES[name]
     hidden, start, count = tensor(case, "hidden"), int(case["sys_len"]), int(case["image_len"])
     length = hidden.shape[1]
     stays = np.array([p for p in range(length) if not start <= p < start + count])
     for compact, wanted in ((False, "position_ids_keep"), (True, "position_ids_compact")):
-        left = Rows.of(hidden).take([stays], compact=compact)
+        left = TokenStates.of(hidden).take([stays], compact=compact)
         assert left.positions.tolist() == case[wanted].tolist()
         assert torch.equal(left.hidden, tensor(case, "hidden_out"))
 

@@ -103,7 +103,7 @@ def test_sparsevlm_clusters(name: str) -> None:
         assert_close(found.density, tensor(case, "density")[b])
         assert_close(found.score, tensor(case, "score")[b])
         if exact(case):
-            assert found.centres.tolist() == case["centers"][b].tolist()
+            assert found.centers.tolist() == case["centers"][b].tolist()
             assert found.assigned.tolist() == case["assign"][b].tolist()
             assert_close(cluster_means(x, found), tensor(case, "merged")[b])
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.decoding.causal.settings import CausalSettings
-from saccade.backbones.decoding.llada.answer import Commit, first_stop
+from saccade.backbones.decoding.commit import Commit, first_stop
 from saccade.controller.types import StepState
 
 

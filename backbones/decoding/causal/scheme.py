@@ -7,9 +7,9 @@ from torch import Tensor
 
 from saccade.backbones.decoding.causal.answer import CausalAnswer
 from saccade.backbones.decoding.causal.settings import CausalSettings
+from saccade.backbones.decoding.commit import Commit
 from saccade.backbones.decoding.filtered import candidates, filtered
-from saccade.backbones.decoding.llada.answer import Commit
-from saccade.backbones.decoding.scheme import Choice, Decoding, Pass
+from saccade.backbones.decoding.scheme import Decoding, Pass, Proposal
 from saccade.controller.types import BackboneSpec
 
 
@@ -55,12 +55,12 @@ class NextToken:
     def rows(self, hidden: Tensor, work: Pass) -> Tensor:
         return hidden
 
-    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Choice:
+    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Proposal:
         s = self.settings
         if s.temperature == 0:
-            return Choice(logits, logits, logits.argmax(-1))
+            return Proposal(logits, logits, logits.argmax(-1))
         left = filtered(logits, s.temperature, s.top_p, s.top_k)
-        return Choice(logits, left, candidates(left.softmax(-1), [d.generator for d in group]))
+        return Proposal(logits, left, candidates(left.softmax(-1), [d.generator for d in group]))
 
     def commit(
         self,

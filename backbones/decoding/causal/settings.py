@@ -4,14 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from saccade.backbones.decoding.llada.settings import (
-    PlainEnd,
-    Stop,
-    check_options,
-    plain_stops,
-    renamed,
-)
-from saccade.controller.arguments import real, switch, whole
+from saccade.backbones.decoding.options import PlainEnd, Stop, check_options, plain_stops, renamed
+from saccade.controller.arguments import check_bool, check_float, check_int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +45,19 @@ class CausalSettings(PlainEnd):
 
     def __post_init__(self) -> None:
         plain: dict[str, object] = {
-            "gen_length": whole("gen_length", self.gen_length, 1),
-            "append_eot": switch("append_eot", self.append_eot),
-            "temperature": real("temperature", self.temperature, "be a number, 0 (greedy) or more"),
+            "gen_length": check_int("gen_length", self.gen_length, 1),
+            "append_eot": check_bool("append_eot", self.append_eot),
+            "temperature": check_float(
+                "temperature", self.temperature, "be a number, 0 (greedy) or more"
+            ),
             "stopping_criteria": plain_stops(self.stopping_criteria),
         }
         if self.top_p is not None:
-            plain["top_p"] = real("top_p", self.top_p, "lie in (0, 1]", most=1.0)
+            plain["top_p"] = check_float("top_p", self.top_p, "lie in (0, 1]", most=1.0)
         if self.top_k is not None:
-            plain["top_k"] = whole("top_k", self.top_k, 1)
+            plain["top_k"] = check_int("top_k", self.top_k, 1)
         if self.seed is not None:
-            plain["seed"] = whole("seed", self.seed, most=2**64 - 1)
+            plain["seed"] = check_int("seed", self.seed, most=2**64 - 1)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         if self.top_p == 0:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from saccade.backbones.decoding.commit import Commit, first_stop, with_sure
 from saccade.backbones.decoding.lavida.schedules import linear_count, schedule_table, time_grid
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
-from saccade.backbones.decoding.llada.answer import Commit, first_stop, with_sure
 from saccade.controller.types import StepState
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.filtered import candidates, certainty, filtered
+from saccade.backbones.decoding.commit import Commit
+from saccade.backbones.decoding.filtered import candidates, filtered, ranking_confidence
 from saccade.backbones.decoding.lavida.answer import LavidaAnswer
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
-from saccade.backbones.decoding.llada.answer import Commit
-from saccade.backbones.decoding.scheme import Choice, Decoding, Pass
+from saccade.backbones.decoding.scheme import Decoding, Pass, Proposal
 from saccade.controller.types import BackboneSpec
 
 
@@ -67,14 +67,14 @@ class MaskedAnswer:
             return hidden[:, :-1]
         return torch.cat([hidden[:, :1], hidden[:, :-1]], dim=1)
 
-    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Choice:
+    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Proposal:
         s = self.settings
         left = filtered(logits.to(self.dtype), s.temperature, s.top_p, s.top_k)
         probabilities = left.softmax(-1)
         generators = [d.generator for d in group] if s.temperature > 0 else None
         masked = torch.stack([d.answer.masked for d in group]).to(logits.device)
         chosen = candidates(probabilities, generators, masked)
-        return Choice(logits, logits, chosen, certainty(probabilities, chosen, s.alg))
+        return Proposal(logits, logits, chosen, ranking_confidence(probabilities, chosen, s.alg))
 
     def commit(
         self,

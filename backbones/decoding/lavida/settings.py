@@ -6,14 +6,8 @@ from typing import Any, Self
 
 from saccade.backbones.decoding.filtered import ALGORITHMS
 from saccade.backbones.decoding.lavida.schedules import SCHEDULES
-from saccade.backbones.decoding.llada.settings import (
-    PlainEnd,
-    Stop,
-    check_options,
-    plain_stops,
-    renamed,
-)
-from saccade.controller.arguments import real, switch, whole
+from saccade.backbones.decoding.options import PlainEnd, Stop, check_options, plain_stops, renamed
+from saccade.controller.arguments import check_bool, check_float, check_int
 
 LENGTH = 512
 """Published tokens of an answer, and steps."""
@@ -106,12 +100,16 @@ class LavidaSettings(PlainEnd):
 
     def __post_init__(self) -> None:
         plain: dict[str, object] = {
-            **{name: whole(name, getattr(self, name), 1) for name in ("gen_length", "steps")},
-            **{name: switch(name, getattr(self, name)) for name in ("prefix_lm", "append_eot")},
-            "temperature": real("temperature", self.temperature, "be a number, 0 (greedy) or more"),
-            "alg_temp": real("alg_temp", self.alg_temp, "be a number, 0 (the surest) or more"),
-            "shift": real("shift", self.shift, "be a number above 0"),
-            "eps": real("eps", self.eps, "lie in [0, 1)", most=1.0),
+            **{name: check_int(name, getattr(self, name), 1) for name in ("gen_length", "steps")},
+            **{name: check_bool(name, getattr(self, name)) for name in ("prefix_lm", "append_eot")},
+            "temperature": check_float(
+                "temperature", self.temperature, "be a number, 0 (greedy) or more"
+            ),
+            "alg_temp": check_float(
+                "alg_temp", self.alg_temp, "be a number, 0 (the surest) or more"
+            ),
+            "shift": check_float("shift", self.shift, "be a number above 0"),
+            "eps": check_float("eps", self.eps, "lie in [0, 1)", most=1.0),
             "stopping_criteria": plain_stops(self.stopping_criteria),
             **self._plain_optional(),
         }
@@ -128,14 +126,14 @@ class LavidaSettings(PlainEnd):
         out: dict[str, object] = {}
         for name in ("top_p", "step_ratio"):
             if getattr(self, name) is not None:
-                out[name] = real(name, getattr(self, name), "lie in (0, 1]", most=1.0)
+                out[name] = check_float(name, getattr(self, name), "lie in (0, 1]", most=1.0)
         for name, least, most in (
             ("top_k", 1, None),
             ("mask_id", None, None),
             ("seed", 0, 2**64 - 1),
         ):
             if getattr(self, name) is not None:
-                out[name] = whole(name, getattr(self, name), least, most)
+                out[name] = check_int(name, getattr(self, name), least, most)
         return out
 
     def _check_numbers(self) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.llada.answer import Answer, Commit
+from saccade.backbones.decoding.commit import Commit
+from saccade.backbones.decoding.llada.answer import LladaAnswer
 from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.decoding.sampling import (
     forbid,
@@ -15,7 +16,7 @@ from saccade.backbones.decoding.sampling import (
     random_confidence,
     response_noise,
 )
-from saccade.backbones.decoding.scheme import Choice, Decoding, Pass
+from saccade.backbones.decoding.scheme import Decoding, Pass, Proposal
 from saccade.controller.types import BackboneSpec
 
 
@@ -47,8 +48,8 @@ class MaskedBlocks:
         stops: Sequence[Sequence[int]],
         suffix: Sequence[int],
         generator: torch.Generator | None,
-    ) -> Answer:
-        return Answer(self.settings, prompt_len, self.spec.mask_id, stops, suffix)
+    ) -> LladaAnswer:
+        return LladaAnswer(self.settings, prompt_len, self.spec.mask_id, stops, suffix)
 
     def next_pass(self, decoding: Decoding, refresh: bool) -> Pass:
         """Everything, or from the present block on where what is before it is cached."""
@@ -69,7 +70,7 @@ class MaskedBlocks:
     def rows(self, hidden: Tensor, work: Pass) -> Tensor:
         return hidden
 
-    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Choice:
+    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Proposal:
         if self.copies > 1:
             logits = guided(logits, self.settings.cfg_scale)
         masked = torch.stack([d.answer.masked[work.first :] for d in group]).to(logits.device)
@@ -80,7 +81,7 @@ class MaskedBlocks:
         rank = None
         if self.settings.remasking == "random":
             rank = torch.stack([self._random(logits, d, work) for d in group])
-        return Choice(logits, scores, scores.argmax(-1), rank)
+        return Proposal(logits, scores, scores.argmax(-1), rank)
 
     def _noise(self, logits: Tensor, decoding: Decoding, work: Pass) -> Tensor:
         shape = (logits.shape[1], logits.shape[2])
@@ -102,9 +103,9 @@ class MaskedBlocks:
         return _own(decoding).commit(chosen, ranking, cached, sure)
 
 
-def _own(decoding: Decoding) -> Answer:
+def _own(decoding: Decoding) -> LladaAnswer:
     answer = decoding.answer
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, LladaAnswer)
     return answer
 
 

@@ -1,12 +1,18 @@
 """Settings of one generate call, checked before anything runs."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Protocol, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
-from saccade.controller.arguments import real, switch, whole
+from saccade.backbones.decoding.options import (
+    Stop,
+    check_options,
+    plain_stops,
+    text_or_ids,
+    token_ids,
+)
+from saccade.controller.arguments import check_bool, check_float, check_int
 
-Stop = str | Sequence[int]
 REMASKING = ("low_confidence", "random")
 LENGTHS = ("gen_length", "block_length", "steps")
 SWITCHES = ("append_eot", "search_all_stops", "commit_ineligible", "commit_failing_last")
@@ -84,25 +90,27 @@ class GenerateSettings:
 
     def __post_init__(self) -> None:
         plain: dict[str, object] = {
-            **{name: whole(name, getattr(self, name), 1) for name in LENGTHS},
-            **{name: switch(name, getattr(self, name)) for name in SWITCHES},
-            "temperature": real("temperature", self.temperature, "be a number, 0 (greedy) or more"),
-            "cfg_scale": real("cfg_scale", self.cfg_scale, "be a number, 0 (off) or more"),
+            **{name: check_int(name, getattr(self, name), 1) for name in LENGTHS},
+            **{name: check_bool(name, getattr(self, name)) for name in SWITCHES},
+            "temperature": check_float(
+                "temperature", self.temperature, "be a number, 0 (greedy) or more"
+            ),
+            "cfg_scale": check_float("cfg_scale", self.cfg_scale, "be a number, 0 (off) or more"),
             "stopping_criteria": plain_stops(self.stopping_criteria),
         }
         if self.generation_suffix is not None:
-            plain["generation_suffix"] = _text_or_ids("generation_suffix", self.generation_suffix)
+            plain["generation_suffix"] = text_or_ids("generation_suffix", self.generation_suffix)
         if self.mask_id is not None:
-            plain["mask_id"] = whole("mask_id", self.mask_id, least=None)
+            plain["mask_id"] = check_int("mask_id", self.mask_id, least=None)
         if self.forbidden_ids is not None:
-            plain["forbidden_ids"] = _ids("forbidden_ids", self.forbidden_ids)
+            plain["forbidden_ids"] = token_ids("forbidden_ids", self.forbidden_ids)
         if self.prefix_refresh_interval is not None:
-            interval = whole("prefix_refresh_interval", self.prefix_refresh_interval, 1)
+            interval = check_int("prefix_refresh_interval", self.prefix_refresh_interval, 1)
             plain["prefix_refresh_interval"] = interval
         if self.factor is not None:
-            plain["factor"] = real("factor", self.factor, "be a number, 0 or more")
+            plain["factor"] = check_float("factor", self.factor, "be a number, 0 or more")
         if self.seed is not None:
-            plain["seed"] = whole("seed", self.seed, most=2**64 - 1)
+            plain["seed"] = check_int("seed", self.seed, most=2**64 - 1)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         if self.remasking not in REMASKING:
@@ -140,104 +148,3 @@ class GenerateSettings:
     def for_lengths(cls, gen_length: int, block_length: int, steps: int) -> dict[str, Any]:
         """Options for an answer of these published lengths."""
         return {"gen_length": gen_length, "block_length": block_length, "steps": steps}
-
-
-class Settings(Protocol):
-    """What the settings of every family share; each is a frozen dataclass."""
-
-    @property
-    def gen_length(self) -> int: ...
-
-    @property
-    def temperature(self) -> float: ...
-
-    @property
-    def stopping_criteria(self) -> Sequence[Stop]: ...
-
-    @property
-    def append_eot(self) -> bool: ...
-
-    @property
-    def mask_id(self) -> int | None: ...
-
-    @property
-    def forbidden_ids(self) -> Sequence[int] | None: ...
-
-    @property
-    def generation_suffix(self) -> Stop | None: ...
-
-    @property
-    def seed(self) -> int | None: ...
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Self: ...
-
-    @classmethod
-    def for_lengths(cls, gen_length: int, block_length: int, steps: int) -> dict[str, Any]: ...
-
-
-class PlainEnd:
-    """Part of the settings of families that forbid no ids and have nothing after an answer."""
-
-    __slots__ = ()
-
-    @property
-    def forbidden_ids(self) -> None:
-        """None: the backbone's own, of which it has none."""
-        return None
-
-    @property
-    def generation_suffix(self) -> None:
-        """None: nothing follows the answer."""
-        return None
-
-
-def renamed(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options in which ``max_new_tokens``, published for `gen_length`, has that name.
-
-    Raises
-    ------
-    TypeError
-        If both are given.
-    """
-    given = dict(options)
-    if "max_new_tokens" in given:
-        if "gen_length" in given:
-            raise TypeError("generate() got gen_length and max_new_tokens, which are the same")
-        given["gen_length"] = given.pop("max_new_tokens")
-    return given
-
-
-def check_options(settings: type[Any], options: Mapping[str, Any]) -> None:
-    """Raise `TypeError` for options that are no fields of a settings class, listing the fields."""
-    known = [field.name for field in fields(settings)]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise TypeError(
-            f"generate() got unknown option {', '.join(unknown)}; known options: {', '.join(known)}"
-        )
-
-
-def _ids(name: str, given: object) -> tuple[int, ...]:
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise ValueError(f"{name}={given!r}: must be a list of token ids")
-    return tuple(whole(f"{name}={given!r}: id", token) for token in given)
-
-
-def _text_or_ids(name: str, given: object) -> Stop:
-    return given if isinstance(given, str) else _ids(name, given)
-
-
-def plain_stops(given: object) -> tuple[Stop, ...]:
-    """Stopping criteria as tuples; None is none. `ValueError` says what is wrong with others."""
-    if given is None:
-        return ()
-    what = f"stopping_criteria={given!r}"
-    if isinstance(given, str):
-        raise ValueError(f"{what}: give a list, [{given!r}]")
-    if not isinstance(given, Sequence) or not all(isinstance(stop, Iterable) for stop in given):
-        raise ValueError(f"{what}: give a list of strings or of lists of token ids, () for none")
-    stops = tuple(_text_or_ids("stopping_criteria", stop) for stop in given)
-    if not all(stops):
-        raise ValueError(f"{what}: an empty stop ends nothing; leave it out")
-    return stops

@@ -106,7 +106,7 @@ def facts(out: Generation) -> list[Any]:
 
 
 KINDS = ("visual", "prompt", "response")
-SEEN = [f"{who}_{kind}" for who in ("attention", "masked") for kind in KINDS]
+SEEN = [f"attention_{kind}{rows}" for rows in ("", "_masked") for kind in KINDS]
 
 
 def close(a: Signals, b: Signals) -> None:

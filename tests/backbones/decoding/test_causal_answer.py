@@ -8,7 +8,7 @@ import torch
 
 from saccade.backbones.decoding.causal.answer import CausalAnswer
 from saccade.backbones.decoding.causal.settings import CausalSettings
-from saccade.backbones.decoding.llada.settings import Settings
+from saccade.backbones.decoding.options import Settings
 
 
 def written(tokens: list[int], stops: list[list[int]], gen_length: int = 6) -> CausalAnswer:

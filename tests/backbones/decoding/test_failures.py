@@ -136,12 +136,12 @@ def test_two_calls_do_not_leak_into_each_other(model: Model, request_: Prepared)
 
 def test_a_pruner_sees_copies(model: Model, request_: Prepared) -> None:
     class Vandal(ScorePruner):
-        needs = frozenset({"features", "centres", "attention:all"})
+        needs = frozenset({"features", "centers", "attention:all"})
         site = "layer"
 
         def score(self, view: VisualView) -> Tensor:
             scores = view.attention["all"].clone()
-            for tensor in (view.features, view.centres, view.images, view.attention["all"]):
+            for tensor in (view.features, view.centers, view.images, view.attention["all"]):
                 tensor.zero_()
             return scores
 

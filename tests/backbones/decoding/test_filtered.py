@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.filtered import candidates, certainty, filtered
+from saccade.backbones.decoding.filtered import candidates, filtered, ranking_confidence
 
 
 def slowly(
@@ -54,23 +54,26 @@ def test_equal_logits_stay_together() -> None:
 def test_certainties() -> None:
     p = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
     chosen = torch.tensor([0, 1])
-    assert certainty(p, chosen, "maskgit_plus").tolist() == pytest.approx([0.5, 0.1])
-    assert certainty(p, chosen, "origin").tolist() == pytest.approx([0.5, 0.1])
-    assert certainty(p, chosen, "topk_margin").tolist() == pytest.approx([0.2, 0.7])
+    assert ranking_confidence(p, chosen, "maskgit_plus").tolist() == pytest.approx([0.5, 0.1])
+    assert ranking_confidence(p, chosen, "origin").tolist() == pytest.approx([0.5, 0.1])
+    assert ranking_confidence(p, chosen, "topk_margin").tolist() == pytest.approx([0.2, 0.7])
     entropy = [sum(x * math.log(x + 1e-10) for x in row) for row in p.tolist()]
-    assert certainty(p, chosen, "entropy").tolist() == pytest.approx(entropy)
+    assert ranking_confidence(p, chosen, "entropy").tolist() == pytest.approx(entropy)
 
 
 def test_entropies_in_float16_are_numbers() -> None:
     p = torch.tensor([[0.75, 0.25, 0.0], [1.0, 0.0, 0.0]], dtype=torch.float16)
-    given = certainty(p, torch.tensor([0, 0]), "entropy")
+    given = ranking_confidence(p, torch.tensor([0, 0]), "entropy")
     wanted = 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
     assert given.tolist() == pytest.approx([wanted, 0.0], abs=2e-3)
 
 
 def test_one_token_leads_by_everything() -> None:
     p = torch.ones(2, 1)
-    assert certainty(p, torch.zeros(2, dtype=torch.int64), "topk_margin").tolist() == [1.0, 1.0]
+    assert ranking_confidence(p, torch.zeros(2, dtype=torch.int64), "topk_margin").tolist() == [
+        1.0,
+        1.0,
+    ]
 
 
 def test_candidates_are_drawn_for_the_rows_that_are_wanted() -> None:

@@ -17,7 +17,7 @@ from saccade.backbones.decoding.lavida.settings import LavidaSettings
 from saccade.backbones.decoding.llada.answer import transfer_schedule
 from saccade.backbones.network.cache import Reader, Recorder
 from saccade.backbones.network.decoder import rotary_angles
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from tests.backbones.decoding.golden_lavida import SET, arrays, model, prepared
 from tests.golden_sets import assert_near, golden_json, golden_params, golden_set
 
@@ -37,11 +37,11 @@ class Recording:
     def __init__(self) -> None:
         self.entering: list[Tensor] = []
 
-    def before_layer(self, layer: int, rows: Rows) -> Rows:
+    def before_layer(self, layer: int, rows: TokenStates) -> TokenStates:
         self.entering.append(rows.hidden[0])
         return rows
 
-    def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None: ...
+    def on_attention(self, layer: int, rows: TokenStates, q: Tensor, k: Tensor) -> None: ...
 
 
 @pytest.mark.parametrize("_set", golden_params(SET, THERE))
@@ -49,13 +49,13 @@ class Recording:
 def test_a_text_and_its_cache(_set: str) -> None:
     stored, network = arrays("text_forward.npz"), model().network
     embed, seen = network.model.embed_tokens, Recording()
-    out = network.run(Rows.of(embed(stored["full_ids"])), seen).hidden
+    out = network.run(TokenStates.of(embed(stored["full_ids"])), seen).hidden
     close(torch.stack([*seen.entering, network.model.norm(out)[0]]), stored["hidden_states"])
     close(network.logits(out)[0], stored["logits"])
 
     ids = stored["input_ids"]
     memory = Recorder([ids.shape[1]])
-    ran = network.run(Rows.of(embed(ids)), None, memory)
+    ran = network.run(TokenStates.of(embed(ids)), None, memory)
     close(network.logits(ran.hidden)[0], stored["prefill_logits"])
     for layer, entry in enumerate(memory.caches[0].entries):
         close(entry.k, stored["prefill_k_rope"][layer])
@@ -64,7 +64,7 @@ def test_a_text_and_its_cache(_set: str) -> None:
 
     rest = stored["full_ids"][:, ids.shape[1] :]
     reader = Reader(memory.caches, rest.shape[1])
-    ran = network.run(Rows.of(embed(rest), None, [ids.shape[1]]), None, reader)
+    ran = network.run(TokenStates.of(embed(rest), None, [ids.shape[1]]), None, reader)
     close(network.logits(ran.hidden)[0], stored["cached_step_logits"])
 
 
@@ -72,7 +72,7 @@ def test_a_text_and_its_cache(_set: str) -> None:
 @torch.inference_mode()
 def test_a_page(_set: str) -> None:
     stored, network, seen = arrays("mm_forward.npz"), model().network, Recording()
-    out = network.run(Rows.of(stored["inputs_embeds"][None]), seen).hidden
+    out = network.run(TokenStates.of(stored["inputs_embeds"][None]), seen).hidden
     states = torch.stack([*seen.entering, network.model.norm(out)[0]])
     close(states[:, stored["hs_pos"]], stored["hidden_states"])
     logits = network.logits(out)[0]
@@ -94,11 +94,11 @@ def test_rounded_frequencies(_set: str) -> None:
         cosines, sines = angles[:, 0, 0, 0, : len(frequencies)]
         torch.testing.assert_close(torch.atan2(sines, cosines), frequencies, atol=0, rtol=1e-5)
     network = model(rounded=True).network
-    out = network.run(Rows.of(network.model.embed_tokens(text["full_ids"]))).hidden
+    out = network.run(TokenStates.of(network.model.embed_tokens(text["full_ids"]))).hidden
     close(network.logits(out)[0], text["logits_invfreq_bf16"])
     name = "mm_logits_last48_invfreq_bf16"
     wanted = text[name] if name in text else page[name]
-    out = network.run(Rows.of(page["inputs_embeds"][None])).hidden[:, -48:]
+    out = network.run(TokenStates.of(page["inputs_embeds"][None])).hidden[:, -48:]
     close(network.logits(out)[0], wanted)
 
 
@@ -110,7 +110,7 @@ def test_half_precision_is_near(_set: str) -> None:
     assert folder is not None
     own = saccade.load(folder, torch.bfloat16, "cpu", cut_vocab=False)
     assert own.network.language.rotary == torch.bfloat16
-    out = own.network.run(Rows.of(own.network.model.embed_tokens(stored["full_ids"]))).hidden
+    out = own.network.run(TokenStates.of(own.network.model.embed_tokens(stored["full_ids"]))).hidden
     given, wanted = own.network.logits(out)[0], stored["logits_all_bf16_as_fp32"]
     torch.testing.assert_close(given, wanted, atol=0.3, rtol=0)
 

@@ -16,7 +16,7 @@ from saccade.backbones import Model, StepView, load
 from saccade.backbones.inputs.packing import pack_anyres, pack_plain, pack_video
 from saccade.backbones.inputs.pinpoints import best_resolution
 from saccade.backbones.inputs.prepare import Picture, Prepared, splice
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller.signals import row_attention
 from tests.golden_sets import (
     FILES,
@@ -152,11 +152,11 @@ class Recorder:
         self.entering: list[Tensor] = []
         self.attention: list[Tensor] = []
 
-    def before_layer(self, layer: int, rows: Rows) -> Rows:
+    def before_layer(self, layer: int, rows: TokenStates) -> TokenStates:
         self.entering.append(rows.hidden)
         return rows
 
-    def on_attention(self, layer: int, rows: Rows, q: Tensor, k: Tensor) -> None:
+    def on_attention(self, layer: int, rows: TokenStates, q: Tensor, k: Tensor) -> None:
         self.attention.append(row_attention(q, k, rows.key_mask))
 
 
@@ -164,7 +164,7 @@ class Recorder:
 @torch.inference_mode()
 def test_hidden_states_attention_and_logits(file: str) -> None:
     stored, network, seen = arrays(file), model().network, Recorder()
-    out = network.run(Rows.of(stored["inputs_embeds"]), seen).hidden
+    out = network.run(TokenStates.of(stored["inputs_embeds"]), seen).hidden
     states = [*seen.entering, network.model.norm(out)]
     for i, state in enumerate(states):
         close(state, stored[f"hidden_states.{i}"])
@@ -183,11 +183,11 @@ def test_hidden_states_attention_and_logits(file: str) -> None:
 def test_text_padding_and_explicit_positions(file: str) -> None:
     stored, network = arrays(file), model().network
     embed = network.model.embed_tokens
-    text = Rows.of(embed(stored["text.input_ids"]))
+    text = TokenStates.of(embed(stored["text.input_ids"]))
     close(network.logits(network.run(text).hidden), stored["text.logits"])
 
     mask = stored["batch.attention_mask"].bool()  # of the keys: padded rows are computed too
-    batch = dataclasses.replace(Rows.of(embed(stored["batch.input_ids"])), key_mask=mask)
+    batch = dataclasses.replace(TokenStates.of(embed(stored["batch.input_ids"])), key_mask=mask)
     close(network.logits(network.run(batch).hidden), stored["batch.logits"])
 
     placed = dataclasses.replace(text, positions=stored["pos.position_ids"])

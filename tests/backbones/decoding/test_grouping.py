@@ -16,10 +16,10 @@ from saccade.controller import AfterShare, Controller, Drop, LayerSkip, Plan, Si
 from saccade.pruners import Random
 from tests.tiny import mixed_requests, tiny_model
 
-Rows = tuple[int, ...]
+TokenStates = tuple[int, ...]
 
 
-def cost(groups: Sequence[Sequence[int]], rows: Sequence[Rows], forward: int) -> float:
+def cost(groups: Sequence[Sequence[int]], rows: Sequence[TokenStates], forward: int) -> float:
     """Rows of all groups, filled up, mean over layers, and what their forwards cost."""
     total = 0.0
     for group in groups:

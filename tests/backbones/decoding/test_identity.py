@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from saccade.backbones import Model, Prepared
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller import (
     AfterShare,
     Controller,
@@ -76,7 +76,7 @@ def test_response_logits_are_rows_of_the_full_ones(model: Model) -> None:
     with torch.inference_mode():
         for request, own in zip(requests, seen, strict=False):
             whole = torch.cat([request.embeds, network.model.embed_tokens(ids)])[None]
-            full = network.logits(network.run(Rows.of(whole)).hidden)[0]
+            full = network.logits(network.run(TokenStates.of(whole)).hidden)[0]
             torch.testing.assert_close(own, full[len(request) :], atol=1e-4, rtol=1e-4)
 
 

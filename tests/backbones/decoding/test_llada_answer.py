@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from saccade.backbones.decoding.llada.answer import Answer, Commit, find_sequence, transfer_schedule
+from saccade.backbones.decoding.commit import Commit, find_sequence
+from saccade.backbones.decoding.llada.answer import LladaAnswer, transfer_schedule
 from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.decoding.sampling import forbid
-from saccade.controller.signals import certainty
+from saccade.controller.signals import candidate_confidence
 from tests.backbones.network.naive import LoopStep, published_loop
 
 VOCAB, MASK, WIDTH = 9, 8, 4
@@ -26,15 +27,15 @@ def made_up_logits(seed: int, ids: Tensor) -> Tensor:
 
 def run_answer(
     own: GenerateSettings, seed: int, prompt: int, stops: list[list[int]], **options: Any
-) -> tuple[Answer, list[LoopStep]]:
-    answer = Answer(own, prompt, MASK, stops, options.get("suffix", ()))
+) -> tuple[LladaAnswer, list[LoopStep]]:
+    answer = LladaAnswer(own, prompt, MASK, stops, options.get("suffix", ()))
     log: list[LoopStep] = []
     while not answer.done:
         ids = torch.cat([torch.full((prompt,), MASK), answer.ids])
         logits = made_up_logits(seed, ids)[prompt:]
         forbid(logits[None], answer.masked[None], options.get("forbidden", ()))
         chosen = logits.argmax(-1)
-        confidence, _, _ = certainty(logits, chosen)
+        confidence, _, _ = candidate_confidence(logits, chosen)
         ranking = confidence.masked_fill(~answer.eligible(), float("-inf"))
         before, state = answer.masked, answer.state
         assert state.masked == int(before[: own.gen_length].sum())
@@ -118,7 +119,7 @@ def test_the_first_occurrence_is_found(ids: list[int], wanted: list[int]) -> Non
     assert find_sequence(ids, wanted) == (None if at < 0 else at)
 
 
-def put(answer: Answer, tokens: dict[int, int]) -> Commit:
+def put(answer: LladaAnswer, tokens: dict[int, int]) -> Commit:
     """One step in which exactly these positions are the most confident."""
     chosen = torch.zeros(len(answer.ids), dtype=torch.int64)
     confidence = torch.full((len(answer.ids),), 0.1, dtype=torch.float64)
@@ -132,7 +133,7 @@ def test_a_later_criterion_moves_the_stop_only_if_all_are_searched(
     search_all: bool, tokens: int
 ) -> None:
     own = GenerateSettings(4, 4, 4, search_all_stops=search_all)
-    answer = Answer(own, 2, MASK, [[5], [6]])
+    answer = LladaAnswer(own, 2, MASK, [[5], [6]])
     put(answer, {3: 6})
     assert answer.stop_pos == 3
     put(answer, {1: 6})
@@ -144,7 +145,7 @@ def test_a_later_criterion_moves_the_stop_only_if_all_are_searched(
 @pytest.mark.parametrize(("ineligible", "k"), [(True, 3), (False, 1)])
 def test_a_step_commits_its_full_number_or_only_what_is_eligible(ineligible: bool, k: int) -> None:
     own = GenerateSettings(6, 6, 2, commit_ineligible=ineligible)
-    answer = Answer(own, 2, MASK, [[5]])
+    answer = LladaAnswer(own, 2, MASK, [[5]])
     put(answer, {1: 5, 2: 0, 3: 0})  # the stop is at 1, so that only 0 is eligible
     assert answer.eligible().tolist() == [True] + [False] * 5
     commit = put(answer, {})

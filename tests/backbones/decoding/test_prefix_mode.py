@@ -229,10 +229,10 @@ def test_attention_is_that_of_the_rows_that_are_masked(lavida: Model, page: Prep
         dense = expected_run(lavida, page, ids, Shaped(), Shaped())
         still = [i for i, token in enumerate(ids) if token == MASK]
         signals = step.signals
-        for names, rows in (("attention", range(len(ids))), ("masked", still)):
+        for end, rows in (("", range(len(ids))), ("_masked", still)):
             for kind, name in enumerate(("prompt", "visual", "response")):
                 wanted = masses_by_kind(dense, kinds, len(ids), rows)[:, kind]
-                torch.testing.assert_close(getattr(signals, f"{names}_{name}"), wanted)
+                torch.testing.assert_close(getattr(signals, f"attention_{name}{end}"), wanted)
 
 
 def test_without_a_masked_row_nothing_is_known_of_them(lavida: Model, page: Prepared) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saccade.backbones import Model, Prepared, StepView
-from saccade.backbones.decoding.llada.answer import factor_count
+from saccade.backbones.decoding.commit import factor_count
 from saccade.controller import Controller, Drop, Generation, Plan
 from saccade.pruners import Random
 from tests.backbones.execution.planned import Planned

@@ -145,7 +145,7 @@ def test_the_pruner_sees_what_is_there(model: Model) -> None:
     visual = request.visual_positions
     assert torch.equal(first.features, request.embeds[visual])
     assert torch.equal(first.images, torch.tensor([0] * 16 + [1] * 16))
-    assert torch.equal(first.centres.nan_to_num(-1), request.centres.nan_to_num(-1))
+    assert torch.equal(first.centers.nan_to_num(-1), request.centers.nan_to_num(-1))
     assert (first.step, first.layer, first.seed) == (0, 0, 5)
     kept = Random().select(first, 16).keep
     assert torch.equal(second.features, first.features[kept])

@@ -278,10 +278,10 @@ def test_a_view_shows_what_a_plain_forward_holds() -> None:
 def hidden_before(model: Model, rows: Tensor, layer: int) -> Tensor:
     """Rows entering a layer, from a network cut off there."""
     from saccade.backbones.network.decoder import run_layers
-    from saccade.backbones.network.token_states import Rows
+    from saccade.backbones.network.token_states import TokenStates
 
     cut = model.network.model.layers[:layer]
-    return run_layers(cut, model.network.language, Rows.of(rows[None])).hidden[0]
+    return run_layers(cut, model.network.language, TokenStates.of(rows[None])).hidden[0]
 
 
 def test_attention_of_the_step_before_is_not_there_in_the_first() -> None:

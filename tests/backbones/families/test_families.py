@@ -58,7 +58,7 @@ def tokens(family: Family, images: list[Image.Image], aspect: str, how: object) 
     model = tiny_model(family=family, aspect=aspect)
     ids = [1, *[-200] * len(images), 2]
     made = model.prepare_ids(ids, images, multi_image_pad=how)  # type: ignore[arg-type]
-    assert len(made.centres) == len(made.segments.visual)
+    assert len(made.centers) == len(made.segments.visual)
     return len(made.segments.visual)
 
 
@@ -96,9 +96,9 @@ def test_shrunk_tokens_lie_where_their_patches_lie() -> None:
     model = tiny_model(family=LAVIDA, aspect="anyres")
     made = model.prepare_ids([1, -200, 2], [fake_page(16, 16)])
     line = (torch.arange(SIDE) + 0.5) / SIDE
-    centres = torch.cartesian_prod(line, line).flip(1)
+    centers = torch.cartesian_prod(line, line).flip(1)
     n = ((SIDE + 1) // 2) ** 2
-    torch.testing.assert_close(made.centres[:n], pool_2d(centres[None])[0])
+    torch.testing.assert_close(made.centers[:n], pool_2d(centers[None])[0])
 
 
 def test_half_precision_rounds_lavidas_frequencies(tmp_path: Path) -> None:

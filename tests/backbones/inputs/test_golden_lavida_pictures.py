@@ -125,7 +125,7 @@ def test_several_pictures_have_the_recorded_number_of_tokens(words: str) -> None
     sizes, how = SEVERAL[words]
     images = [Image.new("RGB", size) for size in sizes]
     made = model().prepare_ids([1, -200, -200, 2], images, multi_image_pad=how)
-    assert len(made.segments.visual) == len(made.centres) == found[0]
+    assert len(made.segments.visual) == len(made.centers) == found[0]
 
 
 @pytest.mark.parametrize("name", golden_params(SET, prompts()))
@@ -163,6 +163,6 @@ def test_a_picture_becomes_the_recorded_embeddings(source: str) -> None:
     spliced = stored["spliced_ids"][0]
     assert torch.equal(made.segments.visual, (spliced == -200).nonzero()[:, 0])
     close(made.embeds, stored["inputs_embeds"])
-    newlines = made.centres.isnan().any(1)
+    newlines = made.centers.isnan().any(1)
     assert 0 < int(newlines.sum()) < len(newlines)
     assert torch.equal(made.embeds[made.segments.visual][newlines][0], network.model.image_newline)

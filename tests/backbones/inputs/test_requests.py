@@ -78,7 +78,7 @@ def test_placeholders_that_nearly_fit_as_published(
     shown = [alone[i] for i in seen]
     visual = torch.as_tensor(out.visual_positions)
     assert torch.equal(out.embeds[visual], torch.cat([torch.zeros(0, 32), *shown]))
-    assert len(out.centres) == len(visual) and out.views == 2
+    assert len(out.centers) == len(visual) and out.views == 2
     text = out.embeds[out.segments.kinds == PROMPT]
     table = model.network.model.embed_tokens.weight
     assert torch.equal(text, table[[token for token in ids if token != -200]])
@@ -101,7 +101,7 @@ def test_several_pictures_in_any_resolution_on_request(speaking: Model) -> None:
     for number, single in enumerate(alone):
         assert torch.equal(whole.embeds[whole.images == number], single.embeds)
     assert torch.equal(
-        whole.centres.nan_to_num(-1), torch.cat([a.centres for a in alone]).nan_to_num(-1)
+        whole.centers.nan_to_num(-1), torch.cat([a.centers for a in alone]).nan_to_num(-1)
     )
     asked = speaking.prepare("Which?", pages, multi_image_pad=False)
     assert torch.equal(asked.embeds[asked.visual_positions], whole.embeds[whole.visual_positions])
@@ -111,11 +111,11 @@ def test_where_the_tokens_of_padded_pictures_lie() -> None:
     """Several pictures are padded, also by a model that squashes a single one."""
     square, pad = tiny_model(aspect="square"), tiny_model(aspect="pad")
     pages = [fake_page(40, 20), fake_page(20, 40)]
-    wanted = pad.prepare_ids([-200, -200], pages).centres
+    wanted = pad.prepare_ids([-200, -200], pages).centers
     assert bool(wanted.isnan().any())
-    given = square.prepare_ids([-200, -200], pages).centres
+    given = square.prepare_ids([-200, -200], pages).centers
     assert torch.equal(given.nan_to_num(-1), wanted.nan_to_num(-1))
-    assert not bool(square.prepare_ids([-200], pages[:1]).centres.isnan().any())
+    assert not bool(square.prepare_ids([-200], pages[:1]).centers.isnan().any())
 
 
 @pytest.mark.parametrize("size_wh", [(500, 3), (3, 500), (2000, 2), (1, 1)])
@@ -177,7 +177,7 @@ def test_splicing_puts_each_token_in_its_place(model: Model) -> None:
     kinds = [PROMPT, VISUAL, VISUAL, PROMPT, PROMPT, VISUAL, VISUAL, VISUAL]
     assert out.segments.kinds.tolist() == kinds
     assert out.images.tolist() == [-1, 0, 0, -1, -1, 1, 1, 1]
-    assert out.centres.tolist() == [[0, 0]] * 2 + [[1, 1]] * 3
+    assert out.centers.tolist() == [[0, 0]] * 2 + [[1, 1]] * 3
 
 
 @pytest.mark.parametrize("limit", [3, 10, 30])
@@ -189,7 +189,7 @@ def test_a_long_prompt_is_cut_from_the_right(limit: int, model: Model) -> None:
     assert len(cut) == len(cut.segments) == limit < len(whole)
     assert torch.equal(cut.embeds, whole.embeds[:limit])
     n = min(max(limit - 5, 0), len(whole.visual_positions))
-    assert len(cut.visual_positions) == len(cut.centres) == n
+    assert len(cut.visual_positions) == len(cut.centers) == n
     assert short.generate(inputs=cut, **SHAPE).trace.n_visual == n
 
 
@@ -199,7 +199,7 @@ def test_a_long_prompt_is_cut_from_the_right(limit: int, model: Model) -> None:
 def test_views_of_a_page(aspect: str, n_visual: int, views: int) -> None:
     request = fake_request(tiny_model(aspect=aspect), [(30, 40)])
     assert request.views == views and len(request.visual_positions) == n_visual
-    assert request.centres.shape == (n_visual, 2)
+    assert request.centers.shape == (n_visual, 2)
 
 
 def test_a_video(speaking: Model) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.network.cache import Cache, Entry, Reader, Recorder, Stack
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller import Drop, Plan
 
 HEADS, WIDTH = 2, 4
@@ -64,7 +64,9 @@ def test_rows_that_stay_are_written_once() -> None:
 
 
 def test_a_recorder_keeps_what_is_below_its_ends() -> None:
-    rows = Rows.of(torch.zeros(2, 5, 8), [5, 3]).take([np.array([0, 2, 4]), np.array([0, 1, 2])])
+    rows = TokenStates.of(torch.zeros(2, 5, 8), [5, 3]).take(
+        [np.array([0, 2, 4]), np.array([0, 1, 2])]
+    )
     memory = Recorder([4, 3])
     k, v = new(3, batch=2)
     assert memory.past(0) is None

@@ -174,7 +174,9 @@ def test_what_is_measured_is_what_the_naive_forward_attends_to(
             torch.testing.assert_close(getattr(signals, name), wanted[:, kind])
         still = [i for i, token in enumerate(ids[view.sequence]) if token == MASK]
         masked = naive_masses(run, request, alive, len(start), still)
-        for kind, name in enumerate(("masked_prompt", "masked_visual", "masked_response")):
+        for kind, name in enumerate(
+            ("attention_prompt_masked", "attention_visual_masked", "attention_response_masked")
+        ):
             torch.testing.assert_close(getattr(signals, name), masked[:, kind])
         received = naive_received(run, request, alive, len(start))
         torch.testing.assert_close(signals.received, received, atol=1e-5, rtol=1e-4)

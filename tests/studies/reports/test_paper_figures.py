@@ -59,9 +59,9 @@ def test_cases_that_differ_in_more_have_lines_of_their_own() -> None:
         policy = {"name": "after-share", "share": 0.5, "keep": keep}
         return Case.model_validate({"name": name, "policy": policy, "pruner": "random", **more})
 
-    alike = [case("a", 0.25), case("b", 0.25)]
-    assert line_names(alike) == {"a": "random", "b": "random"}
-    names = line_names([*alike, case("c", 0.5), case("d", 0.25, positions="compact")])
+    forward_groups = [case("a", 0.25), case("b", 0.25)]
+    assert line_names(forward_groups) == {"a": "random", "b": "random"}
+    names = line_names([*forward_groups, case("c", 0.5), case("d", 0.25, positions="compact")])
     assert names["a"] == names["b"] == "random, keep 25%, original"
     assert names["c"] == "random, keep 50%, original"
     assert names["d"] == "random, keep 25%, compact"

@@ -53,7 +53,9 @@ def test_short_answers_are_left_alone(name: str, kind: str) -> None:
     for own, other in zip(answers(name, kind, Controller()), bare, strict=True):
         assert own.tokens == other.tokens and own.trace.macs == other.trace.macs
         assert all(step.plan == Plan() for step in own.trace)
-        assert all(step.signals.masked_visual is None for step in own.trace), "nothing is measured"
+        assert all(step.signals.attention_visual_masked is None for step in own.trace), (
+            "nothing is measured"
+        )
 
 
 def test_a_model_trained_from_scratch_reads_less_and_skips_layers() -> None:
@@ -148,6 +150,6 @@ def test_the_published_progressive_scheme_drops_what_is_most_alike() -> None:
     states = hidden[1][0][torch.from_numpy(inputs.visual_positions)]
     with torch.inference_mode():
         units = torch.nn.functional.normalize(own.network.model.norm(states), dim=1)
-    alike = (units @ units.T).fill_diagonal_(-1).amax(dim=1)
-    wanted = sorted((-alike).topk(n * 3 // 4).indices.tolist())
+    forward_groups = (units @ units.T).fill_diagonal_(-1).amax(dim=1)
+    wanted = sorted((-forward_groups).topk(n * 3 // 4).indices.tolist())
     assert list(out.trace.steps[2].kept) == wanted

@@ -130,8 +130,8 @@ def test_the_request_is_a_square_picture_amid_text() -> None:
     assert model.spec.geometry == GEOMETRY and model.tokenizer is None
     assert request.segments.kinds.tolist() == [PROMPT] * 2 + [VISUAL] * 16 + [PROMPT] * 3
     assert request.images.tolist() == [-1] * 2 + [0] * 16 + [-1] * 3
-    assert request.embeds.shape == (21, 16) and request.centres.shape == (16, 2)
-    assert request.centres[1].tolist() == [0.375, 0.125]
+    assert request.embeds.shape == (21, 16) and request.centers.shape == (16, 2)
+    assert request.centers[1].tolist() == [0.375, 0.125]
     again = random_request(random_model(SIZES), SIZES)
     assert torch.equal(again.embeds, request.embeds)
     default = Sizes()

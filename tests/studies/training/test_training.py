@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from saccade.backbones import embedded_models, load
 from saccade.backbones.families import llada_v
 from saccade.backbones.inputs.chat import SYSTEM
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller.errors import StudyError
 from saccade.studies.tasks.documents import KINDS, make_sample
 from saccade.studies.training import masked as masked_stage
@@ -185,7 +185,7 @@ def test_shared_prefix_equals_the_real_forward_where_the_page_cannot_see(
 @torch.inference_mode()
 def test_rows_of_whole_sequences_keep_their_length(tokenizer: Tokenizer) -> None:
     network = build_network(small_config(), tokenizer.get_vocab_size())
-    assert network.run(Rows.of(torch.randn(2, 7, 32))).hidden.shape == (2, 7, 32)
+    assert network.run(TokenStates.of(torch.randn(2, 7, 32))).hidden.shape == (2, 7, 32)
 
 
 def test_learning_rate_warms_up_and_decays() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from saccade.backbones import load
-from saccade.backbones.network.token_states import Rows
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller.errors import StudyError
 from saccade.studies.tasks.documents import KINDS, make_sample
 from saccade.studies.training.batch import Batch, make_batch
@@ -69,7 +69,7 @@ def test_a_shared_page_is_the_real_forward_of_a_causal_model(chats: dict[str, Ch
     shared, attention, own = shared_prefix_hidden(network, page, groups, watched=1)
     for given, wanted in zip(shared, full_hidden(network, page, groups), strict=True):
         torch.testing.assert_close(given, wanted, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(own, network.run(Rows.of(page)).hidden, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(own, network.run(TokenStates.of(page)).hidden, atol=1e-5, rtol=1e-5)
     assert [a.shape for a in attention] == [(2, 3, 5, 9), (2, 1, 8, 9)]
 
 
@@ -86,7 +86,7 @@ def test_prefix_mode_is_trained_as_it_decodes(chats: dict[str, Chat], tmp_path: 
         inputs=inputs, gen_length=4, steps=1, callback=lambda view: seen.append(view.logits)
     )
     prompt = inputs.embeds[None]
-    first = network.logits(network.run(Rows.of(prompt)).hidden[:, -1]).argmax(-1)
+    first = network.logits(network.run(TokenStates.of(prompt)).hidden[:, -1]).argmax(-1)
     ids = torch.tensor([[int(first), *[chat.mask_id] * 3]])
     ran = shared_prefix_hidden(network, prompt, [network.model.embed_tokens(ids)[:, None]])
     wanted = network.logits(ran.hidden[0][0, 0, :-1])

@@ -1,0 +1,110 @@
+"""What the settings of every family share, and how options are checked."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Protocol, Self
+
+from saccade.controller.arguments import check_int
+
+Stop = str | Sequence[int]
+
+
+class Settings(Protocol):
+    """What the settings of every family share; each is a frozen dataclass."""
+
+    @property
+    def gen_length(self) -> int: ...
+
+    @property
+    def temperature(self) -> float: ...
+
+    @property
+    def stopping_criteria(self) -> Sequence[Stop]: ...
+
+    @property
+    def append_eot(self) -> bool: ...
+
+    @property
+    def mask_id(self) -> int | None: ...
+
+    @property
+    def forbidden_ids(self) -> Sequence[int] | None: ...
+
+    @property
+    def generation_suffix(self) -> Stop | None: ...
+
+    @property
+    def seed(self) -> int | None: ...
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self: ...
+
+    @classmethod
+    def for_lengths(cls, gen_length: int, block_length: int, steps: int) -> dict[str, Any]: ...
+
+
+class PlainEnd:
+    """Part of the settings of families that forbid no ids and have nothing after an answer."""
+
+    __slots__ = ()
+
+    @property
+    def forbidden_ids(self) -> None:
+        """None: the backbone's own, of which it has none."""
+        return None
+
+    @property
+    def generation_suffix(self) -> None:
+        """None: nothing follows the answer."""
+        return None
+
+
+def renamed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options in which ``max_new_tokens``, published for `gen_length`, has that name.
+
+    Raises
+    ------
+    TypeError
+        If both are given.
+    """
+    given = dict(options)
+    if "max_new_tokens" in given:
+        if "gen_length" in given:
+            raise TypeError("generate() got gen_length and max_new_tokens, which are the same")
+        given["gen_length"] = given.pop("max_new_tokens")
+    return given
+
+
+def check_options(settings: type[Any], options: Mapping[str, Any]) -> None:
+    """Raise `TypeError` for options that are no fields of a settings class, listing the fields."""
+    known = [field.name for field in fields(settings)]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(
+            f"generate() got unknown option {', '.join(unknown)}; known options: {', '.join(known)}"
+        )
+
+
+def token_ids(name: str, given: object) -> tuple[int, ...]:
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise ValueError(f"{name}={given!r}: must be a list of token ids")
+    return tuple(check_int(f"{name}={given!r}: id", token) for token in given)
+
+
+def text_or_ids(name: str, given: object) -> Stop:
+    return given if isinstance(given, str) else token_ids(name, given)
+
+
+def plain_stops(given: object) -> tuple[Stop, ...]:
+    """Stopping criteria as tuples; None is none. `ValueError` says what is wrong with others."""
+    if given is None:
+        return ()
+    what = f"stopping_criteria={given!r}"
+    if isinstance(given, str):
+        raise ValueError(f"{what}: give a list, [{given!r}]")
+    if not isinstance(given, Sequence) or not all(isinstance(stop, Iterable) for stop in given):
+        raise ValueError(f"{what}: give a list of strings or of lists of token ids, () for none")
+    stops = tuple(text_or_ids("stopping_criteria", stop) for stop in given)
+    if not all(stops):
+        raise ValueError(f"{what}: an empty stop ends nothing; leave it out")
+    return stops
