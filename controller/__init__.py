@@ -30,16 +30,10 @@ from saccade.controller.policies import (
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.registry import policies, pruners
 from saccade.controller.session import Session
+from saccade.controller.signals import SignalChange, Signals
 from saccade.controller.trace import Generation, StepRecord, Trace
 from saccade.controller.tunable import Tunable, tunables
-from saccade.controller.types import (
-    BackboneSpec,
-    Geometry,
-    Segments,
-    SignalChange,
-    Signals,
-    StepState,
-)
+from saccade.controller.types import BackboneSpec, Geometry, Segments, StepState
 from saccade.controller.views import Merge, Selection, VisualView
 
 __all__ = [

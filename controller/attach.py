@@ -5,8 +5,10 @@ from collections.abc import Collection, Set
 from saccade.controller.errors import CapabilityError, PlanError
 from saccade.controller.fitting import ahead, announced
 from saccade.controller.plan import Plan
-from saccade.controller.protocols import MEASURED, SIGNALS, VIEW_FIELDS, Policy, Pruner
+from saccade.controller.protocols import Policy, Pruner
+from saccade.controller.signals import SIGNALS
 from saccade.controller.types import BackboneSpec
+from saccade.controller.view_fields import MEASURED, VIEW_FIELDS
 
 
 def check_parts(policy: object, pruner: object) -> None:
@@ -45,7 +47,7 @@ def check_fit(policy: Policy, pruner: Pruner | None, spec: BackboneSpec) -> None
     """
     _check_offered(policy, sorted(policy.reads), spec.can & SIGNALS, spec)
     if pruner is not None:
-        fields = spec.can & VIEW_FIELDS
+        fields = spec.can & VIEW_FIELDS.keys()
         sites = {name for name in spec.can if name.startswith("site:")}
         wanted = [*sorted(pruner.needs), f"site:{pruner.site}"]
         _check_offered(pruner, wanted, fields | sites, spec)

@@ -12,7 +12,7 @@ from saccade.controller.fitting import ahead, announced, default_pruner, fitted
 from saccade.controller.policies.auto import Auto
 from saccade.controller.protocols import Policy, Pruner
 from saccade.controller.registry import pruners
-from saccade.controller.session import COMPACT, Positions, Session
+from saccade.controller.session import COMPACT, Measuring, Positions, Session
 from saccade.controller.types import BackboneSpec
 
 
@@ -136,10 +136,11 @@ class Controller:
         TypeError
             If the policy cannot be copied.
         """
-        policy, pruner, probed = self._parts(spec)
-        always = self.tokens or self.probe != "needed"
-        tokens = self.tokens or "received" in policy.reads
-        return Session(policy, pruner, spec, n_sequences, probed, self.positions, always, tokens)
+        policy, pruner, layers = self._parts(spec)
+        every_step = self.tokens or self.probe != "needed"
+        kinds = every_step or "attention" in policy.reads
+        measuring = Measuring(layers, every_step, kinds)
+        return Session(policy, pruner, spec, n_sequences, measuring, self.positions)
 
     def _probed(self, policy: Policy, spec: BackboneSpec) -> frozenset[int]:
         layers = frozenset(range(spec.geometry.n_layers))

@@ -3,34 +3,11 @@
 from typing import Literal, Protocol, runtime_checkable
 
 from saccade.controller.plan import Plan
-from saccade.controller.types import Signals, StepState
-from saccade.controller.views import EXTRAS, Selection, VisualView
+from saccade.controller.signals import Signals
+from saccade.controller.types import StepState
+from saccade.controller.views import Selection, VisualView
 
 Site = Literal["tower", "entry", "layer"]
-SIGNALS = frozenset({"attention", "confidence", "entropy", "margin", "received"})
-"""What a policy may read; see `Signals`. "attention" is measured by layer, "received" by visual
-token; the others cost nothing."""
-ATTENTION = frozenset(
-    f"attention:{rows}{how}"
-    for rows in ("response", "all", "last", "instruction")
-    for how in ("", ":logits")
-)
-"""Attention received, measured in the layer before the one where tokens are dropped."""
-MEASURED = ATTENTION | {"rows:text", "rows:answer", "keys", "keys:text"}
-"""All that is measured in the layer before: it is not there before layer 0."""
-BEFORE = frozenset({"rows:before", "final:before"})
-"""What is measured in the step before: it is not there before the first."""
-VIEW_FIELDS = frozenset(
-    {"features", "centers", "attention:instruction:own", "tower:run"} | MEASURED | set(EXTRAS)
-)
-"""What a pruner may ask of a view; see `VisualView`."""
-OF_THE_PROMPT = frozenset(
-    name
-    for name in VIEW_FIELDS
-    if name.startswith(("attention:instruction", "hidden", "normed"))
-    or name in ("rows:text", "keys:text")
-)
-"""What is there only where the prompt's rows are computed, not read from a cache."""
 
 
 @runtime_checkable

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from saccade.controller.plan import Plan
-from saccade.controller.types import Signals, StepState
+from saccade.controller.signals import Signals
+from saccade.controller.types import StepState
 
 if TYPE_CHECKING:
     import pandas as pd

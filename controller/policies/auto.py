@@ -12,9 +12,11 @@ from saccade.controller.policies.confident_commits import ConfidentCommits
 from saccade.controller.policies.keep import Keep
 from saccade.controller.policies.layer_skip import LayerSkip
 from saccade.controller.policies.progressive import Progressive
-from saccade.controller.protocols import BEFORE, Policy
+from saccade.controller.protocols import Policy
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import BackboneSpec, Signals, StepState
+from saccade.controller.types import BackboneSpec, StepState
+from saccade.controller.view_fields import BEFORE
 
 
 @dataclass

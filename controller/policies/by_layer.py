@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from saccade.controller.arguments import check_fraction, check_int, numbers
 from saccade.controller.plan import Drop, Plan
-from saccade.controller.types import Signals, StepState
+from saccade.controller.signals import Signals
+from saccade.controller.types import StepState
 
 
 @dataclass(slots=True)

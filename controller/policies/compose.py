@@ -7,7 +7,8 @@ from saccade.controller import fitting
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.policies.wrapper import checked
 from saccade.controller.protocols import Policy
-from saccade.controller.types import BackboneSpec, Signals, StepState
+from saccade.controller.signals import Signals
+from saccade.controller.types import BackboneSpec, StepState
 
 
 @dataclass

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from saccade.controller.plan import CommitRule, Drop, Plan
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState
+from saccade.controller.types import StepState
 
 
 @dataclass(slots=True)

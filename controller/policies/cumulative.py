@@ -7,7 +7,8 @@ from typing import ClassVar
 from saccade.controller.arguments import check_fraction, numbers
 from saccade.controller.fitting import DefaultPruner
 from saccade.controller.plan import Drop, Plan
-from saccade.controller.types import Signals, StepState
+from saccade.controller.signals import Signals
+from saccade.controller.types import StepState
 
 
 @dataclass(slots=True)

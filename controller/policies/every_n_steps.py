@@ -6,8 +6,9 @@ from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
 from saccade.controller.protocols import Policy
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState
+from saccade.controller.types import StepState
 
 
 @dataclass

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from saccade.controller.plan import Drop, Plan
-from saccade.controller.types import Signals, StepState
+from saccade.controller.signals import Signals
+from saccade.controller.types import StepState
 
 
 @dataclass(frozen=True, slots=True)

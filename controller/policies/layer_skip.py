@@ -8,8 +8,9 @@ from torch import Tensor
 
 from saccade.controller.arguments import check_bool, check_fraction, check_int, numbers
 from saccade.controller.plan import Drop, Plan
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState
+from saccade.controller.types import StepState
 
 
 @dataclass(slots=True)

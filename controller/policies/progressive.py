@@ -7,8 +7,9 @@ from typing import ClassVar
 from saccade.controller.arguments import check_float, check_fraction, check_int, numbers
 from saccade.controller.fitting import DefaultPruner
 from saccade.controller.plan import Drop, Plan
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState, round_keep
+from saccade.controller.types import StepState, round_keep
 
 LADDER = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)
 
@@ -102,8 +103,9 @@ class Progressive:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Attention, by layer and by visual token, and confidence."""
-        return frozenset({"attention", "confidence", "received"})
+        """Attention to the picture and confidence; attention to the answer where it has to rise."""
+        read = {"confidence", "received"}
+        return frozenset(read | {"attention"} if self.rise else read)
 
     @property
     def drops_ahead(self) -> frozenset[Drop]:
@@ -200,7 +202,7 @@ class _Climb:
         if signals is None:
             return
         self.confidence = signals.mean_confidence
-        if before is not None and before.skipped != signals.skipped:  # no longer comparable
+        if before is not None and before.bypassed != signals.bypassed:  # no longer comparable
             self.lowest_answer = self.lowest_picture = None
         self.answer, self.picture = signals.response_mass, signals.visual_mass
         self.lowest_confidence = _least(self.lowest_confidence, self.confidence)
@@ -213,6 +215,8 @@ class _Climb:
 
     def risen(self, rise: float) -> bool:
         """Whether attention to the answer stands `rise` above its lowest."""
+        if not rise:
+            return self.picture is not None
         if self.answer is None or self.lowest_answer is None:
             return False
         return self.answer - self.lowest_answer >= rise

@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 
 from saccade.controller.plan import Drop, Plan
-from saccade.controller.types import Signals, StepState
+from saccade.controller.signals import Signals
+from saccade.controller.types import StepState
 
 
 class Reducing(ABC):

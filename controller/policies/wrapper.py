@@ -6,7 +6,8 @@ from typing import Any, cast
 from saccade.controller import fitting
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.protocols import Policy
-from saccade.controller.types import BackboneSpec, Signals, StepState
+from saccade.controller.signals import Signals
+from saccade.controller.types import BackboneSpec, StepState
 
 
 def checked(policy: object, who: str) -> Policy:

@@ -93,13 +93,13 @@ def test_probed_layers() -> None:
     reader = Scripted([], frozenset({"attention"}))
     able = dataclasses.replace(SPEC, can=SPEC.can | {"attention"})
     every, some = frozenset(range(4)), frozenset({1, 3})
-    assert Controller(Keep(), probe="all").session(able, 1).probe == every
-    assert Controller(Keep(), tokens=True).session(able, 1).probe == every
-    assert Controller(Keep(), probe="needed").session(able, 1).probe == frozenset()
-    assert Controller(reader, probe="needed").session(able, 1).probe == every
-    assert Controller(reader, probe=some).session(able, 1).probe == some
+    assert Controller(Keep(), probe="all").session(able, 1).measuring.layers == every
+    assert Controller(Keep(), tokens=True).session(able, 1).measuring.layers == every
+    assert Controller(Keep(), probe="needed").session(able, 1).measuring.layers == frozenset()
+    assert Controller(reader, probe="needed").session(able, 1).measuring.layers == every
+    assert Controller(reader, probe=some).session(able, 1).measuring.layers == some
     unable = Controller(Keep(), probe="all").session(SPEC, 1)
-    assert unable.probe == frozenset(), "it cannot be measured"
+    assert unable.measuring.layers == frozenset(), "it cannot be measured"
 
 
 @pytest.mark.parametrize(

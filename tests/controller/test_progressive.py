@@ -124,13 +124,13 @@ def test_layers_that_are_skipped_are_no_change_of_attention() -> None:
     """What nothing can attend to in a skipped layer neither falls nor comes back."""
     whole = signals(0.4, confidence=0.85, layers=[0.5, 0.5, 0.5, 0.5])
     skips = replace(
-        signals(0.4, confidence=0.86, layers=[0.5, 0.5, 0, 0]), skipped=frozenset({2, 3})
+        signals(0.4, confidence=0.86, layers=[0.5, 0.5, 0, 0]), bypassed=frozenset({2, 3})
     )
     shown = [SURE, skips, skips, replace(whole, confidence=skips.confidence)]
     assert skips.visual_mass == whole.visual_mass == 0.5
     plans = run(Progressive((1, 0.5), fall=1.0, stall=9, retry=30, **QUICK), shown)
     assert keeps(plans) == [1, 0.5, 0.5, 0.5, 0.5]
-    grown = replace(signals(0.4, confidence=0.86, layers=[0.7, 0.7, 0, 0]), skipped=skips.skipped)
+    grown = replace(signals(0.4, confidence=0.86, layers=[0.7, 0.7, 0, 0]), bypassed=skips.bypassed)
     again = run(Progressive((1, 0.5), fall=1.0, stall=9, retry=30, **QUICK), [*shown[:3], grown])
     assert keeps(again) == [1, 0.5, 0.5, 0.5, 1], "but in the same layers it counts"
 

@@ -16,7 +16,8 @@ from saccade.controller import AfterShare, Controller, PlanError, Selection, Vis
 from saccade.controller.merging import merged_rows
 from saccade.controller.policies import AfterSteps, ByLayer
 from saccade.controller.types import round_keep
-from saccade.controller.views import EXTRAS, Merge
+from saccade.controller.view_fields import EXTRAS
+from saccade.controller.views import Merge
 from tests.backbones.execution.planned import Planned, Spy, plan_of
 from tests.backbones.network.naive import naive_forward
 from tests.pruners.test_pruners import ROWS
