@@ -1,6 +1,5 @@
 """One generate call under control: everything that changes lives here and ends with the call."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -9,10 +8,10 @@ import torch
 
 from saccade.controller.attach import check_choice, check_plan
 from saccade.controller.errors import PlanError
-from saccade.controller.fitting import reselecting, resting, watching
 from saccade.controller.merging import among_all, check_selection, composed, on_host
 from saccade.controller.plan import Plan
-from saccade.controller.protocols import Policy, Pruner
+from saccade.controller.policy import BasePolicy
+from saccade.controller.protocols import Pruner
 from saccade.controller.signals import Signals
 from saccade.controller.types import BackboneSpec, StepState, round_keep
 from saccade.controller.view_fields import BEFORE
@@ -95,7 +94,7 @@ class Session:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: BasePolicy,
         pruner: Pruner | None,
         spec: BackboneSpec,
         n_sequences: int,
@@ -105,13 +104,14 @@ class Session:
         self.pruner, self.spec, self.positions = pruner, spec, positions
         self.measuring = measuring
         self.needs = frozenset[str]() if pruner is None else pruner.needs
-        self._policies = [_copy_of(policy) for _ in range(n_sequences)]
-        for own in self._policies:
-            own.reset()
+        self._policies = [_started(policy) for _ in range(n_sequences)]
         self._signals: list[Signals | None] = [None] * n_sequences
         self._choices: list[dict[int, StoredSelection]] = [{} for _ in range(n_sequences)]
         self._anew: list[set[int]] = [set() for _ in range(n_sequences)]
         self.before: list[dict[str, torch.Tensor]] = [{} for _ in range(n_sequences)]
+
+    def __repr__(self) -> str:
+        return f"Session({len(self._policies)} sequences on {self.spec.name!r})"
 
     def plan(self, sequence: int, state: StepState) -> Plan:
         """Ask the sequence's policy for its next plan and check that it can be carried out.
@@ -141,9 +141,9 @@ class Session:
         """Whether the pruner may ask, in the next step, what the step of `plan` shows: until it has
         chosen, or in every step under a policy that lets it choose again."""
         own = self._policies[sequence]
-        if not BEFORE & self.needs or resting(own):
+        if not BEFORE & self.needs or own.rests:
             return False
-        if reselecting(own):
+        if own.reselects:
             return True
         counts = [round_keep(drop.keep, n_visual) for drop in plan.drops]
         chosen = bool(self._choices[sequence].keys() - self._anew[sequence])
@@ -153,7 +153,8 @@ class Session:
         """Whether the attention of a step is measured for a sequence."""
         if not self.measuring.layers:
             return False
-        return self.measuring.every_step or watching(self._policies[sequence], state)
+        own = self._policies[sequence]
+        return self.measuring.every_step or (not own.rests and own.watches(state))
 
     def show(self, sequence: int, shown: Mapping[str, torch.Tensor]) -> None:
         """Take in what the pruner may ask to see of a step, in the next one."""
@@ -220,11 +221,11 @@ class Session:
         self._signals[sequence] = signals
 
 
-def _copy_of(policy: Policy) -> Policy:
+def _started(policy: BasePolicy) -> BasePolicy:
     try:
-        return copy.deepcopy(policy)
+        return policy.start()
     except Exception as error:
         raise TypeError(
-            f"{policy!r} cannot be copied (copy.deepcopy: {error}), and every sequence needs a "
-            "policy of its own"
+            f"{policy!r} cannot be copied ({type(error).__name__}: {error}), and every sequence "
+            "needs a policy of its own"
         ) from error

@@ -53,6 +53,9 @@ class Prepared:
     def __post_init__(self) -> None:
         object.__setattr__(self, "visual_positions", self.segments.visual.numpy())
 
+    def __repr__(self) -> str:
+        return f"Prepared({len(self)} positions, {len(self.visual_positions)} of them visual)"
+
     def __len__(self) -> int:
         return len(self.embeds)
 

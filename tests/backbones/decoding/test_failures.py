@@ -11,6 +11,7 @@ from torch import Tensor
 from saccade.backbones import Model, Prepared, StepView
 from saccade.controller import (
     AfterShare,
+    BasePolicy,
     Controller,
     Drop,
     Generation,
@@ -45,7 +46,7 @@ class Broken(Exception):
 
 
 @dataclass
-class BrokenPolicy:
+class BrokenPolicy(BasePolicy):
     """Works for some steps, then raises."""
 
     reads = frozenset[str]()
