@@ -2,11 +2,49 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypedDict
 
 from saccade.controller.arguments import check_int
 
 Stop = str | Sequence[int]
+
+
+class GenerateOptions(TypedDict, total=False):
+    """Options of `generate`, of all families together, so that editors complete them.
+
+    Which of them a model takes, with what meaning and default, its settings say: `GenerateSettings`
+    (LLaDA-V), `LavidaSettings` (LaViDa-Dream) or `CausalSettings` (autoregressive). Others are
+    refused when `generate` is called.
+    """
+
+    gen_length: int
+    max_new_tokens: int
+    block_length: int
+    steps: int
+    temperature: float
+    cfg_scale: float
+    remasking: str
+    stopping_criteria: Sequence[Stop]
+    append_eot: bool
+    generation_suffix: Stop | None
+    mask_id: int | None
+    forbidden_ids: Sequence[int] | None
+    search_all_stops: bool
+    commit_ineligible: bool
+    prefix_refresh_interval: int | None
+    factor: float | None
+    commit_failing_last: bool
+    top_p: float | None
+    top_k: int | None
+    alg: str
+    alg_temp: float
+    prefix_lm: bool
+    step_ratio: float | None
+    schedule: str | None
+    shift: float
+    eps: float
+    confidence_dtype: str
+    seed: int | None
 
 
 class Settings(Protocol):
