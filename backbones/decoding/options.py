@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Protocol, Self, TypedDict
 
+from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_int
-
-Stop = str | Sequence[int]
 
 
 class GenerateOptions(TypedDict, total=False):

@@ -122,7 +122,7 @@ def check_device(name: str | None) -> "torch.device | None":
 
 def model_family(name: str, revision: str | None = None) -> "Family":
     """The family of a model, before it is loaded; errors are those of `load_model`."""
-    from saccade.backbones.checkpoints.loading import read_family, resolve
+    from saccade.backbones.loading import read_family, resolve
     from saccade.controller.errors import CheckpointError
 
     try:

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from saccade.backbones.decoding.filtered import ALGORITHMS
 from saccade.backbones.decoding.lavida.schedules import SCHEDULES
-from saccade.backbones.decoding.options import PlainEnd, Stop, check_options, plain_stops, renamed
+from saccade.backbones.decoding.options import PlainEnd, check_options, plain_stops, renamed
+from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
 
 LENGTH = 512

@@ -4,13 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from saccade.backbones.decoding.options import (
-    Stop,
-    check_options,
-    plain_stops,
-    text_or_ids,
-    token_ids,
-)
+from saccade.backbones.decoding.options import check_options, plain_stops, text_or_ids, token_ids
+from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
 
 REMASKING = ("low_confidence", "random")
