@@ -1,6 +1,7 @@
 """Attention of some rows, from their rotated queries and all keys; no L x L map is ever made.
 
-They are measured beside the model's own attention, whatever kernel that uses, and change nothing.
+They are measured apart from the model's own attention, whatever kernel that uses, and change
+nothing.
 """
 
 import numpy as np

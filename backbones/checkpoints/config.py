@@ -34,7 +34,7 @@ def sizes(config: Mapping[str, Any], *names: str, file: str = "config.json") -> 
     Raises
     ------
     CheckpointError
-        Naming the fields that are missing, or one that is no whole number above 0.
+        Naming the fields that are missing, or one that is not a whole number above 0.
     """
     missing = [name for name in names if config.get(name) is None]
     if missing:

@@ -113,7 +113,7 @@ def renamed(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_options(settings: type[Any], options: Mapping[str, Any]) -> None:
-    """Raise `TypeError` for options that are no fields of a settings class, listing the fields."""
+    """Raise `TypeError` for options that a settings class does not have, listing the fields."""
     known = [field.name for field in fields(settings)]
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -133,7 +133,13 @@ def text_or_ids(name: str, given: object) -> Stop:
 
 
 def plain_stops(given: object) -> tuple[Stop, ...]:
-    """Stopping criteria as tuples; None is none. `ValueError` says what is wrong with others."""
+    """Stopping criteria as tuples; None means no stop.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong with them.
+    """
     if given is None:
         return ()
     what = f"stopping_criteria={given!r}"

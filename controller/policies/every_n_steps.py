@@ -28,7 +28,7 @@ class EveryNSteps(Wrapper):
     TypeError
         If `policy` is not one.
     ValueError
-        If `n` is no whole number from 1.
+        If `n` is not a whole number from 1.
     """
 
     policy: BasePolicy

@@ -63,7 +63,7 @@ class Progressive(BasePolicy):
     Raises
     ------
     ValueError
-        If a number is none that is allowed, or the ladder does not lead from 1 down.
+        If a number is not allowed, or the ladder does not lead from 1 down.
 
     Notes
     -----

@@ -28,7 +28,7 @@ def open_picture(path: Path) -> "Image.Image":
     ------
     FileNotFoundError, IsADirectoryError
     ValueError
-        If the file is no picture, is damaged, is smaller than any patch of a vision tower, or so
+        If the file is not a picture, is damaged, is smaller than any patch of a vision tower, or so
         large that it may be a trap.
     """
     from PIL import Image, UnidentifiedImageError

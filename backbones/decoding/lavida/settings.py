@@ -145,7 +145,7 @@ class LavidaSettings(PlainEnd):
             raise ValueError("eps=1: must lie in [0, 1)")
         if self.n_steps < 1:
             raise ValueError(
-                f"step_ratio={self.step_ratio} of gen_length={self.gen_length} is no step at all"
+                f"step_ratio={self.step_ratio} of gen_length={self.gen_length} makes no step"
             )
         if self.schedule is None and self.n_steps > min(self.steps, self.gen_length):
             raise ValueError(
