@@ -1,4 +1,4 @@
-"""Files of questions: scores by hand, wrong files, and a study on one."""
+"""Files of questions: wrong ones, a study on one, and on other models."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,6 @@ from saccade.studies.config.cases import each_model, load_study, with_own
 from saccade.studies.runs.records import read_run
 from saccade.studies.runs.runner import run_study
 from saccade.studies.tasks.documents import make_sample
-from saccade.studies.tasks.metrics import edits
 from saccade.studies.tasks.question_files import QuestionFile
 
 LENGTHS = {"gen_length": 16, "block_length": 16, "steps": 4}
@@ -38,39 +37,6 @@ def line(index: int = 0, **changes: Any) -> dict[str, Any]:
 def question_file(path: Path) -> QuestionFile:
     values = yaml.safe_load(path.read_text())
     return QuestionFile.model_validate(values | {"file": path.parent / values["file"]})
-
-
-@pytest.mark.parametrize(
-    ("metric", "answers", "text", "score"),
-    [
-        ("exact", ["Yes"], " yes. ", 1.0),
-        ("exact", ["no", "nope"], "Nope", 1.0),
-        ("exact", ["no"], "not", 0.0),
-        ("contains", ["12"], "It is 12 %", 1.0),
-        ("contains", ["13"], "It is 12 %", 0.0),
-        ("relaxed", ["100"], "105", 1.0),
-        ("relaxed", ["100"], "105.1", 0.0),
-        ("relaxed", ["1,000"], "$1001.", 1.0),
-        ("relaxed", ["25%"], "0.25", 1.0),
-        ("relaxed", ["0"], "0.001", 0.0),
-        ("relaxed", ["red"], "Red", 1.0),
-        ("anls", ["hello"], "hallo", 0.8),
-        ("anls", ["hello"], "hxxxo", 0.0),
-        ("anls", ["ab", "abcd"], "abc", 0.75),
-        ("anls", ["same"], "SAME", 1.0),
-        ("choice", ["B"], "The answer is B.", 1.0),
-        ("choice", ["(c)"], "C", 1.0),
-        ("choice", ["A"], "Apples are B", 0.0),
-        ("choice", ["A"], "none", 0.0),
-    ],
-)
-def test_metrics(tmp_path: Path, metric: str, answers: list[str], text: str, score: float) -> None:
-    own = question_file(write(tmp_path, [line(answers=answers)], metric=metric))
-    assert own.items()[0].score(text).score == pytest.approx(score)
-
-
-def test_edits() -> None:
-    assert [edits(*pair) for pair in (("", "abc"), ("kitten", "sitting"), ("a", "a"))] == [3, 3, 0]
 
 
 @pytest.mark.parametrize(
