@@ -24,7 +24,7 @@ lint: $(STAMP)  ## check style and format (mend with: .venv/bin/ruff check --fix
 
 types: $(STAMP)  ## check types (mypy, strict)
 	@rm -rf .types && mkdir -p .types/saccade
-	@for name in __init__.py py.typed; do ln -s ../../saccade/$$name .types/saccade/$$name; done
+	@for name in __init__.py __init__.pyi py.typed; do ln -s ../../saccade/$$name .types/saccade/$$name; done
 	@for name in $(FOLDERS); do ln -s ../../$$name .types/saccade/$$name; done
 	$(BIN)/mypy
 

@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 from saccade.backbones.checkpoints.checkpoint import write_checkpoint
 from saccade.backbones.decoding.denoise import Denoiser
 from saccade.backbones.decoding.options import Settings
-from saccade.backbones.decoding.scheme import Decoding
 from saccade.backbones.decoding.step_view import Callback
+from saccade.backbones.execution.sequence import SequenceState
 from saccade.backbones.families.family import Family
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.inputs.processor import MultiImage, Processor, encode_for
@@ -286,13 +286,13 @@ class Model:
         suffix_ids = [] if suffix is None else self.processor.ids(suffix)
         self._check_ids("generation_suffix", suffix_ids)
         scheme = self.family.scheme(settings, spec, self.network.model.image_newline.dtype)
-        decodings = []
+        sequences = []
         for number, prepared in enumerate(inputs):
             own, host = self._generators(settings.seed)
             answer = scheme.answer(len(prepared), stops, suffix_ids, host)
-            decodings.append(Decoding(number, prepared, answer, own, settings.seed or 0))
-        Denoiser(self.network, spec, scheme, session, callback).run(decodings)
-        return [self._generation(decoding) for decoding in decodings]
+            sequences.append(SequenceState(number, prepared, answer, own, settings.seed or 0))
+        Denoiser(self.network, spec, scheme, session, callback).run(sequences)
+        return [self._generation(sequence) for sequence in sequences]
 
     def _generators(self, seed: int | None) -> tuple[torch.Generator | None, ...]:
         """A sequence's random numbers on the model's device and on the host; one where both are
@@ -320,14 +320,14 @@ class Model:
         if wrong:
             raise ValueError(f"{name}={wrong[0]} is outside the vocabulary of {vocab}")
 
-    def _generation(self, decoding: Decoding) -> Generation:
-        tokens, inputs = decoding.answer.tokens, decoding.inputs
+    def _generation(self, sequence: SequenceState) -> Generation:
+        tokens, inputs = sequence.answer.tokens, sequence.inputs
         encoding = inputs.views * tower_macs(self.network.tower, self.network.language)
         encoding = 0 if inputs.pending else encoding
         trace = Trace(
-            tuple(decoding.records),
+            tuple(sequence.records),
             len(inputs.visual_positions),
-            decoding.tower_macs + encoding,
-            decoding.transfers,
+            sequence.tower_macs + encoding,
+            sequence.transfers,
         )
         return Generation(tokens, self.processor.decode(tokens), trace)

@@ -9,6 +9,7 @@ from saccade.controller.errors import (
     StudyError,
     UnknownNameError,
 )
+from saccade.controller.expressions import parse_policy, parse_pruner
 from saccade.controller.plan import CommitRule, Drop, Plan
 from saccade.controller.policies import (
     VTW,
@@ -27,19 +28,14 @@ from saccade.controller.policies import (
     Progressive,
     WithRefresh,
 )
-from saccade.controller.protocols import Policy, Pruner
+from saccade.controller.policy import BasePolicy
+from saccade.controller.protocols import Pruner
 from saccade.controller.registry import policies, pruners
 from saccade.controller.session import Session
+from saccade.controller.signals import SignalChange, Signals
 from saccade.controller.trace import Generation, StepRecord, Trace
 from saccade.controller.tunable import Tunable, tunables
-from saccade.controller.types import (
-    BackboneSpec,
-    Geometry,
-    Segments,
-    SignalChange,
-    Signals,
-    StepState,
-)
+from saccade.controller.types import BackboneSpec, Geometry, Segments, StepState
 from saccade.controller.views import Merge, Selection, VisualView
 
 __all__ = [
@@ -49,6 +45,7 @@ __all__ = [
     "AfterSteps",
     "Auto",
     "BackboneSpec",
+    "BasePolicy",
     "ByLayer",
     "CapabilityError",
     "SignalChange",
@@ -68,7 +65,6 @@ __all__ = [
     "Merge",
     "Plan",
     "PlanError",
-    "Policy",
     "Progressive",
     "Pruner",
     "SaccadeError",
@@ -84,6 +80,8 @@ __all__ = [
     "UnknownNameError",
     "VisualView",
     "WithRefresh",
+    "parse_policy",
+    "parse_pruner",
     "policies",
     "pruners",
     "tunables",

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any, SupportsIndex, cast
 
@@ -66,17 +66,16 @@ def check_bool(name: str, value: object) -> bool:
     return value
 
 
-def numbers(name: str, given: object, kind: type[int] | type[float]) -> list[Any]:
-    """Numbers given as a sequence, as text between slashes, or as a single one.
+def check_sequence(name: str, value: object) -> Sequence[Any]:
+    """A sequence that is not a text; a single number stands for a sequence of one.
 
     Raises
     ------
     ValueError
-        If the text is none.
+        Saying how to write one.
     """
-    if isinstance(given, str):
-        try:
-            return [kind(text) for text in given.split("/")]
-        except ValueError:
-            raise ValueError(f"{name}={given!r}: write numbers such as 1/2/4") from None
-    return list(given) if isinstance(given, Iterable) else [given]
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return (value,)
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise ValueError(f"{name}={value!r}: must be a sequence, such as (1, 2)")
+    return value

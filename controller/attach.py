@@ -3,28 +3,30 @@
 from collections.abc import Collection, Set
 
 from saccade.controller.errors import CapabilityError, PlanError
-from saccade.controller.fitting import ahead, announced
 from saccade.controller.plan import Plan
-from saccade.controller.protocols import MEASURED, SIGNALS, VIEW_FIELDS, Policy, Pruner
+from saccade.controller.policy import BasePolicy
+from saccade.controller.protocols import Pruner
+from saccade.controller.signals import SIGNALS
 from saccade.controller.types import BackboneSpec
+from saccade.controller.view_fields import MEASURED, VIEW_FIELDS
 
 
 def check_parts(policy: object, pruner: object) -> None:
     """Raise `TypeError` unless these are a policy and a pruner (or no pruner) that are built."""
-    if isinstance(policy, type) or not isinstance(policy, Policy):
-        raise TypeError(_no_part(policy, "policy", "reads, plan() and reset()"))
+    if not isinstance(policy, BasePolicy):
+        raise TypeError(_no_part(policy, "policy", "it inherits from saccade.BasePolicy"))
     _check_names(policy, "reads", policy.reads)
     if pruner is None:
         return
     if isinstance(pruner, type) or not isinstance(pruner, Pruner):
-        raise TypeError(_no_part(pruner, "pruner", "needs, site and select()"))
+        raise TypeError(_no_part(pruner, "pruner", "it has needs, site and select()"))
     _check_names(pruner, "needs", pruner.needs)
 
 
 def _no_part(given: object, what: str, members: str) -> str:
     if isinstance(given, type):
-        return f"{given.__name__} is a class, no {what}: build one, {given.__name__}(...)"
-    return f"{given!r} is no {what}: it needs {members}"
+        return f"{given.__name__} is a class, not a {what}: build one, {given.__name__}(...)"
+    return f"{given!r} is not a {what}: {members}"
 
 
 def _check_names(part: object, attribute: str, names: object) -> None:
@@ -32,7 +34,7 @@ def _check_names(part: object, attribute: str, names: object) -> None:
         raise TypeError(f"{part!r}: {attribute}={names!r}; it must be a frozenset of names")
 
 
-def check_fit(policy: Policy, pruner: Pruner | None, spec: BackboneSpec) -> None:
+def check_fit(policy: BasePolicy, pruner: Pruner | None, spec: BackboneSpec) -> None:
     """Check that a backbone offers what a policy reads, a pruner needs, and a policy will plan.
 
     Raises
@@ -40,17 +42,17 @@ def check_fit(policy: Policy, pruner: Pruner | None, spec: BackboneSpec) -> None
     CapabilityError
         Naming what is missing, and both sides.
     PlanError
-        If a drop or another action that the policy announces (`Policy.drops_ahead`,
-        `Policy.plan_ahead`) cannot be carried out.
+        If a drop or another action that the policy announces (`BasePolicy.drops_ahead`,
+        `BasePolicy.plan_ahead`) cannot be carried out.
     """
     _check_offered(policy, sorted(policy.reads), spec.can & SIGNALS, spec)
     if pruner is not None:
-        fields = spec.can & VIEW_FIELDS
+        fields = spec.can & VIEW_FIELDS.keys()
         sites = {name for name in spec.can if name.startswith("site:")}
         wanted = [*sorted(pruner.needs), f"site:{pruner.site}"]
         _check_offered(pruner, wanted, fields | sites, spec)
-    check_plan(ahead(policy), spec, repr(policy))
-    for drop in announced(policy) or ():
+    check_plan(policy.plan_ahead, spec, repr(policy))
+    for drop in policy.drops_ahead or ():
         check_plan(Plan((drop,)), spec)
         if 0 < drop.keep < 1:
             check_choice(pruner, drop.layer)

@@ -8,11 +8,12 @@ from typing import Any, Literal, Protocol, TypeGuard, TypeVar, get_args, runtime
 from saccade.controller.arguments import check_bool, check_int
 from saccade.controller.attach import check_fit, check_parts
 from saccade.controller.errors import CapabilityError, PlanError, SaccadeError
-from saccade.controller.fitting import ahead, announced, default_pruner, fitted
+from saccade.controller.expressions import parse_policy, parse_pruner
 from saccade.controller.policies.auto import Auto
-from saccade.controller.protocols import Policy, Pruner
+from saccade.controller.policy import BasePolicy
+from saccade.controller.protocols import Pruner
 from saccade.controller.registry import pruners
-from saccade.controller.session import COMPACT, Positions, Session
+from saccade.controller.session import COMPACT, Measuring, Positions, Session
 from saccade.controller.types import BackboneSpec
 
 
@@ -38,11 +39,12 @@ class Controller:
 
     Parameters
     ----------
-    policy : Policy, optional
-        How much, where and when; `Auto` by default, `Keep` to do nothing.
-    pruner : Pruner, optional
-        Which tokens stay; needed by policies that drop. Without one, that which the policy names
-        (`Policy.default_pruner`).
+    policy : BasePolicy or str, optional
+        How much, where and when; `Auto` by default, `Keep` to do nothing. As text, what
+        `parse_policy` reads: ``"progressive(cover=0.9) + layer_skip()"``.
+    pruner : Pruner or str, optional
+        Which tokens stay; needed by policies that drop. As text, what `parse_pruner` reads. Without
+        one, that which the policy names (`BasePolicy.default_pruner`).
     probe : "all", "needed" or a frozenset of layers
         Layers whose attention is measured in every step and recorded in the trace, where the
         backbone can. "needed": all layers, in the steps that the policy watches, if it reads
@@ -60,9 +62,11 @@ class Controller:
     Raises
     ------
     TypeError
-        If `policy` or `pruner` is none, or a class instead of one that is built.
+        If `policy` or `pruner` is not one, or a class instead of one that is built.
+    UnknownNameError, ValueError
+        If a text does not describe one.
     ValueError
-        If `probe` or `positions` is none of the allowed.
+        If `probe` or `positions` is not one of the allowed.
 
     Examples
     --------
@@ -72,19 +76,21 @@ class Controller:
 
     def __init__(
         self,
-        policy: Policy | None = None,
-        pruner: Pruner | None = None,
+        policy: BasePolicy | str | None = None,
+        pruner: Pruner | str | None = None,
         probe: Literal["all", "needed"] | frozenset[int] = "needed",
         positions: Positions = "original",
         tokens: bool = False,
     ) -> None:
-        self.policy: Policy = Auto() if policy is None else policy
-        check_parts(self.policy, pruner)
-        wish = default_pruner(self.policy)
-        self._pruner_is_default = pruner is None
-        self.pruner = (
-            pruners.make(wish[0], **wish[1]) if pruner is None and wish is not None else pruner
-        )
+        made = parse_policy(policy) if isinstance(policy, str) else policy
+        chooser = parse_pruner(pruner) if isinstance(pruner, str) else pruner
+        self.policy: BasePolicy = Auto() if made is None else made
+        check_parts(self.policy, chooser)
+        wish = self.policy.default_pruner
+        self._pruner_is_default = chooser is None
+        if chooser is None and wish is not None:
+            chooser = pruners.make(wish[0], **wish[1])
+        self.pruner: Pruner | None = chooser
         if isinstance(probe, frozenset):
             probe = frozenset(check_int("a layer to probe", layer) for layer in probe)
         elif probe not in ("all", "needed"):
@@ -96,7 +102,9 @@ class Controller:
 
     def __repr__(self) -> str:
         placed = "" if self.positions == "original" else f", positions={self.positions!r}"
-        return f"Controller({self.policy!r}, {self.pruner!r}, probe={self.probe!r}{placed})"
+        pruner = None if self.pruner is None else repr(self.pruner)
+        parts = f"{repr(self.policy)!r}, {pruner!r}, probe={self.probe!r}{placed}"
+        return f"Controller({parts})"
 
     @property
     def needs(self) -> frozenset[str]:
@@ -117,12 +125,12 @@ class Controller:
         """
         self._parts(spec)
 
-    def _parts(self, spec: BackboneSpec) -> tuple[Policy, Pruner | None, frozenset[int]]:
+    def _parts(self, spec: BackboneSpec) -> tuple[BasePolicy, Pruner | None, frozenset[int]]:
         """The policy for a backbone, the pruner if it may drop, and the layers that are probed."""
-        policy = fitted(self.policy, spec)
-        unasked = announced(policy) == frozenset()
+        policy = self.policy.bind(spec, self.pruner)
+        unasked = policy.drops_ahead == frozenset()
         check_fit(policy, None if unasked and self._pruner_is_default else self.pruner, spec)
-        if self.positions == "compact" and ahead(policy).bypass:
+        if self.positions == "compact" and policy.plan_ahead.bypass:
             raise PlanError(f"{self.policy!r} may skip layers; {COMPACT}")
         return policy, None if unasked else self.pruner, self._probed(policy, spec)
 
@@ -136,12 +144,13 @@ class Controller:
         TypeError
             If the policy cannot be copied.
         """
-        policy, pruner, probed = self._parts(spec)
-        always = self.tokens or self.probe != "needed"
-        tokens = self.tokens or "received" in policy.reads
-        return Session(policy, pruner, spec, n_sequences, probed, self.positions, always, tokens)
+        policy, pruner, layers = self._parts(spec)
+        every_step = self.tokens or self.probe != "needed"
+        kinds = every_step or "attention" in policy.reads
+        measuring = Measuring(layers, every_step, kinds)
+        return Session(policy, pruner, spec, n_sequences, measuring, self.positions)
 
-    def _probed(self, policy: Policy, spec: BackboneSpec) -> frozenset[int]:
+    def _probed(self, policy: BasePolicy, spec: BackboneSpec) -> frozenset[int]:
         layers = frozenset(range(spec.geometry.n_layers))
         able, read = "attention" in spec.can, bool({"attention", "received"} & policy.reads)
         read = read or self.tokens

@@ -1,76 +1,10 @@
-"""What a policy and a pruner are. Third parties need to inherit nothing."""
+"""What a pruner is. `saccade.pruners.base` has classes to inherit from, but none has to."""
 
 from typing import Literal, Protocol, runtime_checkable
 
-from saccade.controller.plan import Plan
-from saccade.controller.types import Signals, StepState
-from saccade.controller.views import EXTRAS, Selection, VisualView
+from saccade.controller.views import Selection, VisualView
 
 Site = Literal["tower", "entry", "layer"]
-SIGNALS = frozenset({"attention", "confidence", "entropy", "margin", "received"})
-"""What a policy may read; see `Signals`. "attention" is measured by layer, "received" by visual
-token; the others cost nothing."""
-ATTENTION = frozenset(
-    f"attention:{rows}{how}"
-    for rows in ("response", "all", "last", "instruction")
-    for how in ("", ":logits")
-)
-"""Attention received, measured in the layer before the one where tokens are dropped."""
-MEASURED = ATTENTION | {"rows:text", "rows:answer", "keys", "keys:text"}
-"""All that is measured in the layer before: it is not there before layer 0."""
-BEFORE = frozenset({"rows:before", "final:before"})
-"""What is measured in the step before: it is not there before the first."""
-VIEW_FIELDS = frozenset(
-    {"features", "centers", "attention:instruction:own", "tower:run"} | MEASURED | set(EXTRAS)
-)
-"""What a pruner may ask of a view; see `VisualView`."""
-OF_THE_PROMPT = frozenset(
-    name
-    for name in VIEW_FIELDS
-    if name.startswith(("attention:instruction", "hidden", "normed"))
-    or name in ("rows:text", "keys:text")
-)
-"""What is there only where the prompt's rows are computed, not read from a cache."""
-
-
-@runtime_checkable
-class Policy(Protocol):
-    """Says how much, where and when. One copy (`copy.deepcopy`) works on one sequence.
-
-    Attributes
-    ----------
-    reads : frozenset of str
-        Signals it uses, e.g. ``{"attention", "confidence"}``; empty for fixed schedules.
-    drops_ahead : collection of Drop, optional
-        Drops for which it may ask the pruner to choose, if they are known beforehand: whether they
-        can be carried out is then checked when the controller is attached. Without it, a drop is
-        checked when it is planned.
-    plan_ahead : Plan, optional
-        Layers that it may skip and how it commits, if known beforehand: checked then, too.
-    reselects : bool, optional
-        Whether it may ask the pruner again in the same call; False without it.
-    watches : callable, optional
-        ``watches(state) -> bool``: whether it will read the attention of the step that `state`
-        begins; asked after `plan`. Always, without it, if it reads attention.
-    rests : bool, optional
-        Whether it will plan nothing more in this call, so that nothing is measured for it; asked
-        after `plan`. False without it.
-    fitted : callable, optional
-        ``fitted(spec) -> Policy``: the policy for a backbone, where it depends on that.
-    default_pruner : (str, mapping), optional
-        Registered name and options of the pruner that chooses for it where none is given.
-    """
-
-    @property
-    def reads(self) -> frozenset[str]: ...
-
-    def plan(self, state: StepState, signals: Signals | None) -> Plan:
-        """Plan the next step; `signals` are those of the step before, None before the first."""
-        ...
-
-    def reset(self) -> None:
-        """Forget everything; called before each sequence."""
-        ...
 
 
 @runtime_checkable
@@ -85,6 +19,9 @@ class Pruner(Protocol):
         Where its method acts: in the vision tower or on what it gives, before the stack, or before
         a later layer. The backbone must have that place; the policy still says before which layer
         tokens go, which for methods of the tower can only be layer 0.
+    default_layer : callable, optional
+        ``default_layer(n_layers) -> int``: the layer before which its method drops, where a policy
+        names none; 0 without it.
     merges : bool, optional
         Whether its selections may hold a merge or features of their own; False without it.
     adaptive : bool, optional

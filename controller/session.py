@@ -1,6 +1,6 @@
 """One generate call under control: everything that changes lives here and ends with the call."""
 
-import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,11 +8,13 @@ import torch
 
 from saccade.controller.attach import check_choice, check_plan
 from saccade.controller.errors import PlanError
-from saccade.controller.fitting import reselecting, resting, watching
 from saccade.controller.merging import among_all, check_selection, composed, on_host
 from saccade.controller.plan import Plan
-from saccade.controller.protocols import BEFORE, Policy, Pruner
-from saccade.controller.types import BackboneSpec, Signals, StepState
+from saccade.controller.policy import BasePolicy
+from saccade.controller.protocols import Pruner
+from saccade.controller.signals import Signals
+from saccade.controller.types import BackboneSpec, StepState, round_keep
+from saccade.controller.view_fields import BEFORE
 from saccade.controller.views import Selection, VisualView
 
 Positions = Literal["original", "compact"]
@@ -38,6 +40,26 @@ class StoredSelection:
     before: "StoredSelection | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What a call measures of attention.
+
+    Attributes
+    ----------
+    layers : frozenset of int
+        Layers that are probed; empty for none.
+    every_step : bool
+        Whether in every step, or only where the policy watches (`BasePolicy.watches`).
+    kinds : bool
+        Whether attention to prompt and response is measured, too, and not that to the picture
+        alone.
+    """
+
+    layers: frozenset[int] = frozenset()
+    every_step: bool = False
+    kinds: bool = True
+
+
 class Session:
     """Policies, selections and signals of the sequences of one generate call.
 
@@ -50,22 +72,19 @@ class Session:
         What decides how much, and which. The pruner may be None if the policy never drops.
     spec : BackboneSpec
     n_sequences : int
-    probe : frozenset of int
-        Layers whose attention is measured.
-    always : bool
-        Whether it is measured in every step, or only where the policy watches
-        (`Policy.watches`).
-    tokens : bool
-        Whether what each visual token receives is measured.
+    measuring : Measuring
     positions : "original" or "compact"
         As in `Controller`.
 
     Attributes
     ----------
+    needs : frozenset of str
+        What the pruner asks of a view; nothing without one.
     before : list of dict of str to Tensor
-        What the pruner asked to see of the step before, by its name in `BEFORE`, of each sequence:
-        attention (R, N) of its answer rows to its visual tokens, mean over heads and layers, with
-        NaN rows where not forwarded; final states (N, D) of its visual tokens, NaN where dropped.
+        What the pruner may ask to see of the step before, by its name in `BEFORE`, of each
+        sequence: attention (R, N) of its answer rows to its visual tokens, mean over heads and
+        layers, with NaN rows where not forwarded; final states (N, D) of its visual tokens, NaN
+        where dropped.
 
     Raises
     ------
@@ -75,24 +94,24 @@ class Session:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: BasePolicy,
         pruner: Pruner | None,
         spec: BackboneSpec,
         n_sequences: int,
-        probe: frozenset[int],
+        measuring: Measuring,
         positions: Positions = "original",
-        always: bool = True,
-        tokens: bool = False,
     ) -> None:
-        self.pruner, self.spec, self.probe, self.positions = pruner, spec, probe, positions
-        self.always, self.tokens = always, tokens
-        self._policies = [_copy_of(policy) for _ in range(n_sequences)]
-        for own in self._policies:
-            own.reset()
+        self.pruner, self.spec, self.positions = pruner, spec, positions
+        self.measuring = measuring
+        self.needs = frozenset[str]() if pruner is None else pruner.needs
+        self._policies = [_started(policy) for _ in range(n_sequences)]
         self._signals: list[Signals | None] = [None] * n_sequences
         self._choices: list[dict[int, StoredSelection]] = [{} for _ in range(n_sequences)]
         self._anew: list[set[int]] = [set() for _ in range(n_sequences)]
         self.before: list[dict[str, torch.Tensor]] = [{} for _ in range(n_sequences)]
+
+    def __repr__(self) -> str:
+        return f"Session({len(self._policies)} sequences on {self.spec.name!r})"
 
     def plan(self, sequence: int, state: StepState) -> Plan:
         """Ask the sequence's policy for its next plan and check that it can be carried out.
@@ -118,17 +137,28 @@ class Session:
         step wants it made anew."""
         return None if n in self._anew[sequence] else self._choices[sequence].get(n)
 
-    def accumulates(self, sequence: int) -> bool:
-        """Whether the pruner may still ask what the answer attended to: until it has chosen, or in
-        every step under a policy that lets it choose again (`Policy.reselects`)."""
-        own, pruner = self._policies[sequence], self.pruner
-        if pruner is None or not BEFORE & pruner.needs or resting(own):
+    def accumulates(self, sequence: int, plan: Plan, n_visual: int) -> bool:
+        """Whether the pruner may ask, in the next step, what the step of `plan` shows: until it has
+        chosen, or in every step under a policy that lets it choose again."""
+        own = self._policies[sequence]
+        if not BEFORE & self.needs or own.rests:
             return False
-        return reselecting(own) or not self._choices[sequence].keys() - self._anew[sequence]
+        if own.reselects:
+            return True
+        counts = [round_keep(drop.keep, n_visual) for drop in plan.drops]
+        chosen = bool(self._choices[sequence].keys() - self._anew[sequence])
+        return not (chosen or any(0 < n < n_visual for n in counts))
 
     def watches(self, sequence: int, state: StepState) -> bool:
-        """Whether the attention of a step is to be measured for a sequence."""
-        return self.always or watching(self._policies[sequence], state)
+        """Whether the attention of a step is measured for a sequence."""
+        if not self.measuring.layers:
+            return False
+        own = self._policies[sequence]
+        return self.measuring.every_step or (not own.rests and own.watches(state))
+
+    def show(self, sequence: int, shown: Mapping[str, torch.Tensor]) -> None:
+        """Take in what the pruner may ask to see of a step, in the next one."""
+        self.before[sequence].update(shown)
 
     @property
     def merges(self) -> bool:
@@ -187,15 +217,15 @@ class Session:
         return made
 
     def observe(self, sequence: int, signals: Signals) -> None:
-        """Take in what a step showed: a copy, as the policy may change what it is given."""
-        self._signals[sequence] = signals.copy()
+        """Take in what a step showed."""
+        self._signals[sequence] = signals
 
 
-def _copy_of(policy: Policy) -> Policy:
+def _started(policy: BasePolicy) -> BasePolicy:
     try:
-        return copy.deepcopy(policy)
+        return policy.start()
     except Exception as error:
         raise TypeError(
-            f"{policy!r} cannot be copied (copy.deepcopy: {error}), and every sequence needs a "
-            "policy of its own"
+            f"{policy!r} cannot be copied ({type(error).__name__}: {error}), and every sequence "
+            "needs a policy of its own"
         ) from error

@@ -1,113 +1,207 @@
-"""Signals, from rotated queries and keys of response rows only; no L x L map is ever made.
+"""Signals: what a step showed. One table, the fields of `Signals`, says what each is, when it is
+measured, and how it is made of what a forward leaves on the device."""
 
-They are measured beside the model's own attention, whatever kernel that uses, and change nothing.
-"""
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from saccade.controller.types import SignalChange, Signals
+from saccade.controller.types import PROMPT, RESPONSE, VISUAL
 
-CHUNK = 128
-"""Query rows scored at a time where all rows are asked for."""
+Axis = Literal["positions", "layers", "tokens"]
+"""What a signal has one number for: the positions of the answer (R), the layers, or the visual
+tokens (N)."""
+ALL_ROWS, MASKED_ROWS = 0, 1
+"""Groups of the answer's rows whose attention is averaged: all that were forwarded, and those whose
+positions were still masked."""
 
 
-def row_attention(
-    q: Tensor, k: Tensor, key_mask: Tensor | None = None, mean_logits: bool = False
-) -> Tensor:
-    """Softmaxed attention of some query rows over all keys, in float32.
+@dataclass(eq=False)
+class ForwardResult:
+    """What one forward of B sequences leaves on the device, for signals to be made of.
 
-    Parameters
+    Attributes
     ----------
-    q : Tensor (B, H, Q, d)
-        Rotated queries of the rows asked about.
-    k : Tensor (B, H_kv, L, d)
-        Rotated keys; H is a multiple of H_kv.
-    key_mask : Tensor (B, L) bool or None
-        True where a key may be attended to.
-    mean_logits : bool
-        Average the heads before the softmax instead of giving each its own: H is 1 then.
-
-    Returns
-    -------
-    Tensor (B, H, Q, L), rows summing to 1.
+    logits : Tensor (B, R, V) float32
+        What probabilities are taken from.
+    chosen : Tensor (B, R) int64
+        Candidate of every position.
+    masses : Tensor (B, n_layers, 2, 3) or None
+        Attention of `ALL_ROWS` and `MASKED_ROWS` on PROMPT, VISUAL and RESPONSE tokens; NaN where
+        it was not measured.
+    received : Tensor (B, longest N) or None
+        Attention that visual tokens received.
+    kinds : bool
+        Whether attention to prompt and response was measured, too.
     """
-    groups = q.shape[1] // k.shape[1]
-    if groups > 1:
-        k = k.repeat_interleave(groups, dim=1)
-    scores = (q.float() @ k.float().transpose(-1, -2)) * q.shape[-1] ** -0.5
-    if mean_logits:
-        scores = scores.mean(1, keepdim=True)
-    if key_mask is not None:
-        scores = scores.masked_fill(~key_mask[:, None, None, :], float("-inf"))
-    weights: Tensor = scores.softmax(-1)
-    return weights
+
+    logits: Tensor
+    chosen: Tensor
+    masses: Tensor | None = None
+    received: Tensor | None = None
+    kinds: bool = True
+
+    @cached_property
+    def candidates(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Confidence, entropy and margin of the candidates; see `candidate_confidence`."""
+        return candidate_confidence(self.logits, self.chosen)
+
+    def mass(self, rows: int, kind: int) -> Tensor | None:
+        """Attention (B, n_layers) of a group of rows on a kind of token."""
+        measured = self.masses is not None and (self.kinds or kind == VISUAL)
+        return self.masses[:, :, rows, kind] if measured and self.masses is not None else None
 
 
-def grouped_attention(per_row: Tensor, groups: Tensor, segments: Tensor) -> Tensor:
-    """Share of attention that groups of rows pay to each segment: means over the rows of each.
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """How a field of `Signals` comes about.
 
-    Parameters
+    Attributes
     ----------
-    per_row : Tensor (B, Q, L)
-        Attention of each row, mean over heads: `row_attention` averaged over its second axis.
-    groups : Tensor (B, G, Q)
-        Weight of each row in each group, summing to 1 over Q (NaN for a group without rows).
-    segments : Tensor (B, L, S)
-        One-hot segment of each key, zeros for padding.
-
-    Returns
-    -------
-    Tensor (B, G, S) float32; sums to 1 over S for a group that has rows. Source: the attention
-    ratios of arXiv 2511.15098, figure 2: answer to picture, and answer to answer.
+    reads : frozenset of str
+        Names under which policies ask for it; any of them has it measured.
+    axis : Axis
+    make : callable
+        From a `ForwardResult`, a tensor (B, ...) or None where nothing was measured.
     """
-    return (groups @ per_row) @ segments
+
+    reads: frozenset[str]
+    axis: Axis
+    make: Callable[[ForwardResult], Tensor | None]
 
 
-def row_groups(masked: Tensor) -> Tensor:
-    """Groups (B, 2, Q) of the answer's rows: all of them, and those still masked (B, Q) bool.
-
-    A sequence without a masked row has NaN in the second group.
-    """
-    still = masked.float()
-    every = torch.full_like(still, 1 / masked.shape[1])
-    return torch.stack([every, still / still.sum(1, keepdim=True)], dim=1)
+def _signal(reads: str, axis: Axis, make: Callable[[ForwardResult], Tensor | None]) -> Any:
+    measurement = Measurement(frozenset(reads.split()), axis, make)
+    return field(default=None, metadata={"measurement": measurement})
 
 
-def attention_received(
-    q: Tensor,
-    k: Tensor,
-    key_mask: Tensor | None = None,
-    row_mask: Tensor | None = None,
-    mean_logits: bool = False,
-) -> Tensor:
-    """Attention each key receives: mean over heads and query rows.
+def _mass(reads: str, rows: int, kind: int) -> Any:
+    return _signal(reads, "layers", lambda result: result.mass(rows, kind))
 
-    Parameters
+
+@dataclass(frozen=True, slots=True)
+class SignalChange:
+    """How a step's signals differ from those of the step before; None where one of the two is
+    missing.
+
+    Attributes
     ----------
-    q, k, key_mask, mean_logits
-        As in `row_attention`. Rows are scored `CHUNK` at a time.
-    row_mask : Tensor (B, Q) bool or None
-        Query rows that count; None for all.
-
-    Returns
-    -------
-    Tensor (B, L) float32.
+    attention_visual, attention_response : float or None
+        Of `Signals.visual_mass` and `Signals.response_mass`, in [-1, 1].
+    confidence : float or None
+        Mean confidence over the positions that were masked in both steps, in [-1, 1].
     """
-    total = torch.zeros(k.shape[0], k.shape[2], device=k.device)
-    for start in range(0, q.shape[2], CHUNK):
-        weights = row_attention(q[:, :, start : start + CHUNK], k, key_mask, mean_logits)
-        rows = None if row_mask is None else row_mask[:, start : start + CHUNK]
-        total += received_sums(weights, rows)
-    count = q.shape[2] if row_mask is None else row_mask.sum(1, keepdim=True)
-    return total / count
+
+    attention_visual: float | None = None
+    attention_response: float | None = None
+    confidence: float | None = None
 
 
-def received_sums(weights: Tensor, row_mask: Tensor | None = None) -> Tensor:
-    """Attention weights (B, H, Q, L) to what each key receives (B, L): mean over heads, summed over
-    the query rows (those of `row_mask` (B, Q), if given)."""
-    per_row = weights.mean(1)
-    return (per_row if row_mask is None else per_row * row_mask[..., None]).sum(1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """What one sequence showed in the step before; host values, None where not measured.
+
+    They are the sequence's own: read them, and leave them as they are.
+
+    A suffix after the answer counts as response, among the rows and among the R positions. The
+    attention ratios are those of arXiv 2511.15098, figure 2, the confidences those of its sampling.
+
+    Attributes
+    ----------
+    attention_visual, attention_prompt, attention_response : Tensor (n_layers,) float32 or None
+        Attention mass of the response rows on each kind of token, mean over heads and over the
+        rows that were forwarded (all of them, but where blocks before the present one are cached),
+        in [0, 1]; the three sum to 1 in a probed layer and are NaN in one not probed. Where only
+        "received" is read, those on prompt and response are None.
+    attention_visual_masked, attention_prompt_masked, attention_response_masked : Tensor or None
+        The same (n_layers,) of the rows whose positions were still masked; NaN if there were none.
+    received : Tensor (N,) float32 or None
+        Attention that each visual token received from the rows of the response that were
+        forwarded, mean over heads and rows, in the probed layer in which it is most; in [0, 1], 0
+        where it was dropped.
+    confidence : Tensor (R,) float64 or None
+        Softmax probability of the chosen token per response position, in [0, 1] (NaN where the
+        position was not forwarded).
+    entropy : Tensor (R,) float64 or None
+        Entropy in nats of the prediction per response position.
+    margin : Tensor (R,) float64 or None
+        Confidence less the probability of the likeliest other token, in [-1, 1].
+    masked : Tensor (R,) bool or None
+        Positions that were still masked when the step began.
+    committed : int
+        Positions that received their token in the step.
+    change : SignalChange or None
+        Since the step before; None in the first.
+    bypassed : frozenset of int
+        Layers that visual tokens skipped: nothing could attend to them there.
+    """
+
+    attention_visual: Tensor | None = _mass("attention received", ALL_ROWS, VISUAL)
+    attention_prompt: Tensor | None = _mass("attention", ALL_ROWS, PROMPT)
+    attention_response: Tensor | None = _mass("attention", ALL_ROWS, RESPONSE)
+    attention_visual_masked: Tensor | None = _mass("attention received", MASKED_ROWS, VISUAL)
+    attention_prompt_masked: Tensor | None = _mass("attention", MASKED_ROWS, PROMPT)
+    attention_response_masked: Tensor | None = _mass("attention", MASKED_ROWS, RESPONSE)
+    received: Tensor | None = _signal("received", "tokens", lambda result: result.received)
+    confidence: Tensor | None = _signal("confidence", "positions", lambda r: r.candidates[0])
+    entropy: Tensor | None = _signal("entropy", "positions", lambda r: r.candidates[1])
+    margin: Tensor | None = _signal("margin", "positions", lambda r: r.candidates[2])
+    masked: Tensor | None = None
+    committed: int = 0
+    change: SignalChange | None = None
+    bypassed: frozenset[int] = frozenset()
+
+    def _over_masked(self, values: Tensor | None) -> Tensor | None:
+        if values is None or self.masked is None:
+            return None
+        known = values[self.masked & ~values.isnan()]
+        return known if len(known) else None
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """Mean confidence of the positions that were masked and forwarded, or None."""
+        values = self._over_masked(self.confidence)
+        return None if values is None else float(values.mean())
+
+    @property
+    def min_confidence(self) -> float | None:
+        """Least confidence of the positions that were masked and forwarded, or None."""
+        values = self._over_masked(self.confidence)
+        return None if values is None else float(values.min())
+
+    @property
+    def visual_mass(self) -> float | None:
+        """Answer-to-picture attention of the masked rows, mean over the probed layers that visual
+        tokens did not skip, or None."""
+        return self._mean(self.attention_visual_masked)
+
+    @property
+    def response_mass(self) -> float | None:
+        """Answer-to-answer attention of the masked rows, mean over the same layers, or None."""
+        return self._mean(self.attention_response_masked)
+
+    def _mean(self, values: Tensor | None) -> float | None:
+        """Mean of what was measured in layers that were not skipped; None without any."""
+        if values is None:
+            return None
+        rest = [value for i, value in enumerate(values.tolist()) if i not in self.bypassed]
+        known = [value for value in rest if value == value]  # not NaN
+        return sum(known) / len(known) if known else None
+
+
+MEASUREMENTS: Mapping[str, Measurement] = {
+    own.name: own.metadata["measurement"]
+    for own in fields(Signals)
+    if "measurement" in own.metadata
+}
+"""How each field of `Signals` that is measured comes about. To add one, add a field."""
+SIGNALS = frozenset[str]().union(*(measured.reads for measured in MEASUREMENTS.values()))
+"""What a policy may read. "attention" is measured by layer and kind of token, "received" by visual
+token (with the attention to the picture by layer, but not that to the rest, which costs more); the
+others cost nothing."""
 
 
 def candidate_confidence(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -147,7 +241,7 @@ def signal_change(now: Signals, before: Signals | None) -> SignalChange | None:
     if before is None:
         return None
     visual = answer = None
-    if now.skipped == before.skipped:
+    if now.bypassed == before.bypassed:
         visual = _difference(now.visual_mass, before.visual_mass)
         answer = _difference(now.response_mass, before.response_mass)
     return SignalChange(visual, answer, _confidence_change(now, before))

@@ -11,11 +11,15 @@ import torch
 from torch import Tensor
 
 from saccade.controller.plan import Plan
-from saccade.controller.types import Signals, StepState
+from saccade.controller.signals import Signals
+from saccade.controller.types import StepState
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
+
+SHOWN = 60
+"""Letters of an answer in its `repr`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +96,12 @@ class Trace:
     n_visual: int
     prepare_macs: int = 0
     host_transfers: int = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"Trace({self.forwards} steps, {self.n_visual} visual tokens, of their work "
+            f"{self.visual_tokens_ratio:.0%}, {self.macs / 1e9:.3g} GMACs)"
+        )
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -175,6 +185,10 @@ class Generation:
     tokens: tuple[int, ...]
     text: str | None
     trace: Trace
+
+    def __repr__(self) -> str:
+        said = repr(self.text if len(self.text or "") <= SHOWN else f"{self.text:.{SHOWN}}...")
+        return f"Generation({said}, {len(self.tokens)} tokens, {self.trace.forwards} steps)"
 
 
 def _value(number: float | None) -> float | None:

@@ -120,7 +120,7 @@ class VisualView:
         is that of layer `layer` - 1, in "instruction:own" that of layer `layer` itself over what
         enters it. Only what `needs` asks.
     extras : mapping of str to Tensor
-        What else `needs` asks, under its name; see `EXTRAS`.
+        What else `needs` asks, under its name; see `VIEW_FIELDS`.
     tower : TowerAccess or None
         Where "tower:run" is asked.
     step, layer : int
@@ -158,31 +158,3 @@ class VisualView:
             names = ", ".join(map(repr, held)) or "nothing beside features and centers"
             raise CapabilityError(f"{need!r} is needed; the view has {names}")
         return found
-
-
-EXTRAS = {
-    "text": "embeddings (T, D) of the prompt's rows after its last picture",
-    "answer": "embeddings (R, D) of the answer's rows as they enter this forward",
-    "rows:text": "attention (T, N) of each of the rows of `text` in layer `layer` - 1, mean over "
-    "heads",
-    "rows:answer": "the same (R, N) of those of `answer`",
-    "rows:before": "attention (R, N) of the answer's rows in the step before, mean over heads and "
-    "layers; NaN rows were not forwarded",
-    "final:before": "states (N, D) behind the last layer and the final norm in the step before; "
-    "NaN where a token did not reach that",
-    "masked": "which of the answer's positions (R,) bool are masked now",
-    "hidden": "rows (N, D) that enter layer `layer`",
-    "normed": "the same after the model's final norm",
-    "normed:text": "those (T, D) of the rows of `text`",
-    "keys": "rotated keys (N, H d) of layer `layer` - 1",
-    "keys:text": "those (T, H d) of the rows of `text`",
-    "tower:features": "the vision tower's output (N, C) before the projector; 0 for newlines",
-    "tower:keys": "keys (N, d) of the tower's last layer, mean over heads; 0 for newlines",
-    "tower:keys:full": "the same (N, C), all heads side by side",
-    "tower:attention": "attention (N,) received in the tower's last layer, mean over heads and "
-    "queries of the same view; 0 for newlines",
-    "tower:attention:full": "the same with one head over the full width",
-    "tower:text": "relevance (N,) to the question, by the text tower that belongs to the vision "
-    "tower: inner product of its embedding and the normed features; 0 for newlines",
-}
-"""What a pruner may ask beside features, centers and attention."""

@@ -33,7 +33,7 @@ pruners.register("pyramiddrop", PyramidDrop)
 pruners.register("dart", DART)
 pruners.register("redvtp", RedVTP)
 pruners.register("redundant", Redundant)
-pruners.register("llada-fastv", LLaDAFastV)
+pruners.register("llada_fastv", LLaDAFastV)
 
 __all__ = [
     "DART",

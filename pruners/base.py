@@ -1,12 +1,14 @@
 """What every scoring pruner shares: how scores become a selection."""
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from saccade.controller.errors import PlanError
 from saccade.controller.protocols import Site
+from saccade.controller.text_form import text_form
 from saccade.controller.views import Selection, VisualView
 
 
@@ -90,9 +92,33 @@ def last_dropped(keep: Tensor, centers: Tensor) -> Tensor:
 
 class ChoosingPruner(ABC):
     """A pruner that is asked only where something is to be decided: write `choose`, and say `needs`
-    and `site`."""
+    and `site`.
+
+    Attributes
+    ----------
+    merges : bool
+        Whether its selections may hold a merge or features of their own.
+    adaptive : bool
+        Whether it may keep fewer tokens than it is asked for.
+    """
 
     __slots__ = ()
+
+    if TYPE_CHECKING:  # read-only, so that a subclass may have attributes or properties
+
+        @property
+        def merges(self) -> bool: ...
+        @property
+        def adaptive(self) -> bool: ...
+    else:
+        merges = adaptive = False
+
+    def default_layer(self, n_layers: int) -> int:
+        """The layer of `n_layers` before which its method drops, where a policy names none."""
+        return 0
+
+    def __repr__(self) -> str:
+        return text_form(self)
 
     @abstractmethod
     def choose(self, view: VisualView, n: int) -> Selection:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from saccade.controller.errors import PlanError, SaccadeError
 from saccade.controller.merging import check_selection, on_host
-from saccade.controller.protocols import VIEW_FIELDS, Pruner, Site
+from saccade.controller.protocols import Pruner, Site
+from saccade.controller.view_fields import VIEW_FIELDS
 from saccade.controller.views import Selection, VisualView
 from saccade.pruners.synthetic_views import random_view, take
 
@@ -78,7 +79,7 @@ def _check_attributes(pruner: Pruner) -> None:
         _fail(pruner, f"lacks {', '.join(missing)}: a pruner has needs, site and select")
     if not isinstance(pruner.needs, frozenset):
         _fail(pruner, f"has needs of type {type(pruner.needs).__name__}: it must be a frozenset")
-    unknown = sorted(map(repr, pruner.needs - VIEW_FIELDS))
+    unknown = sorted(map(repr, pruner.needs - VIEW_FIELDS.keys()))
     if unknown:
         _fail(pruner, f"needs {', '.join(unknown)}; known needs: {', '.join(sorted(VIEW_FIELDS))}")
     if pruner.site not in get_args(Site):

@@ -13,7 +13,7 @@ from saccade.controller.views import Selection, VisualView
 from saccade.pruners.base import ChoosingPruner, check_finite
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DART(ChoosingPruner):
     """Keep the tokens that duplicate a pivot least.
 
@@ -47,6 +47,10 @@ class DART(ChoosingPruner):
     def __post_init__(self) -> None:
         check_int("visual_pivots", self.visual_pivots, least=1)
         check_int("text_pivots", self.text_pivots)
+
+    def default_layer(self, n_layers: int) -> int:
+        """The paper's: before the third layer."""
+        return min(2, n_layers - 1)
 
     def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens.

@@ -15,7 +15,7 @@ ROWS_AT_ONCE = 256
 """Rows of the distance matrix that exist at the same time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DivPrune(ChoosingPruner):
     """Keep tokens far from each other in cosine distance, farthest point first.
 

@@ -13,7 +13,7 @@ Queries = Literal["response", "all", "last", "instruction"]
 HeadMean = Literal["weights", "logits"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FastV(ScorePruner):
     """Keep the visual tokens that received most attention in the layer before the drop.
 
@@ -51,6 +51,10 @@ class FastV(ScorePruner):
             if getattr(self, name) not in allowed:
                 words = ", ".join(map(repr, allowed))
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be one of {words}")
+
+    def default_layer(self, n_layers: int) -> int:
+        """The paper's K: tokens go before the third layer."""
+        return min(2, n_layers - 1)
 
     @property
     def _key(self) -> str:

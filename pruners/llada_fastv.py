@@ -8,12 +8,12 @@ from saccade.controller.views import Selection, VisualView
 from saccade.pruners.fastv import FastV
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LLaDAFastV(FastV):
     """FastV for from-scratch models: choose in the first step, behind the middle of the layers.
 
     The choice holds for all later steps, from their first layer on: the policy
-    ``after-share:share=0,layer=L`` with a layer L in the second half.
+    ``after_share(share=0, ...)`` with a layer in the second half.
 
     Notes
     -----
@@ -22,6 +22,10 @@ class LLaDAFastV(FastV):
     """
 
     source: ClassVar[str] = "LLaDA-FastV, arXiv 2601.20168"
+
+    def default_layer(self, n_layers: int) -> int:
+        """Behind the middle: three quarters of the layers."""
+        return min(max(1, round(0.75 * n_layers)), n_layers - 1)
 
     def select(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens.
@@ -34,6 +38,6 @@ class LLaDAFastV(FastV):
         if view.step > 0:
             raise PlanError(
                 f"{self!r} chooses in the first step, not in step {view.step}; use the policy "
-                "after-share:share=0 with a layer behind the middle, or fastv"
+                "after_share(0, ...) with a layer behind the middle, or fastv"
             )
         return super().select(view, n)

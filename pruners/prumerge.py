@@ -14,7 +14,7 @@ from saccade.pruners.trim import outlier_share
 NEIGHBOURS = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PruMerge(ChoosingPruner):
     """Keep the tokens with most attention in the tower; add the most similar ones to each.
 

@@ -9,11 +9,11 @@ from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PyramidDrop(ScorePruner):
     """Keep the visual tokens that the prompt's last row attends to most in the layer to come.
 
-    Its stages are the policy's: ``by-layer``, in the published settings at a quarter, half and
+    Its stages are the policy's: ``by_layer``, in the published settings at a quarter, half and
     three quarters of the layers with half, a quarter and an eighth of the tokens.
 
     Notes
@@ -25,6 +25,10 @@ class PyramidDrop(ScorePruner):
     source: ClassVar[str] = "PyramidDrop, arXiv 2410.17247"
     needs = frozenset({"attention:instruction:own"})
     site = "layer"
+
+    def default_layer(self, n_layers: int) -> int:
+        """Its first stage: a quarter of the layers."""
+        return round(n_layers / 4)
 
     def score(self, view: VisualView) -> Tensor:
         """Attention (N,) that each token will receive; higher is kept."""

@@ -11,7 +11,7 @@ from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Random(ScorePruner):
     """Keep a uniformly random subset.
 

@@ -11,7 +11,7 @@ from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Redundant(ScorePruner):
     """Keep the visual tokens whose final states are least like any other's.
 

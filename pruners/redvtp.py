@@ -11,12 +11,12 @@ from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RedVTP(ScorePruner):
     """Keep the visual tokens that rows of the answer, masked still, attended to in the step before.
 
     Published with one full step and the same choice in all later ones: the policy
-    ``after-steps:steps=1``. Where no row is masked, all that were forwarded count.
+    ``after_steps(1, ...)``. Where no row is masked, all that were forwarded count.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class RedVTP(ScorePruner):
         if not bool(there.any()):
             raise PlanError(
                 f"{self!r} reads the attention of the step before, and there is none before the "
-                "first; let the policy drop after one step (after-steps:steps=1)"
+                "first; let the policy drop after one step (after_steps(1, ...))"
             )
         masked = there & view.of("masked").to(there.device)
         some = self.rows == "masked" and bool(masked.any())

@@ -20,7 +20,7 @@ RECYCLED = 0.3
 """Share of the dropped tokens that is folded into others, the best rated first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SparseVLM(ChoosingPruner):
     """Keep the visual tokens that the raters, words close to the picture, attend to most.
 
@@ -48,7 +48,7 @@ class SparseVLM(ChoosingPruner):
     Notes
     -----
     SparseVLM, arXiv 2410.04417, at commit 26a5f48. Its layers and counts are those of the policy:
-    ``by-layer`` with three layers, `TABLES` for the counts. Differs in that clusters stand at a
+    ``by_layer`` with three layers, `TABLES` for the counts. Differs in that clusters stand at a
     place (the published code appends them and renumbers all), live on in later steps, and that ties
     are broken by order instead of noise.
     """
@@ -76,6 +76,10 @@ class SparseVLM(ChoosingPruner):
     def adaptive(self) -> bool:
         """Whether fewer than `n` may stay."""
         return self.rank_scale is not None
+
+    def default_layer(self, n_layers: int) -> int:
+        """The paper's first: before the third layer."""
+        return min(2, n_layers - 1)
 
     def choose(self, view: VisualView, n: int) -> Selection:
         """Keep `n` tokens, or fewer by rank.

@@ -6,31 +6,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from saccade.controller.views import EXTRAS, Reduce, VisualView
+from saccade.controller.view_fields import EXTRAS, VIEW_FIELDS
+from saccade.controller.views import Reduce, VisualView
 
 WIDTH, TEXT, ANSWER = 8, 5, 4
-SHAPES: dict[str, tuple[int, ...]] = {
-    "text": (TEXT, WIDTH),
-    "answer": (ANSWER, WIDTH),
-    "rows:text": (TEXT, -1),
-    "rows:answer": (ANSWER, -1),
-    "rows:before": (ANSWER, -1),
-    "final:before": (-1, WIDTH),
-    "masked": (ANSWER,),
-    "hidden": (-1, WIDTH),
-    "normed": (-1, WIDTH),
-    "normed:text": (TEXT, WIDTH),
-    "keys": (-1, 6),
-    "keys:text": (TEXT, 6),
-    "tower:features": (-1, 10),
-    "tower:keys": (-1, 3),
-    "tower:keys:full": (-1, 6),
-    "tower:attention": (-1,),
-    "tower:attention:full": (-1,),
-    "tower:text": (-1,),
-}
-"""Shapes of the extras, -1 for the visual tokens."""
-assert set(SHAPES) == set(EXTRAS)
+SIZES = {"T": TEXT, "R": ANSWER, "D": WIDTH, "C": 10, "K": 6}
+"""What the letters of `ViewField.shape` stand for here; N is the view's own."""
 
 
 class MadeUpTower:
@@ -77,13 +58,13 @@ def random_view(size: int, needs: Iterable[str], generator: torch.Generator) -> 
     attention = {name: torch.randn(size, generator=generator).softmax(dim=0) / 2 for name in asked}
     features = torch.randn(size, WIDTH, generator=generator)
     images = torch.arange(size) * 2 // max(1, size)
-    extras = {name: _extra(name, size, generator) for name in sorted(needs) if name in SHAPES}
+    extras = {name: _extra(name, size, generator) for name in sorted(needs) if name in EXTRAS}
     tower = MadeUpTower(features, centers) if "tower:run" in needs else None
     return VisualView(features, centers, images, attention, extras, tower, layer=2, seed=7)
 
 
 def _extra(name: str, size: int, generator: torch.Generator) -> Tensor:
-    shape = tuple(size if n < 0 else n for n in SHAPES[name])
+    shape = tuple({**SIZES, "N": size}[letter] for letter in VIEW_FIELDS[name].shape)
     if name == "masked":
         return torch.arange(ANSWER) % 2 == 0
     values = torch.randn(shape, generator=generator)
@@ -107,6 +88,5 @@ def take(view: VisualView, tokens: Tensor) -> VisualView:
 
 
 def _taken(name: str, values: Tensor, tokens: Tensor) -> Tensor:
-    if -1 not in SHAPES[name]:
-        return values.clone()
-    return values.index_select(SHAPES[name].index(-1), tokens)
+    shape = VIEW_FIELDS[name].shape
+    return values.index_select(shape.index("N"), tokens) if "N" in shape else values.clone()

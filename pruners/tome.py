@@ -14,7 +14,7 @@ from saccade.pruners.base import ChoosingPruner
 from saccade.pruners.matching import match, merge_weighted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ToMe(ChoosingPruner):
     """Fold similar patches into each other in every layer of the vision tower.
 

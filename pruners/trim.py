@@ -15,7 +15,7 @@ from saccade.pruners.base import ChoosingPruner, last_dropped, others, top_indic
 Relevance = Literal["embeddings", "text-tower"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TRIM(ChoosingPruner):
     """Keep tokens by their relevance to the question, and fold all others into one mean.
 

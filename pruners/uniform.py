@@ -12,7 +12,7 @@ from saccade.controller.views import Selection, VisualView
 from saccade.pruners.base import ChoosingPruner
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UniformGrid(ChoosingPruner):
     """Keep tokens evenly spread over each picture, whatever is in it.
 

@@ -15,7 +15,7 @@ CONTEXTUAL = 10 / 64
 """Share of the tokens that are contextual in the published settings (10 of 64, 20 of 128)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VisionZip(ChoosingPruner):
     """Keep the tokens that get most attention in the vision tower, and merge the others into some.
 

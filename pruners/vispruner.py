@@ -14,7 +14,7 @@ AT_ONCE = 8
 """Duplicates that are taken out in one round."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VisPruner(ChoosingPruner):
     """Keep the tokens with most attention in the tower, and of the others those without a double.
 

@@ -43,7 +43,7 @@ if __name__ == "__main__":
     command_smoke("page", "page.png", "--kind", "code")
     command_smoke(
         *("generate", "page.png", "Which code is in row 3?", "--gen-length", "16"),
-        *("--policy", "after-share:share=0.5,keep=0.25", "--pruner", "divprune"),
+        *("--policy", "after_share(0.5, keep=0.25)", "--pruner", "divprune"),
     )
     command_smoke(
         *("generate", "page.png", "Which code is in row 3?", "--gen-length", "16"),

@@ -25,6 +25,12 @@ print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
     assert json.loads(run.stdout) == []
 
 
+def test_errors_can_be_caught_by_their_public_names() -> None:
+    with pytest.raises(saccade.UnknownNameError):
+        saccade.parse_policy("nothing")
+    assert issubclass(saccade.UnknownNameError, saccade.SaccadeError)
+
+
 @pytest.mark.parametrize("name", saccade.__all__)
 def test_public_name_resolves_to_an_object_of_ours(name: str) -> None:
     assert name in dir(saccade)

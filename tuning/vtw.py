@@ -16,7 +16,7 @@ from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.model import Model
 from saccade.controller.controller import Controller
 from saccade.controller.policies import VTW
-from saccade.controller.protocols import Policy
+from saccade.controller.policy import BasePolicy
 
 ETA = 0.003
 """Largest divergence that counts as the same prediction, in nats (LLaVA-1.5 7B; 0.0005 for its
@@ -133,7 +133,7 @@ def find_layer(
     return Search(layers, tuple(means.tolist()), None if found is None else layers[found], eta)
 
 
-def first_logits(model: Model, sample: Prepared, length: int, policy: Policy | None) -> Tensor:
+def first_logits(model: Model, sample: Prepared, length: int, policy: BasePolicy | None) -> Tensor:
     """Logits (R, V) of the first step."""
     seen: list[Tensor] = []
 

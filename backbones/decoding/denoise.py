@@ -1,30 +1,20 @@
 """The loop: step by step over all unfinished sequences of a batch, whatever the way of decoding."""
 
-import dataclasses
 import time
 from collections.abc import Sequence
 
 import torch
 
 from saccade.backbones.decoding.grouping import forward_groups
-from saccade.backbones.decoding.outcome import (
-    Count,
-    Outcome,
-    achieved,
-    counted,
-    fetched,
-    measured,
-    probed,
-    widened,
-    with_history,
-)
+from saccade.backbones.decoding.outcome import GroupForward, Outcome, achieved, counted, fetched
 from saccade.backbones.decoding.prompt_rows import can_cut, prompt_of
 from saccade.backbones.decoding.rules import sure_positions
-from saccade.backbones.decoding.scheme import Decoding, Pass, Scheme
+from saccade.backbones.decoding.scheme import Scheme
 from saccade.backbones.decoding.step_view import Callback, StepView
-from saccade.backbones.decoding.work import Group, Work, numbers, response_ids
-from saccade.backbones.execution.active import Active
+from saccade.backbones.execution.key_layout import KnownKeys
 from saccade.backbones.execution.plan_hook import PlanHook
+from saccade.backbones.execution.sequence import SequenceState
+from saccade.backbones.execution.step_context import Count, Span, StepContext
 from saccade.backbones.network.cache import Reader, Recorder, Stack
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.token_states import TokenStates
@@ -61,213 +51,173 @@ class Denoiser:
         self.network, self.spec, self.scheme = network, spec, scheme
         self.session, self.callback = session, callback
         self._n_layers = spec.geometry.n_layers
+        self._known = KnownKeys()
         self._stacks: dict[tuple[int, ...], dict[int, Stack]] = {}
 
     @torch.inference_mode()
-    def run(self, decodings: Sequence[Decoding]) -> None:
-        """Step until every answer is done; results are left in `decodings`."""
-        while running := [d for d in decodings if not d.answer.done]:
+    def run(self, sequences: Sequence[SequenceState]) -> None:
+        """Step until every answer is done; results are left in `sequences`."""
+        while running := [own for own in sequences if not own.answer.done]:
             self._step(running)
 
-    def _step(self, running: list[Decoding]) -> None:
+    def _step(self, running: list[SequenceState]) -> None:
         started = time.perf_counter()
-        work = [self._work(decoding) for decoding in running]
-        groups = [self._forward(items) for items in forward_groups(work, self._n_layers)]
-        used = {numbers(group.items) for group in groups}
+        contexts = [self._context(sequence) for sequence in running]
+        groups = [self._forward(group) for group in forward_groups(contexts, self._n_layers)]
+        used = {_numbers(group.contexts) for group in groups}
         self._stacks = {key: stacks for key, stacks in self._stacks.items() if key in used}
-        outcomes = fetched(
-            [group.tables for group in groups],
-            [group.choice for group in groups],
-            self._n_layers,
-        )
+        outcomes = fetched(groups)
         seconds = time.perf_counter() - started
         for group, outcome in zip(groups, outcomes, strict=True):
-            for i in range(len(group.items)):
+            for i in range(len(group.contexts)):
                 self._finish(group, outcome, i, seconds)
 
-    def _work(self, decoding: Decoding) -> Work:
-        state = decoding.answer.state
-        if decoding.cache is not None:
-            state = dataclasses.replace(state, cache_age=decoding.age)
-        plan = Plan() if self.session is None else self.session.plan(decoding.number, state)
-        refresh = (
-            decoding.cache is None or plan.refresh or not can_cut(decoding, plan, self.session)
-        )
-        work = self.scheme.next_pass(decoding, refresh)
-        active = Active(
-            decoding.number,
-            decoding.inputs,
-            plan,
-            state.step,
-            decoding.seed,
-            work.stop - len(decoding.inputs),
-            work.queries,
-            decoding.answer.masked,
-            self.session is not None and self.session.watches(decoding.number, state),
-        )
-        return Work(decoding, state, active, work)
+    def _context(self, sequence: SequenceState) -> StepContext:
+        """What a sequence's policy plans for this step, and what it forwards and shows then."""
+        state, session, number = sequence.state, self.session, sequence.number
+        plan = Plan() if session is None else session.plan(number, state)
+        refresh = sequence.cache is None or plan.refresh or not can_cut(sequence, plan, session)
+        context = StepContext(sequence, state, plan, self.scheme.next_span(sequence, refresh))
+        if session is not None:
+            context.watched = session.watches(number, state)
+            context.accumulates = session.accumulates(number, plan, sequence.n_visual)
+        return context
 
-    def _forward(self, items: list[Work]) -> Group:
-        """One forward for sequences that forward alike, after their prompts' own if need be."""
-        work = items[0].work
-        if work.prefill:
-            self._prefill(items)
-            for item in items:  # which may have committed a first position
-                masked = item.decoding.answer.masked
-                item.active = dataclasses.replace(item.active, masked=masked)
-        memory = self._memory(items)
-        reader = memory if isinstance(memory, Reader) else None
-        hook = self._hook([item.active for item in items], reader)
-        rows = self._rows(items)
-        ran = self.network.run(rows, hook, memory)
-        self._remember(items, memory, hook)
-        hidden = self.scheme.rows(ran.last(self.scheme.last(work)), work)
+    def _forward(self, contexts: list[StepContext]) -> GroupForward:
+        """One forward for sequences that share it, after their prompts' own if need be."""
+        span = contexts[0].span
+        if span.prefill:
+            self._prefill(contexts)
+        memory = self._memory(contexts)
+        hook = self._hook(contexts, memory if isinstance(memory, Reader) else None)
+        ran = self.network.run(self._rows(contexts), hook, memory)
+        self._remember(contexts, memory, hook)
+        hidden = self.scheme.rows(ran.last(self.scheme.last(span)), span)
         logits = self.network.logits(hidden)
-        decodings = [item.decoding for item in items]
-        choice = self.scheme.choose(logits, decodings, work)
-        for i, item in enumerate(items):
-            item.counts.append(counted(hook, i, self._whole(item.work, hidden.shape[1])))
-            self._spend(item, hook, i)
-        if hook is not None:
-            hook.leave_seen(ran, [item.work.first for item in items], self._n_layers)
-        seen = probed(hook, len(items), self._n_layers, logits.device)
-        return Group(items, hook, choice, measured(choice, *seen))
+        proposal = self.scheme.choose(logits, [context.sequence for context in contexts], span)
+        for i, context in enumerate(contexts):
+            whole = self._whole(context.span, hidden.shape[1])
+            context.counts.append(counted(hook, i, whole))
+        self._show(hook, ran)
+        return GroupForward.of(contexts, hook, proposal)
 
-    def _prefill(self, items: list[Work]) -> None:
+    def _prefill(self, contexts: list[StepContext]) -> None:
         """Run prompts on their own and cache them; at first the scheme reads their last row."""
-        prompts = [prompt_of(item.decoding, item.active.plan, self.session) for item in items]
-        memory = Recorder([len(prompt) for prompt in prompts])
-        actives = [dataclasses.replace(i.active, response=0, queries=1) for i in items]
-        hook = self._hook(actives, None, probed=False)
+        prompts = [prompt_of(own.sequence, own.plan, self.session) for own in contexts]
+        lengths = [len(prompt) for prompt in prompts]
+        memory, hook = Recorder(lengths), self._hook([own.of_prompt() for own in contexts], None)
         padded = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True)
-        ran = self.network.run(TokenStates.of(padded, [len(p) for p in prompts]), hook, memory)
-        if hook is not None:
-            hook.leave_final(ran)
-        for i, item in enumerate(items):
-            item.decoding.cache, item.decoding.age = memory.caches[i], 0
-            if hook is not None:
-                hook.leave_shape(i, memory.caches[i])
-            n, first = (len(prompts[i]),) * self._n_layers, item.state.step == 0
-            item.counts.append(counted(hook, i, Count(n, n, head=int(first))))
-            self._spend(item, hook, i)
-        self._begin([item for item in items if item.state.step == 0], items, ran)
+        ran = self.network.run(TokenStates.of(padded, lengths), hook, memory)
+        self._show(hook, ran)
+        self._remember(contexts, memory, hook)
+        for i, (context, length) in enumerate(zip(contexts, lengths, strict=True)):
+            context.sequence.age = 0  # the answer's own forward has not read it yet
+            layers, first = (length,) * self._n_layers, context.state.step == 0
+            context.counts.append(counted(hook, i, Count(layers, layers, head=int(first))))
+        fresh = [i for i, context in enumerate(contexts) if context.state.step == 0]
+        if fresh:
+            tokens = self.network.logits(ran.last(1)[fresh, 0]).argmax(-1).tolist()
+            for i, token in zip(fresh, tokens, strict=True):
+                contexts[i].begun = self.scheme.begin(contexts[i].sequence, token)
+                contexts[i].sequence.transfers += 1
 
-    def _spend(self, item: Work, hook: PlanHook | None, i: int) -> None:
-        """Count what choosing tokens took."""
-        if hook is not None:
-            item.transfers += hook.transfers[i]
-            item.decoding.tower_macs += hook.tower_macs[i]
+    def _show(self, hook: PlanHook | None, ran: TokenStates) -> None:
+        """Let the session keep what pruners may ask of this step in the next one."""
+        if hook is not None and any(context.accumulates for context in hook.contexts):
+            for context, shown in zip(hook.contexts, hook.shown(ran), strict=True):
+                if context.accumulates:
+                    hook.session.show(context.number, shown)
 
-    def _begin(self, fresh: list[Work], items: list[Work], ran: TokenStates) -> None:
-        if not fresh:
-            return
-        places = [items.index(item) for item in fresh]
-        last = self.network.logits(ran.last(1)[places, 0]).argmax(-1).tolist()
-        for item, token in zip(fresh, last, strict=True):
-            item.begun = self.scheme.begin(item.decoding, token)
-            item.transfers += 1
-
-    def _memory(self, items: list[Work]) -> Reader | Recorder | None:
+    def _memory(self, contexts: list[StepContext]) -> Reader | Recorder | None:
         """Where the forward finds cached keys and values, or leaves its own."""
-        work = items[0].work
-        if work.start:
-            caches = [item.decoding.cache for item in items if item.decoding.cache is not None]
-            left = self.scheme.appends - len(items[0].decoding.answer.ids) + 1
+        span = contexts[0].span
+        if span.start:
+            caches = [own.sequence.cache for own in contexts if own.sequence.cache is not None]
+            left = self.scheme.appends - len(contexts[0].sequence.answer.ids) + 1
             append = left if self.scheme.appends else 0
-            stacks = self._stacks.setdefault(numbers(items), {})
-            return Reader(caches, work.stop - work.start, append, stacks)
-        return Recorder([item.work.keep for item in items]) if work.keep else None
+            stacks = self._stacks.setdefault(_numbers(contexts), {})
+            return Reader(caches, span.stop - span.start, append, stacks)
+        return Recorder([context.span.keep for context in contexts]) if span.keep else None
 
     def _remember(
-        self, items: list[Work], memory: Reader | Recorder | None, hook: PlanHook | None
+        self,
+        contexts: list[StepContext],
+        memory: Reader | Recorder | None,
+        hook: PlanHook | None,
     ) -> None:
-        for i, item in enumerate(items):
-            if memory is None:
-                continue
+        if memory is None:
+            return
+        for i, context in enumerate(contexts):
             if hook is not None:
                 hook.leave_shape(i, memory.caches[i])
             if isinstance(memory, Recorder):
-                item.decoding.cache, item.decoding.age = memory.caches[i], 0
-            item.decoding.age += 1
+                context.sequence.cache, context.sequence.age = memory.caches[i], 0
+            context.sequence.age += 1
 
-    def _hook(
-        self, actives: Sequence[Active], memory: Reader | None, probed: bool = True
-    ) -> PlanHook | None:
-        if self.session is None or self._idle(self.session, actives, probed):
+    def _hook(self, contexts: Sequence[StepContext], memory: Reader | None) -> PlanHook | None:
+        """What carries out the plans of a forward; None if there is nothing to do and to see."""
+        if self.session is None or not any(
+            own.plan.drops or own.plan.bypass or own.watched or own.accumulates for own in contexts
+        ):
             return None
-        return PlanHook(self.session, actives, memory, probed, self.network)
+        return PlanHook(self.session, contexts, self.network, memory, self._known)
 
-    def _idle(self, session: Session, actives: Sequence[Active], probed: bool) -> bool:
-        """Whether a forward has nothing to carry out and nothing to measure."""
-        if any(active.plan.drops or active.plan.bypass for active in actives):
-            return False
-        if any(session.accumulates(active.sequence) for active in actives):
-            return False
-        if not probed:
-            return True
-        if session.probe and any(active.watched for active in actives):
-            return False
-        return True
-
-    def _rows(self, items: list[Work]) -> TokenStates:
+    def _rows(self, contexts: list[StepContext]) -> TokenStates:
         """Embedded rows of the answer's forward, with those of the prompt where it has them."""
         embed = self.network.model.embed_tokens
-        ids = torch.stack([response_ids(item) for item in items])  # of equal lengths in a group
+        ids = torch.stack([own.response_ids for own in contexts])  # of equal lengths in a group
+        responses = embed(ids.to(embed.weight.device))
         sequences = [
-            torch.cat(
-                [
-                    prompt_of(item.decoding, item.active.plan, self.session)[item.work.start :],
-                    response,
-                ]
-            )
-            for item, response in zip(items, embed(ids.to(embed.weight.device)), strict=True)
+            torch.cat([prompt_of(own.sequence, own.plan, self.session)[own.span.start :], response])
+            for own, response in zip(contexts, responses, strict=True)
         ]
         if self.scheme.copies > 1:
             mask = embed.weight[self.spec.mask_id]
-            for item, sequence in zip(items, tuple(sequences), strict=True):
-                n = len(item.decoding.inputs)
+            for own, sequence in zip(contexts, tuple(sequences), strict=True):
+                n = len(own.inputs)
                 sequences.append(torch.cat([mask.expand(n, -1), sequence[n:]]))
         hidden = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
-        starts = [item.work.start for item in items] * self.scheme.copies
-        return TokenStates.of(hidden, [len(s) for s in sequences], starts)
+        starts = [own.span.start for own in contexts] * self.scheme.copies
+        return TokenStates.of(hidden, [len(sequence) for sequence in sequences], starts)
 
-    def _whole(self, work: Pass, head: int) -> Count:
+    def _whole(self, span: Span, head: int) -> Count:
         """Count of a forward from which nothing is dropped."""
-        rows, keys = (work.stop - work.start,) * self._n_layers, (work.stop,) * self._n_layers
+        rows, keys = (span.stop - span.start,) * self._n_layers, (span.stop,) * self._n_layers
         return Count(rows, keys, head, self.scheme.copies)
 
-    def _finish(self, group: Group, outcome: Outcome, i: int, seconds: float) -> None:
+    def _finish(self, group: GroupForward, outcome: Outcome, i: int, seconds: float) -> None:
         """Commit what a forward proposed for one sequence, and record the step."""
-        item, first = group.items[i], group.items[i].work.first
-        decoding, answer = item.decoding, item.decoding.answer
-        signals = outcome.signals(i, answer.masked, first, len(decoding.inputs.visual_positions))
-        chosen = widened(outcome.chosen[i], first, -1)
-        rank = widened(outcome.rank[i], first, float("-inf"))
-        ranking = rank.masked_fill(~answer.eligible(), float("-inf"))
-        rule, sure = item.active.plan.commit, None
+        context, first = group.contexts[i], group.contexts[i].span.first
+        sequence, answer = context.sequence, context.sequence.answer
+        eligible, chosen = answer.eligible(), outcome.chosen(i, first)
+        ranking = outcome.rank(i, first).masked_fill(~eligible, float("-inf"))
+        rule, sure = context.plan.commit, None
         if rule is not None:
-            confidence = torch.as_tensor(signals.confidence)
-            sure = sure_positions(rule, confidence, answer.eligible())
-        commit = self.scheme.commit(decoding, chosen, ranking, item.work, sure)
-        signals = dataclasses.replace(signals, skipped=item.active.plan.bypass)
-        signals = with_history(signals, decoding, len(item.begun) + len(commit.filled))
+            sure = sure_positions(rule, outcome.confidence(i, first), eligible)
+        masked = answer.masked
+        commit = self.scheme.commit(sequence, chosen, ranking, context.span, sure)
+        committed = (*context.begun, *commit.filled)
+        signals = outcome.signals(i, context, masked, len(committed))
         if self.session is not None:
-            self.session.observe(decoding.number, signals)
+            self.session.observe(sequence.number, signals)
         record = StepRecord(
-            state=item.state,
-            plan=item.active.plan,
+            state=context.state,
+            plan=context.plan,
             signals=signals,
-            committed=(*item.begun, *commit.filled),
+            committed=committed,
             tokens=tuple(answer.ids.tolist()),
-            refreshed=item.work.refreshes,
+            refreshed=context.span.refreshes,
             seconds=seconds,
-            batch=len(group.items),
-            **achieved(decoding, group.hook, i, item.counts, self.spec.geometry),
+            batch=len(group.contexts),
+            **achieved(context, group.hook, i, self.spec.geometry),
         )
-        decoding.records.append(record)
-        decoding.transfers += item.transfers
+        sequence.records.append(record)
+        sequence.transfers += 1
         if self.callback is not None:
-            scores = group.choice.scores[i]
-            step = item.state.step
-            view = StepView(decoding.number, step, scores, chosen, ranking, commit, record)
+            scores, step = group.proposal.scores[i], context.state.step
+            view = StepView(sequence.number, step, scores, chosen, ranking, commit, record)
             self.callback(view)
+
+
+def _numbers(contexts: Sequence[StepContext]) -> tuple[int, ...]:
+    return tuple(context.number for context in contexts)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.backbones.decoding.work import Work
+from saccade.backbones.execution.step_context import StepContext
 from saccade.controller.types import round_keep
 
 FORWARD = 256
@@ -14,28 +14,28 @@ FORWARD = 256
 sequences get a forward of their own. Kernels reach their rate at about as many rows."""
 
 
-def forward_groups(items: Sequence[Work], n_layers: int) -> list[list[Work]]:
+def forward_groups(contexts: Sequence[StepContext], n_layers: int) -> list[list[StepContext]]:
     """Groups of sequences that share a forward: the same rows of it, or all from the start on and
     about as many of them."""
 
-    def kind(item: Work) -> tuple[int, ...]:
-        work = item.work
-        rows = work.stop - work.start if work.start else 0
-        return int(work.prefill), rows, work.queries, work.first, int(work.keep > 0)
+    def kind(context: StepContext) -> tuple[int, ...]:
+        span = context.span
+        rows = span.stop - span.start if span.start else 0
+        return int(span.prefill), rows, span.queries, span.first, int(span.keep > 0)
 
     groups = []
-    for _, group in itertools.groupby(sorted(items, key=kind), kind):
+    for _, group in itertools.groupby(sorted(contexts, key=kind), kind):
         own = list(group)
-        whole = own[0].work.prefill or not own[0].work.start
+        whole = own[0].span.prefill or not own[0].span.start
         shares = by_length([rows_ahead(i, n_layers) for i in own]) if whole else [range(len(own))]
         groups += [[own[i] for i in share] for share in shares]
     return groups
 
 
-def rows_ahead(item: Work, n_layers: int) -> tuple[int, ...]:
+def rows_ahead(context: StepContext, n_layers: int) -> tuple[int, ...]:
     """Rows of each layer of a sequence's forward from the start on, as planned."""
-    plan, visual = item.active.plan, len(item.decoding.inputs.visual_positions)
-    other, left, rows = item.work.stop - visual, visual, []
+    plan, visual = context.plan, context.sequence.n_visual
+    other, left, rows = context.span.stop - visual, visual, []
     drops = {drop.layer: round_keep(drop.keep, visual) for drop in plan.drops}
     for layer in range(n_layers):
         left = min(left, drops.get(layer, left))

@@ -2,43 +2,43 @@
 
 from torch import Tensor
 
-from saccade.backbones.decoding.scheme import Decoding
+from saccade.backbones.execution.sequence import SequenceState
 from saccade.controller.plan import Plan
-from saccade.controller.protocols import OF_THE_PROMPT
 from saccade.controller.session import Session
 from saccade.controller.types import round_keep
+from saccade.controller.view_fields import OF_THE_PROMPT
 
 
-def can_cut(decoding: Decoding, plan: Plan, session: Session | None) -> bool:
+def can_cut(sequence: SequenceState, plan: Plan, session: Session | None) -> bool:
     """Whether a plan can be carried out on what is cached."""
-    if decoding.cache is None:
+    if sequence.cache is None:
         return False
-    changes = plan.drops != decoding.cache.drops
-    if session is not None and changes and _wants_prompt(decoding, session, plan):
+    changes = plan.drops != sequence.cache.drops
+    if session is not None and changes and _wants_prompt(sequence, session, plan):
         return False
-    visual = decoding.inputs.visual_positions
+    visual = sequence.inputs.visual_positions
     n = round_keep(plan.drops[0].keep, len(visual)) if plan.drops else len(visual)
-    return decoding.cache.fits(plan, n, visual)
+    return sequence.cache.fits(plan, n, visual)
 
 
-def _wants_prompt(decoding: Decoding, session: Session, plan: Plan) -> bool:
+def _wants_prompt(sequence: SequenceState, session: Session, plan: Plan) -> bool:
     """Whether a plan's drops need the prompt's rows: to sum some of them, or to look at them before
     a choice is made."""
-    total = len(decoding.inputs.visual_positions)
+    total = len(sequence.inputs.visual_positions)
     counts = [round_keep(drop.keep, total) for drop in plan.drops]
     counts = [n for n in counts if 0 < n < total]
     if session.pruner is None or not counts:
         return False
     if session.merges:
         return True
-    chosen = all(session.remembered(decoding.number, n) is not None for n in counts)
+    chosen = all(session.remembered(sequence.number, n) is not None for n in counts)
     return not chosen and bool(session.pruner.needs & OF_THE_PROMPT)
 
 
-def prompt_of(decoding: Decoding, plan: Plan, session: Session | None) -> Tensor:
+def prompt_of(sequence: SequenceState, plan: Plan, session: Session | None) -> Tensor:
     """The prompt (P, D) as it enters a forward; pictures that a method of the vision tower encodes
     anew are not encoded for it."""
-    inputs, drops = decoding.inputs, plan.drops
+    inputs, drops = sequence.inputs, plan.drops
     if not inputs.pending or inputs.tower is None:
         return inputs.embeds
     pruner = None if session is None else session.pruner
@@ -47,5 +47,5 @@ def prompt_of(decoding: Decoding, plan: Plan, session: Session | None) -> Tensor
         return inputs.embeds
     spent = inputs.tower.spent
     out = inputs.whole()
-    decoding.tower_macs += inputs.tower.spent - spent
+    sequence.tower_macs += inputs.tower.spent - spent
     return out

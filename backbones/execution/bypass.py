@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from saccade.backbones.execution.active import Active
+from saccade.backbones.execution.step_context import StepContext
 from saccade.backbones.network.token_states import Places, TokenStates
 
 
@@ -16,13 +16,13 @@ class Bypass:
 
     Parameters
     ----------
-    actives : sequence of Active
+    contexts : sequence of StepContext
         Of the forward. With guidance the rows hold every sequence twice, and both copies skip.
     """
 
-    def __init__(self, actives: Sequence[Active]) -> None:
-        self.actives = actives
-        self._out = (False,) * len(actives)
+    def __init__(self, contexts: Sequence[StepContext]) -> None:
+        self.contexts = contexts
+        self._out = (False,) * len(contexts)
         self._waiting: TokenStates | None = None
 
     def unchanged(self, layer: int) -> bool:
@@ -32,7 +32,7 @@ class Bypass:
     def back(self, rows: TokenStates) -> TokenStates:
         """All rows, those that wait among them."""
         waiting, self._waiting = self._waiting, None
-        self._out = (False,) * len(self.actives)
+        self._out = (False,) * len(self.contexts)
         return rows if waiting is None else rows.joined(waiting)
 
     def aside(self, layer: int, rows: TokenStates) -> TokenStates:
@@ -40,17 +40,17 @@ class Bypass:
         self._out = self._skips(layer)
         if not any(self._out):
             return rows
-        copies = len(rows.alive) // len(self.actives)
-        waits = [self._visual(i, rows.alive[i]) for i in range(len(self.actives))] * copies
+        copies = len(rows.alive) // len(self.contexts)
+        waits = [self._visual(i, rows.alive[i]) for i in range(len(self.contexts))] * copies
         goes = [np.setdiff1d(np.arange(n), w) for n, w in zip(rows.lengths, waits, strict=True)]
         self._waiting = rows.take(waits)
         return rows.take(goes)
 
     def _skips(self, layer: int) -> tuple[bool, ...]:
-        return tuple(layer in active.plan.bypass for active in self.actives)
+        return tuple(layer in context.plan.bypass for context in self.contexts)
 
     def _visual(self, i: int, alive: Places) -> Places:
         """Places among a sequence's rows that wait."""
         if not self._out[i]:
             return np.zeros(0, dtype=np.int64)
-        return np.flatnonzero(np.isin(alive, self.actives[i].inputs.visual_positions))
+        return np.flatnonzero(np.isin(alive, self.contexts[i].inputs.visual_positions))

@@ -2,53 +2,53 @@
 
 import operator
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from saccade.backbones.inputs.prepare import Prepared
+from saccade.backbones.execution.step_context import StepContext
 from saccade.backbones.network.token_states import Places, TokenStates
 from saccade.controller.types import VISUAL
 
 
 class Counts:
-    """Counts layer by layer.
+    """Takes down the layers of a forward, and counts when it is asked.
 
     Parameters
     ----------
-    inputs : sequence of Prepared
-        Of the sequences of the forward.
-    responses : sequence of int
-        Positions after each prompt.
-
-    Attributes
-    ----------
-    visual, rows, keys : list of list of int
-        Visual tokens that can be attended to, rows and keys per layer of each sequence.
-    seen : tuple
-        Same object as in the layer before while that has the same rows and keys.
+    contexts : sequence of StepContext
+        Of the forward.
     """
 
-    def __init__(self, inputs: Sequence[Prepared], responses: Sequence[int]) -> None:
-        self.inputs, self.responses = inputs, responses
-        self.visual: list[list[int]] = [[] for _ in inputs]
-        self.rows: list[list[int]] = [[] for _ in inputs]
-        self.keys: list[list[int]] = [[] for _ in inputs]
-        self.seen: tuple[Any, ...] = ()
+    def __init__(self, contexts: Sequence[StepContext]) -> None:
+        self.contexts = contexts
+        self._layers: list[tuple[Sequence[Places], Sequence[Places]]] = []
 
-    def add(self, rows: TokenStates, cached: Sequence[Places]) -> None:
-        """Write down a layer, which may do what the one before did."""
-        seen = (rows.alive, *cached)
-        same = len(seen) == len(self.seen) and all(map(operator.is_, seen, self.seen))
-        self.seen = self.seen if same else seen
-        for i, (own, response) in enumerate(zip(self.inputs, self.responses, strict=True)):
-            if same:
-                for counts in (self.visual, self.rows, self.keys):
-                    counts[i].append(counts[i][-1])
-                continue
-            old = cached[i] if cached else np.zeros(0, dtype=np.int64)
-            kinds = own.kinds_with_response(response)
-            visual = sum(int((kinds[places] == VISUAL).sum()) for places in (old, rows.alive[i]))
-            self.visual[i].append(visual)
-            self.rows[i].append(len(rows.alive[i]))
-            self.keys[i].append(len(old) + len(rows.alive[i]))
+    def add(self, rows: TokenStates, cached: Sequence[Places]) -> bool:
+        """Take down a layer's rows and cached keys; whether the one before had the same."""
+        before = self._layers[-1] if self._layers else None
+        same = (
+            before is not None
+            and before[0] is rows.alive
+            and len(before[1]) == len(cached)
+            and all(map(operator.is_, before[1], cached))
+        )
+        self._layers.append(before if same and before is not None else (rows.alive, cached))
+        return same
+
+    def of(self, i: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Visual tokens that can be attended to, rows and keys, per layer of sequence `i`."""
+        known: dict[int, tuple[int, int, int]] = {}
+        for layer in self._layers:
+            if id(layer) not in known:
+                known[id(layer)] = self._counted(i, *layer)
+        visual, rows, keys = zip(*(known[id(layer)] for layer in self._layers), strict=True)
+        return visual, rows, keys
+
+    def _counted(
+        self, i: int, alive: Sequence[Places], cached: Sequence[Places]
+    ) -> tuple[int, int, int]:
+        context = self.contexts[i]
+        kinds = context.inputs.kinds_with_response(context.response)
+        read = [alive[i], *([cached[i]] if cached else [])]
+        visual = sum(int(np.count_nonzero(kinds[places] == VISUAL)) for places in read)
+        return visual, len(alive[i]), sum(map(len, read))

@@ -1,121 +1,183 @@
-"""What the answer's rows attended to in one forward: by kind, by visual token, and row by row."""
+"""What the answer's rows attended to in one forward: by kind, by visual token, and row by row.
+
+Only the columns that are asked for are scored again: those of the visual tokens, and of the answer
+where attention is wanted by kind; the model's own kernel tells how the rows were normalised.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from saccade.backbones.execution.active import Active
-from saccade.backbones.execution.key_layout import KeyLayout
-from saccade.backbones.inputs.prepare import Prepared
+from saccade.backbones.execution.key_layout import AskedKeys, KeyLayout, KnownKeys
+from saccade.backbones.execution.step_context import StepContext
+from saccade.backbones.network.decoder import Attended
 from saccade.backbones.network.token_states import TokenStates, take_last
-from saccade.controller.signals import grouped_attention, row_groups
+from saccade.controller.attention import attention_to, row_groups, row_normalizers
+from saccade.controller.signals import ALL_ROWS
+from saccade.controller.types import PROMPT, RESPONSE, VISUAL
 
-GROUPS = 2
-"""All rows of the answer, and those still masked; see `row_groups`."""
+GROUPS, KINDS = 2, 3
+"""All rows of the answer and those still masked, see `row_groups`; prompt, visual and response."""
+
+
+AT_ONCE = 2**21
+"""Attention weights that are computed at once: layers wait until there are about as many, as one
+large product is faster than several small ones."""
+
+
+class _Waiting(NamedTuple):
+    """A layer that waits to be scored: queries, normalizers and keys that are asked about."""
+
+    layer: int
+    q: Tensor
+    normalizers: Tensor
+    keys: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbeResult:
+    """What a probe has seen of one forward.
+
+    Attributes
+    ----------
+    masses : Tensor (B, n_layers, 2, 3) or None
+        As in `ForwardResult`.
+    received : Tensor (B, longest N) or None
+        As in `ForwardResult`.
+    """
+
+    masses: Tensor | None = None
+    received: Tensor | None = None
 
 
 class Probe:
-    """Sums up attention of the answer's rows, from layers in which it was scored.
+    """Takes in attention of the answer's rows, layer by layer.
 
     Parameters
     ----------
-    actives : sequence of Active
+    contexts : sequence of StepContext
         Of the forward.
-    tokens : bool
-        Whether attention is kept by visual token too.
+    n_layers : int
+    probed : frozenset of int
+        Layers whose attention is measured.
+    kinds : bool
+        Whether attention to prompt and response is measured, too, and not that to the picture
+        alone.
+    by_row : bool
+        Whether attention is added up row by row, over all layers.
+    known : dict
+        Where keys that were asked about are looked up: it lives as long as the call.
     """
 
-    def __init__(self, actives: Sequence[Active], tokens: bool) -> None:
-        self.actives, self.tokens = actives, tokens
-        self._masses: dict[int, Tensor] = {}
-        self._received: list[Tensor] = []
+    def __init__(
+        self,
+        contexts: Sequence[StepContext],
+        n_layers: int,
+        probed: frozenset[int],
+        kinds: bool,
+        by_row: bool,
+        known: KnownKeys,
+    ) -> None:
+        self.contexts, self.n_layers, self.probed = contexts, n_layers, probed
+        self.kinds, self._known = kinds, known
+        self.longest = max(context.sequence.n_visual for context in contexts)
+        self._layout: KeyLayout | None = None
+        self._asked: AskedKeys | None = None
+        self._waiting: list[_Waiting] = []
+        self._masses: Tensor | None = None
+        self._tokens: Tensor | None = None
+        self._by_row: Tensor | None = None
+        self._sums_rows = by_row
         self._groups: Tensor | None = None
-        self._segments: tuple[KeyLayout, Tensor] | None = None
 
-    def add(self, layer: int, per_row: Tensor, columns: KeyLayout) -> None:
-        """Add a layer's attention (B, Q, width), mean over heads."""
-        groups = self._row_groups(per_row)
-        segments = self._one_hot(columns, per_row.device)
-        self._masses[layer] = grouped_attention(per_row, groups, segments)
-        if self.tokens:
-            self._received.append(columns.scattered(per_row.mean(dim=1)))
+    def watches(self, layer: int) -> bool:
+        """Whether it wants to see a layer."""
+        return self._sums_rows or layer in self.probed
 
-    def masses(self, n_layers: int) -> Tensor:
-        """Attention masses (B, n_layers, 2, 3) of all and of the masked rows on prompt, visual and
-        response tokens; NaN where nothing was scored, or is not to be seen."""
-        n, device = len(self.actives), None
-        if self._masses:
-            device = next(iter(self._masses.values())).device
-        out = torch.full((n, n_layers, GROUPS, 3), torch.nan, device=device)
-        for layer, values in self._masses.items():
-            out[:, layer] = values
-        unseen = [i for i, active in enumerate(self.actives) if not active.watched]
-        out[unseen] = torch.nan
-        return out
+    def add(self, layer: int, rows: TokenStates, seen: Attended, layout: KeyLayout) -> None:
+        """Take in a layer."""
+        if layout is not self._layout or self._asked is None:
+            self._score()
+            inputs = [context.inputs for context in self.contexts]
+            self._layout, self._asked = layout, self._known.asked(layout, inputs, self.kinds)
+        n, queries = len(self.contexts), self.contexts[0].span.queries
+        q, keys = last_queries(rows, seen.q[:n], queries), seen.keys[:n]
+        if seen.normalizer is None:
+            normalizers = row_normalizers(q, keys, layout.mask)
+        else:
+            normalizers = _last_of(rows, seen.normalizer[:n], queries)
+        self._waiting.append(_Waiting(layer, q, normalizers, self._asked.take(keys)))
+        each = normalizers.numel() * self._waiting[-1].keys.shape[2]
+        if each * (len(self._waiting) + 1) > AT_ONCE:
+            self._score()
 
-    def received(self) -> Tensor | None:
-        """Attention (B, longest N) that visual tokens received from the answer's rows, in the layer
-        of those scored that attends most to them, and zeros behind; None if it was not kept."""
-        if not self._received:
-            return None
-        layers = torch.stack(self._received, dim=1)
-        parts = []
-        for own, active in zip(layers, self.actives, strict=True):
-            places = torch.from_numpy(active.inputs.visual_positions).to(own.device)
-            seen = own[:, places]
-            spike = seen[seen.sum(dim=1).argmax()]
-            parts.append(spike if active.watched else torch.full_like(spike, torch.nan))
-        return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+    def result(self) -> ProbeResult:
+        """What the probed layers showed; layers that were not probed are NaN."""
+        self._score()
+        if self._masses is None or self._tokens is None:
+            return ProbeResult()
+        spike = self._masses[:, :, ALL_ROWS, VISUAL].nan_to_num(-1.0).argmax(dim=1)
+        every = torch.arange(len(spike), device=spike.device)
+        return ProbeResult(self._masses, self._tokens[every, spike])
 
-    def _row_groups(self, per_row: Tensor) -> Tensor:
-        if self._groups is None:
-            n = per_row.shape[1]
-            masked = torch.stack([active.masked[-n:] for active in self.actives])
-            self._groups = row_groups(masked).to(per_row.device)
-        return self._groups
-
-    def _one_hot(self, columns: KeyLayout, device: torch.device) -> Tensor:
-        """Kind of each key (B, width, 3), made anew when the keys change."""
-        known = self._segments
-        if known is not None and known[0] is columns:
-            return known[1]
-        inputs = [active.inputs for active in self.actives]
-        kinds = columns.kinds(inputs, self.actives[0].response).to(device)
-        self._segments = (columns, kinds)
-        return kinds
-
-
-class AccumulatedAttention:
-    """What each of the answer's rows attended to, summed over all layers of a forward."""
-
-    def __init__(self) -> None:
-        self._sums: Tensor | None = None
-
-    def add(self, per_row: Tensor, columns: KeyLayout) -> None:
-        """Add a layer's attention (B, Q, width), mean over heads."""
-        n, queries, width = per_row.shape
-        order = columns.order().to(per_row.device)[:, None].expand(n, queries, width)
-        if columns.mask is not None:
-            per_row = per_row * columns.mask[:, None]
-        if self._sums is None:
-            longest = int(max(places[-1] for places in columns.places)) + 1
-            self._sums = torch.zeros(n, queries, longest, device=per_row.device)
-        self._sums.scatter_add_(2, order, per_row)
-
-    def seen(
-        self, inputs: Sequence[Prepared], firsts: Sequence[int], n_layers: int
-    ) -> list[Tensor]:
-        """Mean over layers (R, N) of each sequence; NaN for the `firsts[b]` first positions of the
-        answer, which were not forwarded. Empty if nothing was added."""
-        if self._sums is None:
+    def by_row(self) -> list[Tensor]:
+        """Attention (R, N) of each sequence's rows to its visual tokens, mean over heads and all
+        layers; positions of the answer that were not forwarded are NaN. Empty if nothing was
+        added up."""
+        self._score()
+        if self._by_row is None:
             return []
         out = []
-        for own, prepared, first in zip(self._sums, inputs, firsts, strict=True):
-            visual = torch.from_numpy(prepared.visual_positions).to(own.device)
-            seen = own[:, visual] / n_layers
-            out.append(torch.cat([seen.new_full((first, len(visual)), torch.nan), seen]))
+        for own, context in zip(self._by_row / self.n_layers, self.contexts, strict=True):
+            seen = own[:, : context.sequence.n_visual]
+            absent = seen.new_full((context.span.first, seen.shape[1]), torch.nan)
+            out.append(torch.cat([absent, seen]))
         return out
+
+    def _score(self) -> None:
+        """Score the layers that wait, which have the same keys."""
+        if not self._waiting or self._asked is None:
+            return
+        layers, q, normalizers, keys = zip(*self._waiting, strict=True)
+        self._waiting = []
+        weights = attention_to(torch.cat(q), torch.cat(keys), torch.cat(normalizers))
+        weights = weights.unflatten(0, (len(layers), -1))  # (layers, B, H, Q, keys)
+        if self._sums_rows:
+            rows = self._asked.by_token(weights.sum(dim=(0, 2)), self.longest)
+            rows = rows / weights.shape[2]
+            self._by_row = rows if self._by_row is None else self._by_row + rows
+        probed = [i for i, layer in enumerate(layers) if layer in self.probed]
+        if probed:
+            some = weights if len(probed) == len(layers) else weights[probed]
+            self._add_up([layers[i] for i in probed], some, self._asked)
+
+    def _add_up(self, layers: list[int], weights: Tensor, asked: AskedKeys) -> None:
+        """Write the masses of some layers, and what their visual tokens received."""
+        n, batch, heads, queries, n_keys = weights.shape
+        if self._masses is None or self._tokens is None:
+            shape = (batch, self.n_layers, GROUPS, KINDS)
+            self._masses = weights.new_full(shape, torch.nan)
+            self._tokens = weights.new_zeros(batch, self.n_layers, self.longest)
+        groups = self._group_weights(heads, queries, weights.device).expand(n, -1, -1, -1)
+        sums = groups.flatten(0, 1) @ weights.view(n * batch, heads * queries, n_keys)
+        sums = asked.without_padding(sums.unflatten(0, (n, batch)).transpose(0, 1))
+        visual = sums[..., : asked.n_visual].sum(-1)
+        self._masses[:, layers, :, VISUAL] = visual
+        if self.kinds:
+            response = sums[..., asked.n_visual :].sum(-1)
+            self._masses[:, layers, :, RESPONSE] = response
+            self._masses[:, layers, :, PROMPT] = (1 - visual - response).clamp(min=0)
+        self._tokens[:, layers] = asked.by_token(sums[:, :, ALL_ROWS], self.longest)
+
+    def _group_weights(self, heads: int, queries: int, device: torch.device) -> Tensor:
+        """Weight of each head's rows (B, 2, H Q) in the groups."""
+        if self._groups is None:
+            masked = torch.stack([context.masked[-queries:] for context in self.contexts])
+            self._groups = (row_groups(masked) / heads).repeat(1, 1, heads).to(device)
+        return self._groups
 
 
 def last_queries(rows: TokenStates, q: Tensor, n: int) -> Tensor:
@@ -125,3 +187,12 @@ def last_queries(rows: TokenStates, q: Tensor, n: int) -> Tensor:
     flat = take_last(q.transpose(1, 2).flatten(2), rows.lengths[: len(q)], n)
     heads: Tensor = flat.unflatten(2, (q.shape[1], q.shape[3]))
     return heads.transpose(1, 2)
+
+
+def _last_of(rows: TokenStates, normalizers: Tensor, n: int) -> Tensor:
+    """Normalizers (B, H, n) of the last `n` rows of each sequence."""
+    if rows.key_mask is None:
+        return normalizers[:, :, -n:]
+    return take_last(normalizers.transpose(1, 2), rows.lengths[: len(normalizers)], n).transpose(
+        1, 2
+    )

@@ -1,219 +1,233 @@
-"""What a pruner asks to see of a forward: measured in a layer, shown before the next."""
+"""What a pruner asks to see of a forward: kept in one layer, shown before the next."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.backbones.execution.active import Active
 from saccade.backbones.execution.key_layout import KeyLayout
 from saccade.backbones.execution.probe import last_queries
+from saccade.backbones.execution.step_context import StepContext
 from saccade.backbones.inputs.prepare import Prepared
+from saccade.backbones.network.decoder import Attended
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.token_states import Places, TokenStates
-from saccade.controller.protocols import ATTENTION, MEASURED
-from saccade.controller.signals import attention_received, row_attention
-from saccade.controller.views import EXTRAS, VisualView
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Whose tokens are to be reduced, and where.
-
-    Attributes
-    ----------
-    number : int
-        In the forward.
-    active : Active
-    layer : int
-    before : mapping of str to Tensor
-        See `Session.before`.
-    """
-
-    number: int
-    active: Active
-    layer: int
-    before: Mapping[str, Tensor]
-
-    @property
-    def inputs(self) -> Prepared:
-        """Of the sequence."""
-        return self.active.inputs
-
-    @property
-    def text(self) -> Places:
-        """Positions of the prompt's rows after its last picture."""
-        visual = self.inputs.visual_positions
-        first = int(visual[-1]) + 1 if len(visual) else 0
-        return np.arange(first, len(self.inputs))
-
-    @property
-    def answer(self) -> Places:
-        """Positions of the answer's rows."""
-        return np.arange(self.active.response) + len(self.inputs)
+from saccade.controller.attention import attention_received, row_attention
+from saccade.controller.view_fields import EXTRAS, MEASURED, VIEW_FIELDS, Tokens
+from saccade.controller.views import VisualView
 
 
 class PrunerInputs:
-    """Measures and shows what the needs of a pruner name.
+    """Keeps what the needs of a pruner name while a forward runs, and shows it in views.
 
     Parameters
     ----------
     needs : frozenset of str
-    queries : int
-        Last rows of each sequence, whose attention is the answer's.
-    network : Network or None
-        For what only it can compute; None where nothing such is asked.
+    contexts : sequence of StepContext
+        Of the forward.
+    network : Network
+        For what only it can compute.
     """
 
-    def __init__(self, needs: frozenset[str], queries: int, network: Network | None) -> None:
-        self.needs, self.queries, self.network = needs, queries, network
-        self._received: dict[str, Tensor] = {}
-        self._q: Tensor | None = None
-        self._k: Tensor | None = None
-        self._rows: tuple[Places, ...] = ()
-        self._columns: KeyLayout | None = None
-        self._entered: TokenStates | None = None
-
-    @property
-    def measures(self) -> bool:
-        """Whether something is measured in the layer before the drop."""
-        return bool(self.needs & MEASURED)
+    def __init__(
+        self, needs: frozenset[str], contexts: Sequence[StepContext], network: Network
+    ) -> None:
+        self.needs, self.contexts, self.network = needs, contexts, network
+        self.measures = bool(needs & MEASURED)
+        self.entered: TokenStates | None = None
+        self.layer: _Layer | None = None
 
     def enter(self, rows: TokenStates) -> None:
         """See the rows that enter the stack, if the answer's are asked for."""
         if "answer" in self.needs:
-            self._entered = rows
+            self.entered = rows
 
-    def measure(
-        self,
-        rows: TokenStates,
-        q: Tensor,
-        k: Tensor,
-        columns: KeyLayout,
-        inputs: Sequence[Prepared],
-    ) -> None:
-        """Measure a layer's attention: queries (B, H, L, d) of the rows, keys of `columns`."""
-        self._q, self._k, self._columns, self._rows = q, k, columns, rows.alive
-        self._received = {
-            name.removeprefix("attention:"): self._receive(name, rows, q, k, columns, inputs)
-            for name in sorted(self.needs & ATTENTION)
+    def keep(self, rows: TokenStates, seen: Attended, layout: KeyLayout) -> None:
+        """Keep a layer's queries and keys, to measure what is asked."""
+        n = len(self.contexts)
+        self.layer = _Layer(rows, seen.q[:n], seen.keys[:n], layout, {})
+
+    def view(
+        self, i: int, layer: int, present: Places, rows: TokenStates, before: Mapping[str, Tensor]
+    ) -> VisualView:
+        """The view of sequence `i`'s visual tokens numbered `present`, among the rows entering a
+        layer; `before` is what its session kept of the step before."""
+        source = _Source(self, i, layer, present, rows, before)
+        made = {
+            name: field.make(source)
+            for name in sorted(self.needs)
+            if (field := VIEW_FIELDS[name]).make is not None
         }
+        context, running = self.contexts[i], "tower:run" in self.needs
+        inputs = context.inputs
+        embeds = inputs.embeds if running else inputs.whole()
+        places = inputs.visual_positions[present]
+        return VisualView(
+            features=embeds[torch.from_numpy(places).to(embeds.device)].detach().clone(),
+            centers=inputs.centers[torch.from_numpy(present)],
+            images=inputs.images[places].long(),
+            attention={
+                name.removeprefix("attention:"): values
+                for name, values in made.items()
+                if name not in EXTRAS
+            },
+            extras={name: values for name, values in made.items() if name in EXTRAS},
+            tower=inputs.tower if running else None,
+            step=context.state.step,
+            layer=layer,
+            seed=context.sequence.seed,
+        )
 
-    def _receive(
-        self,
-        name: str,
-        rows: TokenStates,
-        q: Tensor,
-        k: Tensor,
-        columns: KeyLayout,
-        inputs: Sequence[Prepared],
-    ) -> Tensor:
-        """Attention received, scattered to original positions (B, longest original length)."""
-        who, _, how = name.removeprefix("attention:").partition(":")
-        asking = None
+    def received(self, rows: str, mean_logits: bool) -> Tensor:
+        """Attention received in the layer that was kept, of all sequences at their original
+        positions (B, longest length)."""
+        assert self.layer is not None
+        if (rows, mean_logits) not in self.layer.received:
+            self.layer.received[rows, mean_logits] = self._receive(self.layer, rows, mean_logits)
+        return self.layer.received[rows, mean_logits]
+
+    def _receive(self, layer: "_Layer", who: str, mean_logits: bool) -> Tensor:
+        q, rows, asking = layer.q, layer.rows, None
         if who == "response":
-            q = last_queries(rows, q, self.queries)
+            q = last_queries(rows, q, self.contexts[0].span.queries)
         elif who == "last":
             q = last_queries(rows, q, 1)
         elif who == "instruction":
-            q = _instruction(rows, q, inputs)
+            q = _instruction(rows, q, [context.inputs for context in self.contexts])
         elif rows.key_mask is not None:
             asking = rows.key_mask[: len(q)]
-        values = attention_received(q, k, columns.mask, asking, mean_logits=how == "logits")
-        return columns.scattered(values)
+        values = attention_received(q, layer.k, layer.layout.mask, asking, mean_logits)
+        return layer.layout.scattered(values)
 
-    def view(self, asked: Asked, present: Places, rows: TokenStates) -> VisualView:
-        """The view of the visual tokens numbered `present`, among the rows entering a layer."""
-        inputs, among = asked.inputs, torch.from_numpy(present)
-        places = inputs.visual_positions[present]
-        device = inputs.embeds.device
-        columns = torch.from_numpy(places).to(device)
-        i = asked.number
-        attention = {name: values[i][columns] for name, values in self._received.items()}
-        if "attention:instruction:own" in self.needs:
-            attention["instruction:own"] = self._own(asked, rows)[columns]
-        running = "tower:run" in self.needs
-        embeds = inputs.embeds if running else inputs.whole()
-        return VisualView(
-            features=embeds[columns].detach().clone(),
-            centers=inputs.centers[among],
-            images=inputs.images[places].long(),
-            attention=attention,
-            extras={
-                name: make(self, asked, present, rows)
-                for name, make in _EXTRAS.items()
-                if name in self.needs
-            },
-            tower=inputs.tower if running else None,
-            step=asked.active.step,
-            layer=asked.layer,
-            seed=asked.active.seed,
-        )
+    def final(self, i: int, ran: TokenStates) -> Tensor:
+        """States (N, D) of the visual tokens behind the last layer and the final norm; NaN where
+        they did not reach it."""
+        visual = self.contexts[i].inputs.visual_positions
+        there = np.isin(visual, ran.alive[i])
+        hidden = _rows_at(ran, i, visual[there])
+        out = hidden.new_full((len(visual), hidden.shape[-1]), torch.nan)
+        out[torch.from_numpy(there).to(out.device)] = self.network.model.norm(hidden)
+        return out
 
-    def _own(self, asked: Asked, rows: TokenStates) -> Tensor:
-        """Attention that the layer itself will give from the prompt's last row, (longest,)."""
-        assert self.network is not None
-        i = asked.number
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layer:
+    """What was kept of a layer: its rows, their queries, all keys, and what was received."""
+
+    rows: TokenStates
+    q: Tensor
+    k: Tensor
+    layout: KeyLayout
+    received: dict[tuple[str, bool], Tensor]
+
+
+class _Source:
+    """Shows one sequence where tokens are about to go; see `ViewSource`."""
+
+    def __init__(
+        self,
+        kept: PrunerInputs,
+        i: int,
+        layer: int,
+        present: Places,
+        rows: TokenStates,
+        before: Mapping[str, Tensor],
+    ) -> None:
+        self.kept, self.i, self.layer, self.rows = kept, i, layer, rows
+        self.present, self._before = present, before
+        self.context = kept.contexts[i]
+
+    def _positions(self, tokens: Tokens) -> Places:
+        inputs = self.context.inputs
+        if tokens == "answer":
+            return np.arange(self.context.response) + len(inputs)
+        visual = inputs.visual_positions
+        if tokens == "visual":
+            return visual[self.present]
+        return np.arange(int(visual[-1]) + 1 if len(visual) else 0, len(inputs))
+
+    def embeds(self, tokens: Tokens) -> Tensor:
+        positions = self._positions(tokens)
+        if tokens == "answer":
+            entered = self.kept.entered
+            assert entered is not None
+            there = positions[np.isin(positions, entered.alive[self.i])]
+            return _rows_at(entered, self.i, there)
+        embeds = self.context.inputs.embeds
+        return embeds[torch.from_numpy(positions).to(embeds.device)].clone()
+
+    def received(self, rows: str, mean_logits: bool) -> Tensor:
+        values = self.kept.received(rows, mean_logits)[self.i]
+        return values[torch.from_numpy(self._positions("visual")).to(values.device)]
+
+    def received_ahead(self) -> Tensor:
+        rows, i, network = self.rows, self.i, self.kept.network
         one = TokenStates(
             rows.hidden[i : i + 1],
             rows.positions[i : i + 1],
             None if rows.key_mask is None else rows.key_mask[i : i + 1],
             rows.alive[i : i + 1],
         )
-        q, k = self.network.queries_keys(asked.layer, one)
-        columns = KeyLayout.of_rows(one, 1)
-        q = _instruction(one, q, [asked.inputs])
-        return columns.scattered(attention_received(q, k, columns.mask))[0]
+        q, k = network.queries_keys(self.layer, one)
+        layout = KeyLayout.of_rows(one, 1)
+        q = _instruction(one, q, [self.context.inputs])
+        values = layout.scattered(attention_received(q, k, layout.mask))[0]
+        return values[torch.from_numpy(self._positions("visual")).to(values.device)]
 
-    def row_weights(self, i: int, asking: Places, seen: Places) -> Tensor:
-        """Attention (rows, len(seen)) of the rows at positions `asking` to the keys at `seen`."""
-        assert self._q is not None and self._k is not None and self._columns is not None
-        index = torch.from_numpy(np.flatnonzero(np.isin(self._rows[i], asking)))
-        mask = None if self._columns.mask is None else self._columns.mask[i : i + 1]
-        q = self._q[i : i + 1, :, index.to(self._q.device)]
-        weights = row_attention(q, self._k[i : i + 1], mask).mean(dim=1)[0]
-        return weights[:, self._key_places(i, seen)]
+    def weights(self, tokens: Tokens) -> Tensor:
+        layer, i = self._kept_layer(), self.i
+        asking = np.flatnonzero(np.isin(layer.rows.alive[i], self._positions(tokens)))
+        q = layer.q[i : i + 1, :, torch.from_numpy(asking).to(layer.q.device)]
+        mask = None if layer.layout.mask is None else layer.layout.mask[i : i + 1]
+        weights = row_attention(q, layer.k[i : i + 1], mask).mean(dim=1)[0]
+        return weights[:, self._columns("visual")]
 
-    def keys(self, i: int, seen: Places) -> Tensor:
-        """Keys (len(seen), H d) at original positions."""
-        assert self._k is not None
-        return self._k[i][:, self._key_places(i, seen)].transpose(0, 1).flatten(1).clone()
+    def keys(self, tokens: Tokens) -> Tensor:
+        keys = self._kept_layer().k[self.i][:, self._columns(tokens)]
+        return keys.transpose(0, 1).flatten(1).clone()
 
-    def answer(self, i: int, positions: Places) -> Tensor:
-        """Embeddings (R, D) of those of these positions that entered the forward."""
-        assert self._entered is not None
-        index = torch.from_numpy(np.flatnonzero(np.isin(self._entered.alive[i], positions)))
-        return self._entered.hidden[i][index.to(self._entered.hidden.device)].clone()
-
-    def _key_places(self, i: int, seen: Places) -> Tensor:
-        assert self._columns is not None and self._k is not None
-        found = self._columns.starts[i] + np.searchsorted(self._columns.places[i], seen)
-        return torch.from_numpy(found).to(self._k.device)
-
-    def final(self, i: int, ran: TokenStates, inputs: Prepared) -> Tensor:
-        """States (N, D) of the visual tokens behind the last layer and the final norm; NaN where
-        they did not reach it."""
-        assert self.network is not None
-        visual = inputs.visual_positions
-        there = np.isin(visual, ran.alive[i])
-        index = torch.from_numpy(np.searchsorted(ran.alive[i], visual[there]))
-        hidden = ran.hidden[i][index.to(ran.hidden.device)]
-        out = hidden.new_full((len(visual), hidden.shape[-1]), torch.nan)
-        out[torch.from_numpy(there).to(out.device)] = self.network.model.norm(hidden)
-        return out
-
-    def entering(self, i: int, rows: TokenStates, positions: Places, normed: bool) -> Tensor:
-        """Rows (len(positions), D) that enter a layer, after the final norm if asked."""
-        index = torch.from_numpy(np.searchsorted(rows.alive[i], positions))
-        hidden = rows.hidden[i][index.to(rows.hidden.device)]
+    def entering(self, tokens: Tokens, normed: bool) -> Tensor:
+        hidden = _rows_at(self.rows, self.i, self._positions(tokens))
         if not normed:
-            return hidden.clone()
-        assert self.network is not None
-        out: Tensor = self.network.model.norm(hidden)
+            return hidden
+        out: Tensor = self.kept.network.model.norm(hidden)
         return out
+
+    def before(self, name: str) -> Tensor:
+        """Nothing was seen before the first step: all is NaN, and the method says what to do."""
+        seen, among = self._before.get(name), torch.from_numpy(self.present)
+        by_row = VIEW_FIELDS[name].shape[0] == "R"
+        if seen is None:
+            n, width = len(self.present), self.rows.hidden.shape[-1]
+            return torch.full((len(self.context.masked), n) if by_row else (n, width), torch.nan)
+        among = among.to(seen.device)
+        return seen[:, among].clone() if by_row else seen[among].clone()
+
+    def masked(self) -> Tensor:
+        return self.context.masked.clone()
+
+    def tower(self, name: str) -> Tensor:
+        tower = self.context.inputs.tower
+        assert tower is not None
+        return tower.seen(name)[torch.from_numpy(self.present)].clone()
+
+    def _kept_layer(self) -> _Layer:
+        assert self.kept.layer is not None
+        return self.kept.layer
+
+    def _columns(self, tokens: Tokens) -> Tensor:
+        """Columns of these rows' keys in the layer that was kept."""
+        layer = self._kept_layer()
+        places = np.searchsorted(layer.layout.places[self.i], self._positions(tokens))
+        return torch.from_numpy(layer.layout.starts[self.i] + places).to(layer.k.device)
+
+
+def _rows_at(rows: TokenStates, i: int, positions: Places) -> Tensor:
+    """Hidden states (len(positions), D) of sequence `i` at original positions that are there."""
+    index = torch.from_numpy(np.searchsorted(rows.alive[i], positions))
+    return rows.hidden[i][index.to(rows.hidden.device)]
 
 
 def _instruction(rows: TokenStates, q: Tensor, inputs: Sequence[Prepared]) -> Tensor:
@@ -224,52 +238,3 @@ def _instruction(rows: TokenStates, q: Tensor, inputs: Sequence[Prepared]) -> Te
     ]
     index = torch.tensor(ends, device=q.device)[:, None, None, None]
     return q.gather(2, index.expand(-1, q.shape[1], 1, q.shape[3]))
-
-
-def _text(glance: PrunerInputs, asked: Asked, present: Places, rows: TokenStates) -> Tensor:
-    return asked.inputs.embeds[torch.from_numpy(asked.text).to(asked.inputs.embeds.device)].clone()
-
-
-def _visual(asked: Asked, present: Places) -> Places:
-    return asked.inputs.visual_positions[present]
-
-
-def _before(glance: PrunerInputs, asked: Asked, present: Places, rows: TokenStates) -> Tensor:
-    """Nothing was seen before the first step: no row is there, and the method says what to do."""
-    seen = asked.before.get("rows:before")
-    if seen is None:
-        return torch.full((len(asked.active.masked), len(present)), torch.nan)
-    return seen[:, torch.from_numpy(present).to(seen.device)].clone()
-
-
-def _final(glance: PrunerInputs, asked: Asked, present: Places, rows: TokenStates) -> Tensor:
-    """NaN before the first step."""
-    seen = asked.before.get("final:before")
-    if seen is None:
-        return torch.full((len(present), rows.hidden.shape[-1]), torch.nan)
-    return seen[torch.from_numpy(present).to(seen.device)].clone()
-
-
-def _tower(name: str) -> Callable[[PrunerInputs, Asked, Places, TokenStates], Tensor]:
-    def show(glance: PrunerInputs, asked: Asked, present: Places, rows: TokenStates) -> Tensor:
-        assert asked.inputs.tower is not None
-        return asked.inputs.tower.seen(name)[torch.from_numpy(present)].clone()
-
-    return show
-
-
-_EXTRAS: dict[str, Callable[[PrunerInputs, Asked, Places, TokenStates], Any]] = {
-    "text": _text,
-    "answer": lambda g, a, p, r: g.answer(a.number, a.answer),
-    "rows:text": lambda g, a, p, r: g.row_weights(a.number, a.text, _visual(a, p)),
-    "rows:answer": lambda g, a, p, r: g.row_weights(a.number, a.answer, _visual(a, p)),
-    "rows:before": _before,
-    "final:before": _final,
-    "masked": lambda g, a, p, r: a.active.masked.clone(),
-    "hidden": lambda g, a, p, r: g.entering(a.number, r, _visual(a, p), normed=False),
-    "normed": lambda g, a, p, r: g.entering(a.number, r, _visual(a, p), normed=True),
-    "normed:text": lambda g, a, p, r: g.entering(a.number, r, a.text, normed=True),
-    "keys": lambda g, a, p, r: g.keys(a.number, _visual(a, p)),
-    "keys:text": lambda g, a, p, r: g.keys(a.number, a.text),
-    **{name: _tower(name) for name in EXTRAS if name.startswith("tower:")},
-}

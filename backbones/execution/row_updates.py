@@ -54,7 +54,7 @@ def row_update(
 
 
 def with_updates(rows: TokenStates, updates: Sequence[RowUpdate]) -> TokenStates:
-    """Rows with changed ones in their places."""
+    """Rows with the new ones in their places."""
     if not updates:
         return rows
     hidden = rows.hidden.clone()

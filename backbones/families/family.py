@@ -9,11 +9,12 @@ from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.decoding.options import Settings
 from saccade.backbones.decoding.scheme import Scheme
 from saccade.backbones.inputs.chat import ChatTemplate
-from saccade.controller.protocols import SIGNALS, VIEW_FIELDS
+from saccade.controller.signals import SIGNALS
 from saccade.controller.types import BackboneSpec, Geometry, Origin
+from saccade.controller.view_fields import VIEW_FIELDS
 
 COMMON = (
-    (VIEW_FIELDS - {"tower:text"})
+    frozenset(VIEW_FIELDS.keys() - {"tower:text"})
     | SIGNALS
     | {
         "bypass",

@@ -10,8 +10,8 @@ from saccade.backbones.inputs.pictures import Picture
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.text_tower import TextTower, relevance
 from saccade.backbones.network.tower import tower_macs
+from saccade.controller.attention import attention_received
 from saccade.controller.errors import CapabilityError
-from saccade.controller.signals import attention_received
 from saccade.controller.views import Reduce
 
 

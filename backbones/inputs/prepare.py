@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ class Prepared:
         The vision tower with this request's pictures, for what has to see them again.
     pending : bool
         Whether the visual tokens are encoded only when they are asked for.
+    visual_positions : int64 array (N,)
+        Ascending positions of the visual tokens, from `segments`.
     """
 
     embeds: Tensor
@@ -46,6 +48,13 @@ class Prepared:
     views: int
     tower: PictureTower | None = None
     pending: bool = False
+    visual_positions: NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "visual_positions", self.segments.visual.numpy())
+
+    def __repr__(self) -> str:
+        return f"Prepared({len(self)} positions, {len(self.visual_positions)} of them visual)"
 
     def __len__(self) -> int:
         return len(self.embeds)
@@ -54,11 +63,6 @@ class Prepared:
     def images(self) -> Tensor:
         """Number of the image of each prompt position, -1 for text."""
         return self.segments.images
-
-    @property
-    def visual_positions(self) -> NDArray[np.int64]:
-        """Ascending positions of the visual tokens."""
-        return self.segments.visual.numpy()
 
     def whole(self) -> Tensor:
         """The spliced prompt (P, D), its visual tokens encoded now if they were pending."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saccade.backbones.checkpoints.config import LanguageConfig
+from saccade.backbones.network.attend import attend
 from saccade.backbones.network.token_states import TokenStates
 
 
@@ -20,9 +21,11 @@ class StackHook(Protocol):
     def before_layer(self, layer: int, rows: TokenStates) -> TokenStates:
         """Return the rows that enter `layer`."""
 
-    def on_attention(self, layer: int, rows: TokenStates, q: Tensor, k: Tensor) -> None:
-        """See the rotated queries and all keys of `layer`, cached ones first; must not change
-        them."""
+    def watches(self, layer: int) -> bool:
+        """Whether it wants to see the attention of `layer`; asked after `before_layer`."""
+
+    def on_attention(self, layer: int, rows: TokenStates, seen: "Attended") -> None:
+        """See what attention in `layer` worked with; must not change it."""
 
 
 class Past(Protocol):
@@ -86,12 +89,23 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
 
 
 class Attended(NamedTuple):
-    """Rotated queries and keys and the values of the rows, and all keys that they attended to."""
+    """What attention in a layer worked with.
+
+    Attributes
+    ----------
+    q, k, v : Tensor (B, H or H_kv, L, d)
+        Rotated queries and keys, and values, of the rows.
+    keys : Tensor (B, H_kv, N + L, d)
+        All keys that they attended to, cached ones first.
+    normalizer : Tensor (B, H, L) or None
+        Log-sum-exp of each row's scores, where it was asked for and is at hand; see `attend`.
+    """
 
     q: Tensor
     k: Tensor
     v: Tensor
     keys: Tensor
+    normalizer: Tensor | None = None
 
 
 class Attention(nn.Module):
@@ -116,11 +130,17 @@ class Attention(nn.Module):
         return q, rotate(self._heads(self.k_proj(x)), angles)
 
     def forward(
-        self, x: Tensor, angles: Tensor, key_mask: Tensor | None, past: Past | None = None
+        self,
+        x: Tensor,
+        angles: Tensor,
+        key_mask: Tensor | None,
+        past: Past | None = None,
+        watched: bool = False,
     ) -> tuple[Tensor, Attended]:
         """Attend over the rows (B, L, D), after what is cached if there is a past.
 
-        A causal row sees all of the past: several new rows at once are not made for that.
+        A causal row sees all of the past: several new rows at once are not made for that. Where it
+        is `watched`, it also tells how its rows were normalised, if it can.
         """
         q, k = self.rotated(x, angles)
         v = self._heads(self.v_proj(x))
@@ -128,10 +148,8 @@ class Attention(nn.Module):
         # Padding is on the right, where no causal row looks.
         causal = self.causal and past is None
         attn_mask = None if mask is None or causal else mask[:, None, None, :]
-        out = F.scaled_dot_product_attention(
-            q, keys, values, attn_mask, is_causal=causal, enable_gqa=k.shape[1] != q.shape[1]
-        )
-        return self.o_proj(out.transpose(1, 2).flatten(2)), Attended(q, k, v, keys)
+        out, normalizer = attend(q, keys, values, attn_mask, causal, watched)
+        return self.o_proj(out.transpose(1, 2).flatten(2)), Attended(q, k, v, keys, normalizer)
 
 
 class GatedMLP(nn.Module):
@@ -160,10 +178,15 @@ class DecoderLayer(nn.Module):
         self.mlp = GatedMLP(config)
 
     def forward(
-        self, x: Tensor, angles: Tensor, key_mask: Tensor | None, past: Past | None = None
+        self,
+        x: Tensor,
+        angles: Tensor,
+        key_mask: Tensor | None,
+        past: Past | None = None,
+        watched: bool = False,
     ) -> tuple[Tensor, Attended]:
         """Return the new hidden states (B, L, D) and what attention worked with."""
-        out, attended = self.self_attn(self.input_layernorm(x), angles, key_mask, past)
+        out, attended = self.self_attn(self.input_layernorm(x), angles, key_mask, past, watched)
         x = x + out
         return x + self.mlp(self.post_attention_layernorm(x)), attended
 
@@ -187,9 +210,10 @@ def run_layers(
             if entering is not rows:
                 rows, angles = entering, _angles(config, entering)
         past = None if memory is None else memory.past(index)
-        hidden, attended = layer(rows.hidden, angles, rows.key_mask, past)
-        if hook is not None:
-            hook.on_attention(index, rows, attended.q, attended.keys)
+        watched = hook is not None and hook.watches(index)
+        hidden, attended = layer(rows.hidden, angles, rows.key_mask, past, watched)
+        if hook is not None and watched:
+            hook.on_attention(index, rows, attended)
         if memory is not None:
             memory.store(index, rows, attended.k, attended.v)
         rows = rows.with_hidden(hidden)

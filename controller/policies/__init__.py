@@ -18,20 +18,20 @@ from saccade.controller.policies.with_refresh import WithRefresh
 from saccade.controller.registry import policies
 
 policies.register("abstain", Abstain)
-policies.register("after-share", AfterShare)
-policies.register("after-steps", AfterSteps)
+policies.register("after_share", AfterShare)
+policies.register("after_steps", AfterSteps)
 policies.register("auto", Auto)
-policies.register("by-layer", ByLayer)
+policies.register("by_layer", ByLayer)
 policies.register("clamp", Clamp)
 policies.register("compose", Compose)
-policies.register("confident-commits", ConfidentCommits)
+policies.register("confident_commits", ConfidentCommits)
 policies.register("cumulative", Cumulative)
-policies.register("every-n-steps", EveryNSteps)
+policies.register("every_n_steps", EveryNSteps)
 policies.register("keep", Keep)
-policies.register("layer-skip", LayerSkip)
+policies.register("layer_skip", LayerSkip)
 policies.register("progressive", Progressive)
 policies.register("vtw", VTW)
-policies.register("with-refresh", WithRefresh)
+policies.register("with_refresh", WithRefresh)
 
 __all__ = [
     "VTW",

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
-from saccade.controller.protocols import Policy
+from saccade.controller.policy import BasePolicy
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState
+from saccade.controller.types import StepState
 
 
-@dataclass
+@dataclass(repr=False)
 class Abstain(Wrapper):
     """Do nothing in calls of too few steps: what is dropped there could not be brought back.
 
@@ -20,7 +21,7 @@ class Abstain(Wrapper):
 
     Parameters
     ----------
-    policy : Policy
+    policy : BasePolicy
         What plans the longer calls.
     steps : int
         Least number of steps in which it may.
@@ -28,16 +29,16 @@ class Abstain(Wrapper):
     Raises
     ------
     TypeError
-        If `policy` is none.
+        If `policy` is not one.
     ValueError
-        If `steps` is no whole number from 1.
+        If `steps` is not a whole number from 1.
 
     Notes
     -----
     arXiv 2511.15098 finds nothing to gain on short answers. The rule is ours.
     """
 
-    policy: Policy
+    policy: BasePolicy
     steps: int = tunable(6, 1, 32, "steps")
     _abstains: bool = field(default=False, init=False, repr=False, compare=False)
 

@@ -8,7 +8,7 @@ from saccade.controller.policies.reducing import Reducing
 from saccade.controller.types import StepState
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class AfterShare(Reducing):
     """Reduce the visual tokens once `share` of the steps is done, for the rest of the call.
 
@@ -19,8 +19,9 @@ class AfterShare(Reducing):
         number of full steps is ``ceil(share * n_steps)``, the same for every pruner.
     keep : float
         Share of the visual tokens that stays, in [0, 1].
-    layer : int
-        Layer before which the first reduced step drops; pruners that read attention need >= 1.
+    layer : int or None
+        Layer before which the first reduced step drops; None for that of the pruner's method.
+        Pruners that read attention need 1 or more.
     hold : bool
         True: what was dropped before `layer` in one step stays out of ALL layers in later steps
         (as the published adaptations to dMLLMs do). False: every step drops before `layer`. Either
@@ -44,7 +45,7 @@ class AfterShare(Reducing):
 
     share: float
     keep: float
-    layer: int = 0
+    layer: int | None = None
     hold: bool = True
     early: int = 0
     _dropped: bool = field(default=False, init=False, repr=False, compare=False)
@@ -54,16 +55,17 @@ class AfterShare(Reducing):
             check_fraction("share", self.share),
             check_fraction("keep", self.keep),
         )
-        self.layer, self.hold = check_int("layer", self.layer), check_bool("hold", self.hold)
+        self.layer = None if self.layer is None else check_int("layer", self.layer)
+        self.hold = check_bool("hold", self.hold)
         self.early = check_int("early", self.early)
 
     @property
     def drops_ahead(self) -> frozenset[Drop]:
         """The first drop, if there will be one; later ones use its choice again."""
         never = self.share == 1 and not self.early
-        return frozenset() if never else frozenset({Drop(self.layer, self.keep)})
+        return frozenset() if never else frozenset({Drop(self.layer or 0, self.keep)})
 
-    def due(self, state: StepState) -> bool:
+    def _due(self, state: StepState) -> bool:
         """Whether the share is done."""
         # In floats 0.07 * 100 is a little more than 7.
         return state.step >= self.share * state.n_steps - self.early - 1e-9

@@ -7,7 +7,7 @@ from saccade.controller.policies.reducing import Reducing
 from saccade.controller.types import StepState
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class AfterSteps(Reducing):
     """Reduce the visual tokens after so many full steps, for the rest of the call.
 
@@ -27,14 +27,15 @@ class AfterSteps(Reducing):
 
     steps: int
     keep: float
-    layer: int = 0
+    layer: int | None = None
     hold: bool = True
     _dropped: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.steps, self.keep = check_int("steps", self.steps), check_fraction("keep", self.keep)
-        self.layer, self.hold = check_int("layer", self.layer), check_bool("hold", self.hold)
+        self.layer = None if self.layer is None else check_int("layer", self.layer)
+        self.hold = check_bool("hold", self.hold)
 
-    def due(self, state: StepState) -> bool:
+    def _due(self, state: StepState) -> bool:
         """Whether the steps are done."""
         return state.step >= self.steps

@@ -5,18 +5,19 @@ from dataclasses import dataclass, replace
 from saccade.controller.arguments import check_fraction, check_int
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
-from saccade.controller.protocols import Policy
+from saccade.controller.policy import BasePolicy
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState
+from saccade.controller.types import StepState
 
 
-@dataclass
+@dataclass(repr=False)
 class Clamp(Wrapper):
     """Keep the drops of the policy inside within bounds.
 
     Parameters
     ----------
-    policy : Policy
+    policy : BasePolicy
     least : float
         Lowest keep ratio: drops to less drop to this.
     most : float
@@ -28,12 +29,12 @@ class Clamp(Wrapper):
     Raises
     ------
     TypeError
-        If `policy` is none.
+        If `policy` is not one.
     ValueError
         If a number is none that is allowed, or `least` exceeds `most`.
     """
 
-    policy: Policy
+    policy: BasePolicy
     least: float = tunable(0.25, 0.0, 1.0, "keep ratio")
     most: float = tunable(1.0, 0.0, 1.0, "keep ratio")
     first_layer: int = 0

@@ -1,15 +1,17 @@
 """Commit what the model is sure of, beside what the schedule commits: fewer steps."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from saccade.controller.plan import CommitRule, Drop, Plan
+from saccade.controller.policy import BasePolicy
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState
+from saccade.controller.types import StepState
 
 
-@dataclass(slots=True)
-class ConfidentCommits:
+@dataclass(slots=True, repr=False)
+class ConfidentCommits(BasePolicy):
     """Every step also commits the positions whose candidate is likely enough.
 
     No call takes more steps than its settings say: the schedule's own positions are committed too.
@@ -32,21 +34,13 @@ class ConfidentCommits:
     Fast-dLLM, arXiv 2505.22618, section 3.3: confidence-aware parallel decoding.
     """
 
+    drops_ahead: ClassVar[frozenset[Drop]] = frozenset()
+
     value: float = tunable(0.95, 0.5, 1.0, "probability")
     kind: Literal["threshold", "factor"] = "threshold"
 
     def __post_init__(self) -> None:
         self.value = CommitRule(self.kind, self.value).value
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """Nothing: the confidences are those of the step that commits."""
-        return frozenset()
-
-    @property
-    def drops_ahead(self) -> frozenset[Drop]:
-        """None, ever."""
-        return frozenset()
 
     @property
     def plan_ahead(self) -> Plan:
@@ -56,6 +50,3 @@ class ConfidentCommits:
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """The rule, in every step."""
         return self.plan_ahead
-
-    def reset(self) -> None:
-        """Nothing to forget."""

@@ -4,20 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saccade.controller.arguments import check_fraction, numbers
-from saccade.controller.fitting import DefaultPruner
+from saccade.controller.arguments import check_fraction, check_sequence
 from saccade.controller.plan import Drop, Plan
-from saccade.controller.types import Signals, StepState
+from saccade.controller.policy import BasePolicy, DefaultPruner
+from saccade.controller.signals import Signals
+from saccade.controller.types import StepState
 
 
-@dataclass(slots=True)
-class Cumulative:
+@dataclass(slots=True, repr=False)
+class Cumulative(BasePolicy):
     """After a share of the steps, the same share of the visual tokens is gone.
 
     Parameters
     ----------
-    shares : sequence of float, or str
-        Shares of the steps, ascending; as text ``0.25/0.5/0.75``. One that is no whole number of
+    shares : sequence of float
+        Shares of the steps, ascending. One that is no whole number of
         steps is passed over, as in the published code.
 
     Raises
@@ -32,38 +33,25 @@ class Cumulative:
     commits with all that were there before.
     """
 
-    shares: Sequence[float] | str = (0.25, 0.5, 0.75)
+    shares: Sequence[float] = (0.25, 0.5, 0.75)
 
     default_pruner: ClassVar[DefaultPruner] = ("redundant", {})
     """The pruner that chooses where none is given."""
 
     def __post_init__(self) -> None:
-        given = tuple(check_fraction("a share", s) for s in numbers("shares", self.shares, float))
+        given = tuple(check_fraction("a share", s) for s in check_sequence("shares", self.shares))
         if not given or any(b <= a for a, b in zip(given, given[1:], strict=False)):
             raise ValueError(f"shares={self.shares!r}: give one or more, ascending")
         self.shares = given
 
     @property
-    def reads(self) -> frozenset[str]:
-        """Fixed schedules read no signals."""
-        return frozenset()
-
-    @property
     def drops_ahead(self) -> frozenset[Drop]:
         """Every stage."""
-        return frozenset(Drop(0, 1 - s) for s in self._shares)
-
-    @property
-    def _shares(self) -> tuple[float, ...]:
-        assert not isinstance(self.shares, str)
-        return tuple(self.shares)
+        return frozenset(Drop(0, 1 - s) for s in self.shares)
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Keep what the last share that is done leaves."""
-        stages = [s * state.n_steps for s in self._shares]
+        stages = [s * state.n_steps for s in self.shares]
         done = [round(k) for k in stages if abs(k - round(k)) < 1e-9 and round(k) <= state.step]
         gone = max(done, default=0) / state.n_steps
         return Plan((Drop(0, 1 - gone),)) if gone else Plan()
-
-    def reset(self) -> None:
-        """Nothing to forget."""

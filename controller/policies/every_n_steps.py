@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
-from saccade.controller.protocols import Policy
+from saccade.controller.policy import BasePolicy
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState
+from saccade.controller.types import StepState
 
 
-@dataclass
+@dataclass(repr=False)
 class EveryNSteps(Wrapper):
     """Ask the policy inside every `n` steps; in between its last plan holds.
 
@@ -19,18 +20,18 @@ class EveryNSteps(Wrapper):
 
     Parameters
     ----------
-    policy : Policy
+    policy : BasePolicy
     n : int
 
     Raises
     ------
     TypeError
-        If `policy` is none.
+        If `policy` is not one.
     ValueError
         If `n` is no whole number from 1.
     """
 
-    policy: Policy
+    policy: BasePolicy
     n: int = tunable(2, 1, 16, "steps")
     _last: Plan = field(default_factory=Plan, init=False, repr=False, compare=False)
 

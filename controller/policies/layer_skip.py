@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from saccade.controller.arguments import check_bool, check_fraction, check_int, numbers
+from saccade.controller.arguments import check_bool, check_fraction, check_int, check_sequence
 from saccade.controller.plan import Drop, Plan
+from saccade.controller.policy import BasePolicy
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState
+from saccade.controller.types import StepState
 
 
-@dataclass(slots=True)
-class LayerSkip:
+@dataclass(slots=True, repr=False)
+class LayerSkip(BasePolicy):
     """Let visual tokens skip layers that are measured, or known, to need them little.
 
     Measured: the first step of each input runs in full, and shows how much the masked rows attend
@@ -34,8 +37,8 @@ class LayerSkip:
     again : int
         Steps after which a full step measures anew, for which a cached prompt is computed again; 0
         for never.
-    layers : sequence of int, or str, optional
-        Known ones; as text ``4/5``.
+    layers : sequence of int, optional
+        Known ones.
 
     Raises
     ------
@@ -48,11 +51,13 @@ class LayerSkip:
     with little attention to them. The rule is ours.
     """
 
+    drops_ahead: ClassVar[frozenset[Drop]] = frozenset()
+
     threshold: float = tunable(0.6, 0.05, 0.95, "share of the spike's attention mass")
     margin: int = tunable(0, 0, 4, "layers")
     early: bool = False
     again: int = tunable(0, 0, 32, "steps")
-    layers: Sequence[int] | str | None = None
+    layers: Sequence[int] | None = None
     _measured: int | None = field(default=None, init=False, repr=False, compare=False)
     _pending: bool = field(default=False, init=False, repr=False, compare=False)
     _skips: frozenset[int] = field(default=frozenset(), init=False, repr=False, compare=False)
@@ -62,23 +67,18 @@ class LayerSkip:
         self.margin, self.again = check_int("margin", self.margin), check_int("again", self.again)
         self.early = check_bool("early", self.early)
         if self.layers is not None:
-            given = numbers("layers", self.layers, int)
+            given = check_sequence("layers", self.layers)
             self.layers = tuple(check_int("a layer", layer) for layer in given)
 
     @property
     def reads(self) -> frozenset[str]:
         """Attention, unless the layers are known."""
-        return frozenset() if self.layers is not None else frozenset({"attention"})
-
-    @property
-    def drops_ahead(self) -> frozenset[Drop]:
-        """None, ever."""
-        return frozenset()
+        return frozenset() if self.layers is not None else frozenset({"received"})
 
     @property
     def plan_ahead(self) -> Plan:
         """Layers that are skipped, where they are known; else that one may be."""
-        return Plan(bypass=frozenset({0} if self.layers is None else self._known))
+        return Plan(bypass=frozenset({0} if self.layers is None else self.layers))
 
     def watches(self, state: StepState) -> bool:
         """Only full steps are measured, until one is."""
@@ -87,24 +87,15 @@ class LayerSkip:
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Skip what is known, or was found in the last full step; or take a full step."""
         if self.layers is not None:
-            return Plan(bypass=frozenset(self._known))
+            return Plan(bypass=frozenset(self.layers))
         if self._measured is None or (self.again and state.step - self._measured >= self.again):
             self._measured, self._pending = state.step, True
             return Plan()
         if self._pending and signals is not None and signals.attention_visual_masked is not None:
-            self._skips, self._pending = self.found(signals), False
+            masses = signals.attention_visual_masked
+            self._skips = skipped_layers(masses, self.threshold, self.margin, self.early)
+            self._pending = False
         return Plan() if self._pending else Plan(bypass=self._skips)
-
-    @property
-    def _known(self) -> Sequence[int]:
-        assert self.layers is not None and not isinstance(self.layers, str)
-        return self.layers
-
-    def found(self, signals: Signals) -> frozenset[int]:
-        """Layers to skip, by the attention of a full step; none where nothing was measured."""
-        return skipped_layers(
-            signals.attention_visual_masked, self.threshold, self.margin, self.early
-        )
 
     def reset(self) -> None:
         """Forget what was measured."""

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from saccade.controller.arguments import check_float, check_fraction, check_int, numbers
-from saccade.controller.fitting import DefaultPruner
+from saccade.controller.arguments import check_float, check_fraction, check_int, check_sequence
 from saccade.controller.plan import Drop, Plan
+from saccade.controller.policy import BasePolicy, DefaultPruner
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState, round_keep
+from saccade.controller.types import StepState, round_keep
 
 LADDER = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)
 
 
-@dataclass(slots=True)
-class Progressive:
+@dataclass(slots=True, repr=False)
+class Progressive(BasePolicy):
     """Reduce the visual tokens step by step as signals allow, and bring them back as they demand.
 
     A rung down is taken when the answer's attention to itself has risen (`rise`; by default it need
@@ -27,8 +28,8 @@ class Progressive:
 
     Parameters
     ----------
-    ladder : sequence of float, or str
-        Keep ratios from 1 down; as text ``1/0.75/0.5``.
+    ladder : sequence of float
+        Keep ratios from 1 down.
     warmup : int
         Clean steps, with all tokens, before the first rung down; 1 or more.
     every : int
@@ -67,7 +68,7 @@ class Progressive:
     The signals are those of arXiv 2511.15098, figure 2; the rule is ours.
     """
 
-    ladder: Sequence[float] | str = LADDER
+    ladder: Sequence[float] = LADDER
     warmup: int = tunable(1, 1, 8, "steps")
     every: int = tunable(1, 1, 8, "steps")
     cover: float = tunable(0.8, 0.0, 1.0, "share of the attention to the picture")
@@ -83,11 +84,11 @@ class Progressive:
 
     default_pruner: ClassVar[DefaultPruner] = ("redvtp", {"rows": "all"})
     """The pruner that chooses where none is given."""
-    reselects = True
+    reselects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         steps = tuple(
-            check_fraction("a keep ratio", keep) for keep in numbers("ladder", self.ladder, float)
+            check_fraction("a keep ratio", keep) for keep in check_sequence("ladder", self.ladder)
         )
         rises = any(b >= a for a, b in zip(steps, steps[1:], strict=False))
         if not steps or steps[0] != 1 or rises:
@@ -102,18 +103,14 @@ class Progressive:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Attention, by layer and by visual token, and confidence."""
-        return frozenset({"attention", "confidence", "received"})
+        """Attention to the picture and confidence; attention to the answer where it has to rise."""
+        read = {"confidence", "received"}
+        return frozenset(read | {"attention"} if self.rise else read)
 
     @property
     def drops_ahead(self) -> frozenset[Drop]:
         """Every rung."""
-        return frozenset(Drop(self.layer, keep) for keep in self._rungs[1:])
-
-    @property
-    def _rungs(self) -> tuple[float, ...]:
-        assert not isinstance(self.ladder, str)
-        return tuple(self.ladder)
+        return frozenset(Drop(self.layer, keep) for keep in self.ladder[1:])
 
     def reset(self) -> None:
         """Stand on the highest rung, with nothing seen."""
@@ -126,13 +123,13 @@ class Progressive:
         if climb.rung and self._should_restore(climb):
             climb.up(state.step)
         elif self._may_reduce(climb, state):
-            climb.down(state.step, self._rungs[climb.rung + 1])
-        drops = (Drop(self.layer, self._rungs[climb.rung]),) if climb.rung else ()
+            climb.down(state.step, self.ladder[climb.rung + 1])
+        drops = (Drop(self.layer, self.ladder[climb.rung]),) if climb.rung else ()
         return Plan(drops, reselect=climb.rung > before and climb.rung in climb.failed)
 
     def _may_reduce(self, climb: "_Climb", state: StepState) -> bool:
         """Whether the next rung down is there, may be tried, and signals allow it."""
-        if climb.rung + 1 >= len(self._rungs) or state.step < self.warmup:
+        if climb.rung + 1 >= len(self.ladder) or state.step < self.warmup:
             return False
         if climb.moved is not None and state.step - climb.moved < self.every:
             return False
@@ -141,7 +138,7 @@ class Progressive:
             return False
         if not (climb.risen(self.rise) and climb.surged(self.sure, self.surge)):
             return False
-        return climb.covered(self._rungs[climb.rung + 1]) >= self.cover
+        return climb.covered(self.ladder[climb.rung + 1]) >= self.cover
 
     def _should_restore(self, climb: "_Climb") -> bool:
         """Whether what was dropped is missed."""
@@ -200,7 +197,7 @@ class _Climb:
         if signals is None:
             return
         self.confidence = signals.mean_confidence
-        if before is not None and before.skipped != signals.skipped:  # no longer comparable
+        if before is not None and before.bypassed != signals.bypassed:  # no longer comparable
             self.lowest_answer = self.lowest_picture = None
         self.answer, self.picture = signals.response_mass, signals.visual_mass
         self.lowest_confidence = _least(self.lowest_confidence, self.confidence)
@@ -213,6 +210,8 @@ class _Climb:
 
     def risen(self, rise: float) -> bool:
         """Whether attention to the answer stands `rise` above its lowest."""
+        if not rise:
+            return self.picture is not None
         if self.answer is None or self.lowest_answer is None:
             return False
         return self.answer - self.lowest_answer >= rise

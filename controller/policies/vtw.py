@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from saccade.controller.policies.after_share import AfterShare
+from saccade.controller.policy import BasePolicy
+from saccade.controller.protocols import Pruner
+from saccade.controller.types import BackboneSpec
 
 
-@dataclass(slots=True, init=False)
+@dataclass(slots=True, init=False, repr=False)
 class VTW(AfterShare):
     """Withdraw all visual tokens before a layer, once `share` of the steps is done. No pruner.
 
@@ -34,6 +37,6 @@ class VTW(AfterShare):
     def __init__(self, layer: int, share: float = 0.0, hold: bool = False, early: int = 0) -> None:
         AfterShare.__init__(self, share, 0.0, layer, hold, early)
 
-    def __repr__(self) -> str:
-        rest = f"share={self.share}, hold={self.hold}, early={self.early}"
-        return f"VTW(layer={self.layer}, {rest})"
+    def bind(self, spec: BackboneSpec, pruner: Pruner | None = None) -> BasePolicy:
+        """Itself: it says its layer."""
+        return self

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
-from saccade.controller.protocols import Policy
+from saccade.controller.policy import BasePolicy
+from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import Signals, StepState
+from saccade.controller.types import StepState
 
 
-@dataclass
+@dataclass(repr=False)
 class WithRefresh(Wrapper):
     """Have the prompt computed again once its cache has served so many steps.
 
@@ -18,19 +19,19 @@ class WithRefresh(Wrapper):
 
     Parameters
     ----------
-    policy : Policy
+    policy : BasePolicy
     after : int
         Steps that a cache may serve.
 
     Raises
     ------
     TypeError
-        If `policy` is none.
+        If `policy` is not one.
     ValueError
         If `after` is no whole number from 1.
     """
 
-    policy: Policy
+    policy: BasePolicy
     after: int = tunable(8, 1, 64, "steps")
 
     def __post_init__(self) -> None:

@@ -3,28 +3,29 @@
 from dataclasses import replace
 from typing import Any, cast
 
-from saccade.controller import fitting
 from saccade.controller.plan import Drop, Plan
-from saccade.controller.protocols import Policy
-from saccade.controller.types import BackboneSpec, Signals, StepState
+from saccade.controller.policy import BasePolicy, DefaultPruner
+from saccade.controller.protocols import Pruner
+from saccade.controller.signals import Signals
+from saccade.controller.types import BackboneSpec, StepState
 
 
-def checked(policy: object, who: str) -> Policy:
-    """The policy, or `TypeError` if it is none."""
-    if isinstance(policy, type) or not isinstance(policy, Policy):
+def checked(policy: object, who: str) -> BasePolicy:
+    """The policy, or `TypeError` if it is not one."""
+    if not isinstance(policy, BasePolicy):
         raise TypeError(f"{who} wraps a policy that is built, not {policy!r}")
     return policy
 
 
-class Wrapper:
+class Wrapper(BasePolicy):
     """Passes on what the policy inside says of itself; subclasses change its plans.
 
     Attributes
     ----------
-    policy : Policy
+    policy : BasePolicy
     """
 
-    policy: Policy
+    policy: BasePolicy
 
     @property
     def reads(self) -> frozenset[str]:
@@ -34,36 +35,36 @@ class Wrapper:
     @property
     def drops_ahead(self) -> frozenset[Drop] | None:
         """What it announces; None if it does not say."""
-        return fitting.announced(self.policy)
+        return self.policy.drops_ahead
 
     @property
     def plan_ahead(self) -> Plan:
         """What else it announces."""
-        return fitting.ahead(self.policy)
+        return self.policy.plan_ahead
 
     @property
     def reselects(self) -> bool:
         """Whether it may choose again."""
-        return fitting.reselecting(self.policy)
+        return self.policy.reselects
 
     @property
     def rests(self) -> bool:
         """Whether it will plan nothing more in this call."""
-        return fitting.resting(self.policy)
+        return self.policy.rests
 
     @property
-    def default_pruner(self) -> fitting.DefaultPruner | None:
+    def default_pruner(self) -> DefaultPruner | None:
         """The pruner that it would have choose."""
-        return fitting.default_pruner(self.policy)
+        return self.policy.default_pruner
 
     def watches(self, state: StepState) -> bool:
         """Whether it reads the attention of this step."""
-        return fitting.watching(self.policy, state)
+        return not self.rests and self.policy.watches(state)
 
-    def fitted(self, spec: BackboneSpec) -> Policy:
+    def bind(self, spec: BackboneSpec, pruner: Pruner | None = None) -> BasePolicy:
         """The same around the policy for a backbone."""
         own = cast(Any, self)  # a dataclass, as all wrappers are
-        return cast(Policy, replace(own, policy=fitting.fitted(self.policy, spec)))
+        return cast(BasePolicy, replace(own, policy=self.policy.bind(spec, pruner)))
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """What the policy inside plans."""

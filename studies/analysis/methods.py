@@ -151,8 +151,8 @@ def published_average(case: Case, origin: str) -> float | None:
     Its table 3 gives scores; their average relative to the unpruned model's is computed here, over
     the tasks that it has for that share of the steps.
     """
-    policy, backbone = case.policy, BACKBONES.get(origin)
-    if policy is None or backbone is None or policy.name not in ("after-share", "vtw"):
+    policy, backbone = case.policy_call, BACKBONES.get(origin)
+    if policy is None or backbone is None or policy.name not in ("after_share", "vtw"):
         return None
     share = float(policy.options.get("share", 0.0))
     keep = 0.0 if policy.name == "vtw" else float(policy.options["keep"])

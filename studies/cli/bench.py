@@ -11,8 +11,6 @@ from typer import Option
 from saccade.studies.cli.consoles import emit, err, note, out, scaled
 from saccade.studies.cli.inputs import check_device
 from saccade.studies.cli.progress import Steps
-from saccade.studies.cli.specs import make
-from saccade.studies.config.plugins import options_of
 
 if TYPE_CHECKING:
     from saccade.controller import Pruner
@@ -36,9 +34,9 @@ def bench(
         list[str] | None,
         Option(
             "--pruner",
-            metavar="NAME:key=value,...",
-            help="Which visual tokens stay; may be repeated. Default: all that drop before "
-            "the first layer (see saccade pruners).",
+            metavar="PRUNER",
+            help="Which visual tokens stay, as a call; may be repeated. Default: all that drop "
+            "before the first layer (see saccade pruners).",
             show_default=False,
         ),
     ] = None,
@@ -49,12 +47,12 @@ def bench(
         float, Option(help="Share of the visual tokens that stays afterwards, 0 to 1.")
     ] = 0.25,
     layer: Annotated[
-        int,
+        int | None,
         Option(
-            help="Layer before which tokens go first; pruners that read attention need 1 or more.",
+            help="Layer before which tokens go first. Default: where each method acts.",
             min=0,
         ),
-    ] = 0,
+    ] = None,
     repeats: Annotated[int, Option(help="Times that every case is timed.", min=1)] = 5,
     threads: Annotated[
         int | None, Option(help="Threads of torch. Default: torch's own choice.", min=1)
@@ -113,7 +111,7 @@ def bench(
 
     policy = AfterShare(share, keep, layer)
     sizes = Sizes(width, layers, heads, mlp, vocab, side, prompt, gen_length, steps, block_length)
-    if layer >= layers:
+    if layer is not None and layer >= layers:
         raise ValueError(f"--layer {layer}: the model has {layers} layers, 0 to {layers - 1}")
     if signals:
         _check_alone({"--pruner": pruner, "--device": device, "--dtype": dtype})
@@ -163,13 +161,14 @@ def _signals(sizes: "Sizes", repeats: int, threads: int | None, as_json: bool) -
 
 
 def _typed(specs: list[str]) -> "list[tuple[str, Pruner]]":
-    from saccade.controller.registry import pruners
+    from saccade.controller import parse_pruner
 
-    return [(spec.strip(), make(pruners, spec)) for spec in specs]
+    return [(spec.strip(), parse_pruner(spec)) for spec in specs]
 
 
 def _at_entry() -> "list[tuple[str, Pruner]]":
     """Every registered pruner that acts before the stack; a note names those that need options."""
+    from saccade.controller.expressions import options_of
     from saccade.controller.registry import pruners
 
     found = []
@@ -180,8 +179,8 @@ def _at_entry() -> "list[tuple[str, Pruner]]":
             member = pruners.make(name)
             found += [(name, member)] if member.site in BEFORE else []
         elif getattr(factory, "site", "entry") in BEFORE:
-            example = ",".join(f"{key}=..." for key in required)
-            note(f"{name} is left out: it needs options, --pruner {name}:{example}")
+            example = ", ".join(f"{key}=..." for key in required)
+            note(f"{name} is left out: it needs options, --pruner '{name}({example})'")
     return found
 
 

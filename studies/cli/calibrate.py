@@ -70,7 +70,7 @@ def vtw(
 
     For every layer, the prediction of the first step without visual tokens from there on is
     compared with the full one; the first layer whose mean divergence is within --eta is it. It is
-    used as --policy vtw:layer=LAYER.
+    used as --policy 'vtw(layer=LAYER)'.
     """
     from saccade.tuning.vtw import find_layer
 
@@ -102,7 +102,7 @@ def vtw(
             "without VTW"
         )
     if not as_json:
-        note(f"use --policy vtw:layer={found.layer}")
+        note(f"use --policy 'vtw(layer={found.layer})'")
 
 
 @calibrate.command(
@@ -124,8 +124,10 @@ def layer_skip(
 
     Every layer is skipped alone, and the prediction of the first step compared with the full one;
     then, from the least harmful on, layers are skipped together while the mean divergence stays
-    within --limit. The result is used as --policy layer-skip:layers=LAYERS or auto:layers=LAYERS.
+    within --limit. The result is used as --policy 'layer_skip(layers=(4, 5))' or
+    'auto(layers=(4, 5))'.
     """
+    from saccade.controller import Auto, LayerSkip
     from saccade.tuning.layer_skip import find_layers
 
     own, inputs, length = _ready(model, kind, samples, image, prompt, length)
@@ -137,7 +139,6 @@ def layer_skip(
             limit=limit,
             progress=lambda done, total: bar.update(done, total, "forwards"),
         )
-    text = "/".join(map(str, found.layers))
     if as_json:
         sets = [{"layers": list(layers), "divergence": value} for layers, value in found.steps]
         alone = [{"layer": i, "divergence": v} for i, v in enumerate(found.divergence)]
@@ -156,11 +157,11 @@ def layer_skip(
         table.add_row(str(layer), f"{value:.6f}")
     for layers, value in found.steps[1:]:
         style = "bold" if layers == found.layers else None
-        table.add_row("/".join(map(str, layers)), f"{value:.6f}", style=style)
+        table.add_row(", ".join(map(str, layers)), f"{value:.6f}", style=style)
     out().print(table)
     if found.layers:
-        auto = "" if own.spec.origin == "autoregressive" else f", or auto:layers={text}"
-        note(f"use --policy layer-skip:layers={text}{auto}")
+        auto = "" if own.spec.origin == "autoregressive" else f", or {Auto(layers=found.layers)}"
+        note(f"use --policy '{LayerSkip(layers=found.layers)}'{auto}")
     else:
         note(f"no layer is within limit={limit}: give a larger --limit, or skip none")
 

@@ -9,7 +9,6 @@ from rich.table import Table
 from typer import Option
 
 from saccade.studies.cli.consoles import emit, out, scaled
-from saccade.studies.config.plugins import options_of
 
 if TYPE_CHECKING:
     from saccade.controller.registry import Registry
@@ -64,9 +63,9 @@ def list_pruners(as_json: AsJson = False) -> None:
 def list_policies(as_json: AsJson = False) -> None:
     """List the policies: they say HOW MUCH of the picture is kept, in which layers and steps.
 
-    Type one as NAME:key=value,... with its options. Several are composed by `+`, and one that wraps
-    another has it in parentheses: abstain(progressive+layer-skip):steps=4. Those of installed
-    third parties appear too.
+    Write one as a Python call with its options: after_share(0.5, keep=0.25). Several are joined by
+    `+`, and one that wraps another has it inside: abstain(progressive() + layer_skip(), steps=4).
+    Those of installed third parties appear too.
     """
     from saccade.controller.registry import policies
 
@@ -109,6 +108,8 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _pruner(registry: "Registry[Any]", name: str) -> dict[str, Any]:
+    from saccade.controller.expressions import options_of
+
     factory = registry.factory(name)
     options = options_of(factory)
     # An instance knows its needs best; one with required options is described by its class.
@@ -125,6 +126,8 @@ def _pruner(registry: "Registry[Any]", name: str) -> dict[str, Any]:
 
 
 def _policy(registry: "Registry[Any]", name: str) -> dict[str, Any]:
+    from saccade.controller.expressions import options_of
+
     factory = registry.factory(name)
     return {"name": name, "options": _options(options_of(factory)), "summary": _summary(factory)}
 

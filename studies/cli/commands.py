@@ -83,7 +83,7 @@ for _name, _command, _example in (
     (
         "generate",
         generate,
-        "page.png 'Which code is in row 2?' --gen-length 16 -p after-share:share=0.5,keep=0.25",
+        "page.png 'Which code is in row 2?' --gen-length 16 -p 'after_share(0.5, keep=0.25)'",
     ),
     ("page", page, "page.png --kind transcribe --index 3"),
     ("models", list_models, "--json"),

@@ -16,7 +16,7 @@ from saccade.studies.cli.inputs import (
     open_picture,
 )
 from saccade.studies.cli.progress import Steps
-from saccade.studies.cli.specs import make, options_from
+from saccade.studies.cli.typed_options import options_from
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,15 +41,16 @@ def generate(
         Option(
             "--policy",
             "-p",
-            help="How much is kept, and when: NAME:key=value,...; auto: by the model's origin.",
+            help="How much is kept, and when, as a call: after_share(0.5, keep=0.25). auto: "
+            "decides by the model's signals; none: the bare model.",
         ),
-    ] = "keep",
+    ] = "auto",
     pruner: Annotated[
         str | None,
         Option(
             "--pruner",
-            help="Which visual tokens stay: NAME:key=value,... Default where the policy drops: "
-            f"{DEFAULT_PRUNER}.",
+            help='Which visual tokens stay, as a call: fastv(queries="all"). Default where the '
+            f"policy drops and has none of its own: {DEFAULT_PRUNER}.",
             show_default=False,
         ),
     ] = None,
@@ -111,7 +112,7 @@ def generate(
     """Ask a question about a picture, and show what the answer cost.
 
     The answer is denoised in several steps; an autoregressive model writes a token a step. A policy
-    says how many visual tokens each step keeps, a pruner says which; by default all are kept. The
+    says how many visual tokens each step keeps, a pruner says which; `--policy none` keeps all. The
     answer is printed first, then the time, the exact work done and the visual tokens that every
     step really read.
 
@@ -169,23 +170,22 @@ def _settings(model: str, revision: str | None, typed: dict[str, Any]) -> dict[s
 
 
 def _controller(
-    policy_spec: str, pruner_spec: str | None, probe: bool, positions: Any, tokens: bool
+    policy_text: str, pruner_text: str | None, probe: bool, positions: Any, tokens: bool
 ) -> "Controller":
-    from saccade.controller import Controller
-    from saccade.controller.fitting import announced, default_pruner
-    from saccade.controller.registry import policies, pruners
+    from saccade.controller import Controller, Keep, parse_policy, parse_pruner
 
-    policy = make(policies, policy_spec)
-    drops = announced(policy)
+    # Without a controller nothing would be measured: doing nothing shows the bare model's signals.
+    policy = Keep() if policy_text.strip() == "none" else parse_policy(policy_text)
+    drops = policy.drops_ahead
     chooses = drops is None or any(drop.keep > 0 for drop in drops)
-    named = default_pruner(policy)
-    wanted = DEFAULT_PRUNER if pruner_spec is None and chooses and named is None else pruner_spec
-    pruner = None if wanted is None else make(pruners, wanted)
-    if wanted == DEFAULT_PRUNER and pruner_spec is None:
+    wished = policy.default_pruner is not None
+    wanted = DEFAULT_PRUNER if pruner_text is None and chooses and not wished else pruner_text
+    pruner = None if wanted is None else parse_pruner(wanted)
+    if pruner_text is None and wanted == DEFAULT_PRUNER:
         note(f"no --pruner given: {DEFAULT_PRUNER} chooses which visual tokens stay")
-    elif pruner_spec is not None and not chooses and named is None:
+    elif pruner_text is not None and not chooses and not wished:
         what = "all" if drops else "nothing"
-        note(f"the policy {policy_spec} drops {what}, so the pruner is never asked")
+        note(f"the policy {policy_text} drops {what}, so the pruner is never asked")
     layers: Any = "all" if probe else "needed"
     return Controller(policy, pruner, probe=layers, positions=positions, tokens=tokens)
 

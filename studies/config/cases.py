@@ -11,8 +11,6 @@ from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.decoding.options import Settings
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
-from saccade.controller.registry import policies, pruners
-from saccade.studies.config.plugins import build
 from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.config.yaml_files import read_config
 from saccade.studies.tasks.question_files import QuestionFile
@@ -140,7 +138,7 @@ def check_study(config: StudyConfig) -> None:
     _check_seeds(config)
     for case in config.cases:
         if case.name == config.baseline and (case.policy is not None or case.models):
-            what = "models" if case.policy is None else f"the policy {case.policy.name!r}"
+            what = "models" if case.policy is None else f"the policy {case.policy}"
             raise StudyError(f"the baseline {case.name!r} has {what}; it must have none")
         if (case.method is None) != (case.group is None):
             raise StudyError(f"case {case.name!r}: give both method and group, or neither")
@@ -203,12 +201,9 @@ def controller_of(case: Case) -> Controller | None:
     try:
         if case.policy is None:
             if case.pruner is not None:
-                raise StudyError(f"the pruner {case.pruner.name!r} has no policy that would ask it")
+                raise StudyError(f"the pruner {case.pruner} has no policy that would ask it")
             return None
-        policy = build(policies, case.policy.name, case.policy.options)
-        chosen = case.pruner
-        pruner = None if chosen is None else build(pruners, chosen.name, chosen.options)
-        return Controller(policy, pruner, probe=case.probe, positions=case.positions)
+        return Controller(case.policy, case.pruner, probe=case.probe, positions=case.positions)
     except (SaccadeError, TypeError, ValueError) as error:
         raise StudyError(f"case {case.name!r}: {error}") from error
 

@@ -1,29 +1,19 @@
 """The configuration of a study as people write it: its cases, its tasks, and their units."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from saccade.controller.expressions import Described, describe_policy, describe_pruner
 from saccade.controller.session import Positions
+from saccade.studies.config.older import text_of_mapping
 from saccade.studies.tasks.documents import KINDS
 from saccade.studies.tasks.question_files import QuestionFile
 from saccade.studies.tasks.registry import tasks
 from saccade.studies.tasks.task import Task
-
-
-class Plugin(BaseModel):
-    """A policy or a pruner: its registered name, and its options beside it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Everything but the name."""
-        return dict(self.model_extra or {})
 
 
 class Case(BaseModel):
@@ -33,10 +23,10 @@ class Case(BaseModel):
     ----------
     name : str
         As the results show it; unique in its study.
-    policy : Plugin or None
-        None (or "none") runs the bare model, without a controller.
-    pruner : Plugin or None
-        None (or "none") for policies that never drop.
+    policy : str or None
+        As text, see `parse_policy`; None (or "none") runs the bare model, without a controller.
+    pruner : str or None
+        As text; None (or "none") for policies that never drop.
     settings : dict
         Options of the model's `generate` that differ from those of the task.
     positions : "original" or "compact"
@@ -52,8 +42,8 @@ class Case(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1)
-    policy: Plugin | None = None
-    pruner: Plugin | None = None
+    policy: str | None = None
+    pruner: str | None = None
     settings: dict[str, Any] = {}
     positions: Positions = "original"
     probe: Literal["needed", "all"] = "needed"
@@ -63,11 +53,20 @@ class Case(BaseModel):
 
     @field_validator("policy", "pruner", mode="before")
     @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        """A bare name stands for a plug-in without options, and "none" for nothing."""
-        if isinstance(value, str):
-            value = {"name": value}
-        return None if value == {"name": "none"} else value
+    def _as_text(cls, value: Any) -> Any:
+        """What recipes from before there was a text form hold becomes text; "none" is nothing."""
+        text = text_of_mapping(value) if isinstance(value, Mapping) else value
+        return None if text in ("none", "none()") else text
+
+    @property
+    def policy_call(self) -> Described | None:
+        """Name and options of the policy."""
+        return None if self.policy is None else describe_policy(self.policy)
+
+    @property
+    def pruner_call(self) -> Described | None:
+        """Name and options of the pruner."""
+        return None if self.pruner is None else describe_pruner(self.pruner)
 
 
 class StudyConfig(BaseModel):

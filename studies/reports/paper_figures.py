@@ -54,9 +54,9 @@ def _section(
 def start_shares(summary: Summary) -> dict[str, float]:
     """Share of the steps after which each case drops, of the cases that drop by that."""
     return {
-        case.name: float(case.policy.options["share"])
+        case.name: float(case.policy_call.options["share"])
         for case in summary.config.cases
-        if case.policy is not None and "share" in case.policy.options
+        if case.policy_call is not None and "share" in case.policy_call.options
     }
 
 
@@ -96,21 +96,21 @@ def line_names(cases: Sequence[Case]) -> dict[str, str]:
     facts = {case.name: _facts(case) for case in cases}
     names = {}
     for case in cases:
-        forward_groups = [facts[other.name] for other in cases if _method(other) == _method(case)]
+        same = [facts[other.name] for other in cases if _method(other) == _method(case)]
         own = facts[case.name]
-        varying = [name for name in own if any(o.get(name) != own[name] for o in forward_groups)]
+        varying = [name for name in own if any(o.get(name) != own[name] for o in same)]
         names[case.name] = ", ".join(filter(None, [_method(case), *map(own.get, varying)]))
     return names
 
 
 def _facts(case: Case) -> dict[str, str]:
     """What makes a case, but for when it starts, in words."""
-    options = {} if case.policy is None else case.policy.options
+    options = {} if case.policy_call is None else case.policy_call.options
     facts = {name: f"{name} {value}" for name, value in options.items() if name != "share"}
     if "keep" in options:
         facts["keep"] = f"keep {float(options['keep']):.0%}"
-    facts["pruner"] = "" if case.pruner is None else case.pruner.name
-    more = {} if case.pruner is None else case.pruner.options
+    facts["pruner"] = "" if case.pruner_call is None else case.pruner_call.name
+    more = {} if case.pruner_call is None else case.pruner_call.options
     facts["options"] = " ".join(f"{name} {value}" for name, value in more.items())
     facts["settings"] = " ".join(f"{name} {value}" for name, value in case.settings.items())
     return facts | {"positions": case.positions}
@@ -124,7 +124,7 @@ def _relative_se(row: Row) -> float:
 
 
 def _method(case: Case) -> str:
-    return case.method or ("" if case.pruner is None else case.pruner.name)
+    return case.method or ("" if case.pruner_call is None else case.pruner_call.name)
 
 
 def _dash(number: int) -> str:

@@ -16,15 +16,18 @@ from saccade.backbones.execution.plan_hook import PlanHook
 from saccade.backbones.execution.probe import Probe
 from saccade.controller.arguments import check_int
 from saccade.controller.controller import Controller
+from saccade.controller.plan import Plan
 from saccade.controller.policies import Keep
+from saccade.controller.policy import BasePolicy
+from saccade.controller.signals import Signals
+from saccade.controller.types import StepState
 from saccade.studies.runs.runner import limited_threads
 from saccade.studies.timing.random_model import Sizes, random_model, random_request
 
 WORK = (
     (PlanHook, "before_layer"),
     (PlanHook, "on_attention"),
-    (Probe, "masses"),
-    (Probe, "received"),
+    (Probe, "result"),
 )
 """Where signals are measured and gathered."""
 
@@ -36,8 +39,7 @@ class SignalsCost:
     Attributes
     ----------
     shares : mapping of str to tuple of float
-        By what was measured: every layer, three of them, every layer and what each visual token
-        receives.
+        By what was measured: every layer, three of them, and attention to the picture alone.
     """
 
     shares: Mapping[str, tuple[float, ...]]
@@ -73,7 +75,7 @@ def signals_cost(
     cases = {
         "every layer": Controller(Keep(), probe="all"),
         "three layers": Controller(Keep(), probe=frozenset({n // 4, n // 2, 3 * n // 4})),
-        "every layer, by visual token": Controller(Keep(), tokens=True),
+        "every layer, to the picture alone": Controller(_Reading()),
     }
     shares: dict[str, list[float]] = {name: [] for name in cases}
     with limited_threads(threads):
@@ -90,6 +92,15 @@ def signals_cost(
                 if number:  # the first is a warm-up
                     shares[name].append(spent[0] / total)
     return SignalsCost({name: tuple(own) for name, own in shares.items()})
+
+
+class _Reading(BasePolicy):
+    """Reads attention to the picture, and does nothing."""
+
+    reads = frozenset({"received"})
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        return Plan()
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from saccade.backbones.model import Model
 from saccade.controller.arguments import check_int
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
-from saccade.controller.protocols import Policy, Pruner
+from saccade.controller.policy import BasePolicy
+from saccade.controller.protocols import Pruner
 from saccade.controller.trace import Generation
 from saccade.studies.runs.runner import case_order, limited_threads
 from saccade.studies.timing.memory import PeakMemory
@@ -104,7 +105,7 @@ class Bench:
 
 
 def run_bench(
-    policy: Policy,
+    policy: BasePolicy,
     pruners: Sequence[tuple[str, Pruner]],
     sizes: Sizes | None = None,
     repeats: int = 5,
@@ -122,7 +123,7 @@ def run_bench(
 
     Parameters
     ----------
-    policy : Policy
+    policy : BasePolicy
     pruners : sequence of (str, Pruner)
         Named as the cases shall be called.
     sizes : Sizes, optional
@@ -174,7 +175,7 @@ class _Rounds:
         self,
         model: Model,
         sizes: Sizes,
-        policy: Policy,
+        policy: BasePolicy,
         pruners: Sequence[tuple[str, Pruner]],
         repeats: int,
         report: Progress,

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from saccade.controller import Plan, Policy, Signals, StepState
+from saccade.controller import BasePolicy, Plan, Signals, StepState
 from saccade.controller.signals import signal_change
 
 N_LAYERS, N_ROWS = 4, 8
@@ -34,7 +34,7 @@ def signals(
     )
 
 
-def run(policy: Policy, shown: Sequence[Signals], n_steps: int | None = None) -> list[Plan]:
+def run(policy: BasePolicy, shown: Sequence[Signals], n_steps: int | None = None) -> list[Plan]:
     """Plans of a call in which step i showed ``shown[i]``; one more than there are signals."""
     policy.reset()
     total = n_steps or len(shown) + 1

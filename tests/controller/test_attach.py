@@ -68,16 +68,16 @@ def test_everything_offered_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((3,), TypeError, "3 is no policy: it needs reads"),
-        ((Keep,), TypeError, r"Keep is a class, no policy: build one, Keep\(...\)"),
-        ((AfterShare,), TypeError, "AfterShare is a class, no policy"),
-        ((None, DivPrune), TypeError, r"DivPrune is a class, no pruner: build one, DivPrune\("),
-        ((None, FastV), TypeError, "FastV is a class, no pruner"),
+        ((3,), TypeError, "3 is not a policy: it inherits from saccade.BasePolicy"),
+        ((Keep,), TypeError, r"Keep is a class, not a policy: build one, Keep\(...\)"),
+        ((AfterShare,), TypeError, "AfterShare is a class, not a policy"),
+        ((None, DivPrune), TypeError, r"DivPrune is a class, not a pruner: build one, DivPrune\("),
+        ((None, FastV), TypeError, "FastV is a class, not a pruner"),
         ((Scripted([], "attention"),), TypeError, "reads='attention'; it must be a frozenset"),
         ((Scripted([], frozenset({1})),), TypeError, "reads=frozenset.* of names"),
         ((None, SimpleNamespace(needs=["a"], site="entry", select=print)), TypeError, "needs=.'a'"),
-        ((DivPrune(),), TypeError, "is no policy"),
-        ((None, Keep()), TypeError, "is no pruner: it needs needs"),
+        ((DivPrune(),), TypeError, "is not a policy"),
+        ((None, Keep()), TypeError, "is not a pruner: it has needs"),
         ((None, None, "some"), ValueError, "probe='some'; allowed: 'all', 'needed'"),
         ((None, None, {1}), ValueError, "a frozenset of layers"),
         ((None, None, frozenset({"a", 9})), ValueError, "a layer to probe='a': must be a whole"),
@@ -93,13 +93,13 @@ def test_probed_layers() -> None:
     reader = Scripted([], frozenset({"attention"}))
     able = dataclasses.replace(SPEC, can=SPEC.can | {"attention"})
     every, some = frozenset(range(4)), frozenset({1, 3})
-    assert Controller(Keep(), probe="all").session(able, 1).probe == every
-    assert Controller(Keep(), tokens=True).session(able, 1).probe == every
-    assert Controller(Keep(), probe="needed").session(able, 1).probe == frozenset()
-    assert Controller(reader, probe="needed").session(able, 1).probe == every
-    assert Controller(reader, probe=some).session(able, 1).probe == some
+    assert Controller(Keep(), probe="all").session(able, 1).measuring.layers == every
+    assert Controller(Keep(), tokens=True).session(able, 1).measuring.layers == every
+    assert Controller(Keep(), probe="needed").session(able, 1).measuring.layers == frozenset()
+    assert Controller(reader, probe="needed").session(able, 1).measuring.layers == every
+    assert Controller(reader, probe=some).session(able, 1).measuring.layers == some
     unable = Controller(Keep(), probe="all").session(SPEC, 1)
-    assert unable.probe == frozenset(), "it cannot be measured"
+    assert unable.measuring.layers == frozenset(), "it cannot be measured"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_probes_are_checked_when_attached(
         (AfterShare(0.5, 0.5), None, "the controller has no pruner"),
         (AfterShare(0.5, 0.5, layer=4), DivPrune(), "toy has 4 layers, 0 to 3"),
         (AfterShare(0.5, 0.0, layer=99), None, "toy has 4 layers, 0 to 3"),
-        (AfterShare(0.5, 0.5), FastV(), r"FastV\(.*before layer 0.*layer 1 or later"),
+        (AfterShare(0.5, 0.5, layer=0), FastV(), r"fastv\(.*before layer 0.*layer 1 or later"),
     ],
 )
 def test_announced_drops_are_checked_when_attached(policy: Any, pruner: Any, message: str) -> None:
@@ -141,9 +141,9 @@ def test_announced_drops_are_checked_when_attached(policy: Any, pruner: Any, mes
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        (ConfidentCommits(), r"ConfidentCommits\(.*asks for commit; toy cannot"),
-        (LayerSkip(layers=(1,)), r"LayerSkip\(.*asks for bypass; toy cannot"),
-        (Abstain(Compose([Keep(), ConfidentCommits()])), r"Abstain\(.*asks for commit; toy"),
+        (ConfidentCommits(), r"confident_commits\(.*asks for commit; toy cannot"),
+        (LayerSkip(layers=(1,)), r"layer_skip\(.*asks for bypass; toy cannot"),
+        (Abstain(Compose([Keep(), ConfidentCommits()])), r"abstain\(.*asks for commit; toy"),
     ],
 )
 def test_announced_actions_are_checked_when_attached(policy: Any, message: str) -> None:
@@ -151,7 +151,7 @@ def test_announced_actions_are_checked_when_attached(policy: Any, message: str) 
         Controller(policy)(Toy(LAYERED))
 
 
-@pytest.mark.parametrize("policy", [LayerSkip(layers=(1, 99)), Auto(layers="1/99")])
+@pytest.mark.parametrize("policy", [LayerSkip(layers=(1, 99)), Auto(layers=(1, 99))])
 def test_layers_that_are_not_there_are_refused_when_attached(policy: Any) -> None:
     able = Toy(dataclasses.replace(LAYERED, can=LAYERED.can | {"bypass", "commit"}))
     with pytest.raises(PlanError, match=r"skips layers \[1, 99\]: toy has 4 layers, 0 to 3"):
@@ -159,7 +159,7 @@ def test_layers_that_are_not_there_are_refused_when_attached(policy: Any) -> Non
 
 
 def test_compact_positions_and_skipped_layers_do_not_go_together() -> None:
-    able = Toy(dataclasses.replace(LAYERED, can=LAYERED.can | {"bypass", "attention"}))
+    able = Toy(dataclasses.replace(LAYERED, can=LAYERED.can | {"bypass", "received"}))
     for policy in (LayerSkip(), LayerSkip(layers=(1,)), EveryNSteps(LayerSkip(layers=(1,)), 2)):
         with pytest.raises(PlanError, match="positions='compact' is not defined.*use 'original'"):
             Controller(policy, positions="compact")(able)

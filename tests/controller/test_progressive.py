@@ -124,13 +124,13 @@ def test_layers_that_are_skipped_are_no_change_of_attention() -> None:
     """What nothing can attend to in a skipped layer neither falls nor comes back."""
     whole = signals(0.4, confidence=0.85, layers=[0.5, 0.5, 0.5, 0.5])
     skips = replace(
-        signals(0.4, confidence=0.86, layers=[0.5, 0.5, 0, 0]), skipped=frozenset({2, 3})
+        signals(0.4, confidence=0.86, layers=[0.5, 0.5, 0, 0]), bypassed=frozenset({2, 3})
     )
     shown = [SURE, skips, skips, replace(whole, confidence=skips.confidence)]
     assert skips.visual_mass == whole.visual_mass == 0.5
     plans = run(Progressive((1, 0.5), fall=1.0, stall=9, retry=30, **QUICK), shown)
     assert keeps(plans) == [1, 0.5, 0.5, 0.5, 0.5]
-    grown = replace(signals(0.4, confidence=0.86, layers=[0.7, 0.7, 0, 0]), skipped=skips.skipped)
+    grown = replace(signals(0.4, confidence=0.86, layers=[0.7, 0.7, 0, 0]), bypassed=skips.bypassed)
     again = run(Progressive((1, 0.5), fall=1.0, stall=9, retry=30, **QUICK), [*shown[:3], grown])
     assert keeps(again) == [1, 0.5, 0.5, 0.5, 1], "but in the same layers it counts"
 
@@ -157,7 +157,7 @@ def test_without_signals_it_does_nothing() -> None:
 
 
 def test_what_it_announces_is_what_it_plans() -> None:
-    policy = Progressive("1/0.5/0", layer=2, cover=0.0)
+    policy = Progressive((1, 0.5, 0), layer=2, cover=0.0)
     assert policy.drops_ahead == {Drop(2, 0.5), Drop(2, 0.0)}
     planned = {drop for plan in run(policy, [SURE] * 12) for drop in plan.drops}
     assert planned == policy.drops_ahead
@@ -166,9 +166,9 @@ def test_what_it_announces_is_what_it_plans() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ladder": "0.5/0.25"}, "must descend from 1"),
+        ({"ladder": (0.5, 0.25)}, "must descend from 1"),
         ({"ladder": (1, 0.5, 0.5)}, "must descend from 1"),
-        ({"ladder": "1/half"}, "write numbers such as 1/2/4"),
+        ({"ladder": "1/half"}, "must be a sequence, such as"),
         ({"warmup": 0}, "warmup=0: must be a whole number, 1 or more"),
         ({"fall": -0.1}, r"fall=-0.1: must lie in \[0, 1\]"),
         ({"stall": 1.5}, "stall=1.5: must be a whole number"),

@@ -94,5 +94,5 @@ def test_a_name_of_ours_is_taken_from_the_start() -> None:
 
 def test_ours() -> None:
     assert (policies.group, pruners.group) == ("saccade.policies", "saccade.pruners")
-    assert {"keep", "after-share"} <= set(policies)
+    assert {"keep", "after_share"} <= set(policies)
     assert {"divprune", "fastv", "random"} <= set(pruners)

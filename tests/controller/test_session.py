@@ -41,7 +41,6 @@ def test_policies_begin_reset_and_see_the_signals_of_their_sequence() -> None:
             masked = signals.masked
             assert masked is not None
             seen = bool(masked.all())
-            masked.zero_()
             return Plan(refresh=seen)
 
     shown = Signals(masked=torch.ones(3, dtype=torch.bool))

@@ -6,14 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.controller.signals import (
+from saccade.backbones.network.attend import attend
+from saccade.controller.attention import (
     CHUNK,
     attention_received,
-    candidate_confidence,
-    grouped_attention,
+    attention_to,
     row_attention,
-    row_groups,
+    row_normalizers,
 )
+from saccade.controller.signals import candidate_confidence
 
 HEADS, DIM = 6, 8
 
@@ -40,13 +41,6 @@ def padding(lengths: list[int], longest: int) -> Tensor:
     return torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
 
 
-def masses_of(q: Tensor, k: Tensor, segments: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Of all rows (B, S)."""
-    per_row = row_attention(q, k, mask).mean(dim=1)
-    everything = torch.ones(len(q), q.shape[2], dtype=torch.bool)
-    return grouped_attention(per_row, row_groups(everything), segments)[:, 0]
-
-
 @pytest.mark.parametrize("kv_heads", [6, 3, 1])
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -65,17 +59,26 @@ class TestAgainstTheFullMap:
         torch.testing.assert_close(weights.double(), self.map, atol=1e-5, rtol=0)
         torch.testing.assert_close(weights.sum(-1), torch.ones(3, HEADS, 5))
 
-    def test_masses(self, kv_heads: int, padded: bool, dtype: torch.dtype) -> None:
+    def test_some_keys(self, kv_heads: int, padded: bool, dtype: torch.dtype) -> None:
+        """With the normalizers of all keys, some can be scored alone."""
         self.inputs(kv_heads, padded, dtype, rows=5)
-        kinds = torch.randint(0, 3, (3, self.keys), generator=torch.Generator().manual_seed(2))
-        segments = torch.nn.functional.one_hot(kinds, 3).float()
-        if self.mask is not None:
-            segments *= self.mask[..., None]
-        masses = masses_of(self.q, self.k, segments, self.mask)
-        per_key = self.map.mean((1, 2))
-        wanted = torch.stack([(per_key * (kinds == kind)).sum(1) for kind in range(3)], dim=1)
-        torch.testing.assert_close(masses.double(), wanted, atol=1e-5, rtol=0)
-        torch.testing.assert_close(masses.sum(1), torch.ones(3))
+        normalizers = row_normalizers(self.q, self.k, self.mask)
+        some = attention_to(self.q, self.k[:, :, 3:20], normalizers)
+        assert some.dtype == torch.float32
+        torch.testing.assert_close(some.double(), self.map[..., 3:20], atol=1e-5, rtol=0)
+
+    def test_the_kernel_tells_normalizers(
+        self, kv_heads: int, padded: bool, dtype: torch.dtype
+    ) -> None:
+        self.inputs(kv_heads, padded, dtype, rows=40)
+        mask = None if self.mask is None else self.mask[:, None, None]
+        with torch.inference_mode():
+            plain, nothing = attend(self.q, self.k, self.k, mask, causal=False)
+            out, told = attend(self.q, self.k, self.k, mask, causal=False, normalizer=True)
+        assert nothing is None and told is not None
+        assert torch.equal(out, plain), "it is the same attention to the last bit"
+        wanted = row_normalizers(self.q, self.k, self.mask)
+        torch.testing.assert_close(told, wanted, atol=1e-4, rtol=1e-5)
 
     @pytest.mark.parametrize("rows", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
     def test_received(self, kv_heads: int, padded: bool, dtype: torch.dtype, rows: int) -> None:
@@ -106,8 +109,7 @@ def test_known_attention() -> None:
     """One head, two keys: logits 0 and ln 3 give weights 1/4 and 3/4."""
     q, k = torch.tensor([[[[1.0]]]]), torch.tensor([[[[0.0], [math.log(3)]]]])
     assert row_attention(q, k).flatten().tolist() == pytest.approx([0.25, 0.75])
-    segments = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]])
-    assert masses_of(q, k, segments)[0].tolist() == pytest.approx([0.25, 0.0, 0.75])
+    assert attention_to(q, k[:, :, 1:], row_normalizers(q, k)).item() == pytest.approx(0.75)
 
 
 def test_confidence_and_entropy_against_plain_sums() -> None:

@@ -137,15 +137,6 @@ def test_segments_can_be_compared() -> None:
     assert one == one and one != other and len({one, other}) == 2
 
 
-def test_copies_of_signals_share_nothing() -> None:
-    given = {f.name: torch.ones(2) for f in dataclasses.fields(Signals) if f.name != "entropy"}
-    copied = Signals(**given).copy()
-    for name, tensor in given.items():
-        own = getattr(copied, name)
-        assert torch.equal(own, tensor) and own.data_ptr() != tensor.data_ptr()
-    assert copied.entropy is None
-
-
 def test_confidence_is_that_of_masked_positions() -> None:
     confidence = torch.tensor([0.9, 0.2, 0.4, torch.nan])
     signals = Signals(confidence=confidence, masked=torch.tensor([False, True, True, False]))

@@ -10,6 +10,7 @@ from saccade.controller import (
     Abstain,
     AfterSteps,
     Auto,
+    BasePolicy,
     Clamp,
     CommitRule,
     Compose,
@@ -20,20 +21,11 @@ from saccade.controller import (
     Keep,
     LayerSkip,
     Plan,
-    Policy,
     Progressive,
     Signals,
     StepState,
     WithRefresh,
     tunables,
-)
-from saccade.controller.fitting import (
-    announced,
-    default_pruner,
-    fitted,
-    reselecting,
-    resting,
-    watching,
 )
 from tests.controller.signal_sequences import run, signals, state
 from tests.controller.toys import SPEC
@@ -41,8 +33,8 @@ from tests.controller.toys import SPEC
 SURE = signals(0.4, confidence=0.95)
 
 
-@dataclass
-class Told:
+@dataclass(repr=False)
+class Told(BasePolicy):
     """Gives plans as told, and counts."""
 
     plans: Any
@@ -66,7 +58,7 @@ def test_short_calls_are_left_alone_throughout(n_steps: int) -> None:
     policy = Abstain(AfterSteps(0, 0.5), steps=6)
     for step in range(n_steps):
         assert policy.plan(state(step, n_steps), None) == Plan()
-        assert policy.rests and not watching(policy, state(step, n_steps))
+        assert policy.rests and not policy.watches(state(step, n_steps))
 
 
 def test_long_calls_are_not_and_every_call_is_judged_anew() -> None:
@@ -82,7 +74,7 @@ def test_asked_every_n_steps() -> None:
     policy = EveryNSteps(inner, 2)
     plans = run(policy, [SURE] * 4)
     assert plans == [inner.plans[0], DROP, DROP, DROP, Plan()] and inner.asked == 3
-    watched = [watching(policy, state(step, 6)) for step in range(4)]
+    watched = [policy.watches(state(step, 6)) for step in range(4)]
     assert watched == [False, True, False, True]
 
 
@@ -117,13 +109,13 @@ def test_composed_plans() -> None:
 
 def test_composed_policies_say_what_any_of_them_says() -> None:
     whole = Compose([Progressive(), LayerSkip(), ConfidentCommits()])
-    assert whole.reads == {"attention", "confidence", "received"} and whole.reselects
+    assert whole.reads == {"confidence", "received"} and whole.reselects
     assert (
         whole.drops_ahead == Progressive().drops_ahead
         and whole.default_pruner == Progressive.default_pruner
     )
     assert Compose([Keep(), Told([DROP])]).drops_ahead is None, "one does not say"
-    quiet = Compose([LayerSkip(layers="1"), ConfidentCommits()])
+    quiet = Compose([LayerSkip(layers=(1,)), ConfidentCommits()])
     assert quiet.reads == frozenset() and not quiet.watches(state(0, 8)) and not quiet.reselects
 
 
@@ -139,16 +131,16 @@ WRAPPERS: list[Any] = [
 @pytest.mark.parametrize("wrap", WRAPPERS)
 def test_a_wrapper_speaks_for_what_is_inside(wrap: Any) -> None:
     inner = Progressive(warmup=1, every=1, cover=0.0)
-    policy: Policy = wrap(inner)
-    assert isinstance(policy, Policy) and policy.reads == inner.reads
+    policy: BasePolicy = wrap(inner)
+    assert isinstance(policy, BasePolicy) and policy.reads == inner.reads
     assert (
-        announced(policy) == inner.drops_ahead
-        and default_pruner(policy) == Progressive.default_pruner
+        policy.drops_ahead == inner.drops_ahead
+        and policy.default_pruner == Progressive.default_pruner
     )
-    assert reselecting(policy) and not resting(policy) and watching(policy, state(0, 4))
+    assert policy.reselects and not policy.rests and policy.watches(state(0, 4))
     assert run(policy, [SURE] * 5) == run(inner, [SURE] * 5)
-    unknown: Policy = wrap(Told([DROP]))
-    assert announced(unknown) is None and default_pruner(unknown) is None
+    unknown: BasePolicy = wrap(Told([DROP]))
+    assert unknown.drops_ahead is None and unknown.default_pruner is None
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS)
@@ -156,8 +148,8 @@ def test_what_is_inside_is_fitted_to_the_backbone(wrap: Any) -> None:
     able = replace(
         SPEC, can=SPEC.can | {"attention", "received", "bypass", "commit"}, origin="ar-to-diffusion"
     )
-    policy = fitted(wrap(Auto()), able)
-    assert policy == wrap(fitted(Auto(), able)) != wrap(Auto())
+    policy = wrap(Auto()).bind(able)
+    assert policy == wrap(Auto().bind(able)) != wrap(Auto())
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS[:4] + [Compose, lambda inner: Compose(inner)])
@@ -170,16 +162,16 @@ def test_only_policies_are_wrapped(wrap: Any) -> None:
 def test_the_default_by_origin() -> None:
     can = SPEC.can | {"attention", "received", "bypass", "commit", "rows:before", "masked"}
     made = {
-        origin: fitted(Auto(), replace(SPEC, can=can, origin=origin))
+        origin: Auto().bind(replace(SPEC, can=can, origin=origin))
         for origin in ("from-scratch", "ar-to-diffusion", "autoregressive")
     }
     commits = ConfidentCommits(0.95)
     assert made["from-scratch"] == Abstain(Compose([Progressive(), LayerSkip(), commits]), 6)
     assert made["ar-to-diffusion"] == Abstain(Compose([LayerSkip(), commits]), 6)
     assert made["autoregressive"] == Keep()
-    assert fitted(Auto(), SPEC) == Keep(), "it can do nothing of this"
+    assert Auto().bind(SPEC) == Keep(), "it can do nothing of this"
     able = replace(SPEC, can=can)
-    assert fitted(Auto(None, "1/2", 3), able) == Abstain(
+    assert Auto(None, (1, 2), 3).bind(able) == Abstain(
         Compose([Progressive(), LayerSkip(layers=(1, 2))]), 3
     )
 

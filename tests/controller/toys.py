@@ -8,6 +8,7 @@ import torch
 
 from saccade.controller import (
     BackboneSpec,
+    BasePolicy,
     Controller,
     Geometry,
     Plan,
@@ -46,8 +47,8 @@ class Toy:
         return prompt
 
 
-@dataclass
-class Scripted:
+@dataclass(repr=False)
+class Scripted(BasePolicy):
     """Plans what it is told to, and counts."""
 
     plans: list[Any]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saccade.controller.errors import CapabilityError
-from saccade.controller.protocols import VIEW_FIELDS
+from saccade.controller.view_fields import VIEW_FIELDS
 from saccade.pruners import FastV
 from tests.pruners.views import QUERIES, view_of
 
@@ -16,7 +16,7 @@ def test_fastv_reads_the_rows_it_names(key: str) -> None:
     queries, _, how = key.partition(":")
     attention = {name: torch.eye(len(KEYS))[i] for i, name in enumerate(KEYS)}
     pruner = FastV(queries, how or "weights")  # type: ignore[arg-type]
-    assert pruner.needs == {f"attention:{key}"} <= VIEW_FIELDS
+    assert pruner.needs == {f"attention:{key}"} <= VIEW_FIELDS.keys()
     assert pruner.site == "layer"
     kept = pruner.select(view_of(torch.zeros(len(KEYS), 1), **attention), 1).keep
     assert kept.tolist() == [KEYS.index(key)]

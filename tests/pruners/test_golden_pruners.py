@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.controller.signals import attention_received, received_sums
+from saccade.controller.attention import attention_received, received_sums
 from saccade.controller.types import round_keep
 from saccade.controller.views import VisualView
 from saccade.pruners.divprune import (

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from saccade.controller.errors import PlanError
+from saccade.controller.expressions import parse_pruner
 from saccade.controller.protocols import Pruner
 from saccade.controller.registry import pruners
 from saccade.pruners import check_pruner
@@ -36,7 +37,7 @@ TABLE: dict[str, list[dict[str, Any]]] = {
     "dart": [{}, {"visual_pivots": 1, "text_pivots": 0}],
     "redvtp": [{}, {"rows": "all"}],
     "redundant": [{}],
-    "llada-fastv": [{}, {"queries": "all"}],
+    "llada_fastv": [{}, {"queries": "all"}],
 }
 """Options to build every registered pruner with."""
 
@@ -60,8 +61,9 @@ def test_contract(name: str, options: dict[str, Any]) -> None:
 def test_names_its_source_and_its_options(name: str, options: dict[str, Any]) -> None:
     pruner: Any = pruners.make(name, **options)
     assert pruner.source == "baseline" or "arXiv" in pruner.source
-    for option, value in options.items():
-        assert f"{option}={value!r}" in repr(pruner)
+    again: Any = parse_pruner(repr(pruner))
+    assert again == pruner and type(again) is type(pruner), "its text form makes it again"
+    assert all(getattr(again, option) == value for option, value in options.items())
 
 
 @pytest.mark.parametrize(("name", "options"), ROWS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from saccade.studies.config.cases import settings_of
-from saccade.studies.config.study import Case, Plugin, StudyConfig, plan_units
+from saccade.studies.config.study import Case, StudyConfig, plan_units
 from saccade.studies.runs.records import Record
 
 N_VISUAL, N_LAYERS, STEPS = 100, 4, 4
@@ -78,8 +78,8 @@ def write_run(folder: Path, config: StudyConfig, change: Change, units: int | No
 @pytest.fixture
 def config() -> StudyConfig:
     """Two cases on two tasks, five samples in batches of two."""
-    half = Plugin.model_validate({"name": "after-share", "share": 0.5, "keep": 0.25})
-    cases = (Case(name="none"), Case(name="half", policy=half, pruner=Plugin(name="random")))
+    half = "after_share(share=0.5, keep=0.25)"
+    cases = (Case(name="none"), Case(name="half", policy=half, pruner="random"))
     return StudyConfig(name="made-up", samples=5, batch=2, tasks=("yesno", "code"), cases=cases)
 
 

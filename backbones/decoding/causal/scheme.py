@@ -9,7 +9,9 @@ from saccade.backbones.decoding.causal.answer import CausalAnswer
 from saccade.backbones.decoding.causal.settings import CausalSettings
 from saccade.backbones.decoding.commit import Commit
 from saccade.backbones.decoding.filtered import candidates, filtered
-from saccade.backbones.decoding.scheme import Decoding, Pass, Proposal
+from saccade.backbones.decoding.scheme import Proposal
+from saccade.backbones.execution.sequence import SequenceState
+from saccade.backbones.execution.step_context import Span
 from saccade.controller.types import BackboneSpec
 
 
@@ -41,21 +43,21 @@ class NextToken:
     ) -> CausalAnswer:
         return CausalAnswer(self.settings, stops)
 
-    def next_pass(self, decoding: Decoding, refresh: bool) -> Pass:
-        stop = len(decoding.inputs) + len(decoding.answer.ids)
-        return Pass(0 if refresh else stop - 1, stop, stop, prefill=False, queries=1)
+    def next_span(self, sequence: SequenceState, refresh: bool) -> Span:
+        stop = len(sequence.inputs) + len(sequence.answer.ids)
+        return Span(0 if refresh else stop - 1, stop, stop, prefill=False, queries=1)
 
-    def begin(self, decoding: Decoding, token: int) -> tuple[int, ...]:
+    def begin(self, sequence: SequenceState, token: int) -> tuple[int, ...]:
         """Nothing: the prompt runs with what follows it."""
         return ()
 
-    def last(self, work: Pass) -> int:
+    def last(self, span: Span) -> int:
         return 1
 
-    def rows(self, hidden: Tensor, work: Pass) -> Tensor:
+    def rows(self, hidden: Tensor, span: Span) -> Tensor:
         return hidden
 
-    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Proposal:
+    def choose(self, logits: Tensor, group: Sequence[SequenceState], span: Span) -> Proposal:
         s = self.settings
         if s.temperature == 0:
             return Proposal(logits, logits, logits.argmax(-1))
@@ -64,13 +66,13 @@ class NextToken:
 
     def commit(
         self,
-        decoding: Decoding,
+        sequence: SequenceState,
         chosen: Tensor,
         ranking: Tensor,
-        work: Pass,
+        span: Span,
         sure: Tensor | None = None,
     ) -> Commit:
         """Write the one token that there is."""
-        answer = decoding.answer
+        answer = sequence.answer
         assert isinstance(answer, CausalAnswer)
         return answer.commit(chosen)

@@ -10,7 +10,9 @@ from saccade.backbones.decoding.commit import Commit
 from saccade.backbones.decoding.filtered import candidates, filtered, ranking_confidence
 from saccade.backbones.decoding.lavida.answer import LavidaAnswer
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
-from saccade.backbones.decoding.scheme import Decoding, Pass, Proposal
+from saccade.backbones.decoding.scheme import Proposal
+from saccade.backbones.execution.sequence import SequenceState
+from saccade.backbones.execution.step_context import Span
 from saccade.controller.types import BackboneSpec
 
 
@@ -45,29 +47,29 @@ class MaskedAnswer:
     ) -> LavidaAnswer:
         return LavidaAnswer(self.settings, self.spec.mask_id, stops, generator)
 
-    def next_pass(self, decoding: Decoding, refresh: bool) -> Pass:
-        prompt, response = len(decoding.inputs), len(decoding.answer.ids)
+    def next_span(self, sequence: SequenceState, refresh: bool) -> Span:
+        prompt, response = len(sequence.inputs), len(sequence.answer.ids)
         prefix = self.settings.prefix_lm
         start = prompt if prefix else 0
-        return Pass(start, prompt + response, 0, prefill=prefix and refresh, queries=response)
+        return Span(start, prompt + response, 0, prefill=prefix and refresh, queries=response)
 
-    def begin(self, decoding: Decoding, token: int) -> tuple[int, ...]:
-        answer = _own(decoding)
+    def begin(self, sequence: SequenceState, token: int) -> tuple[int, ...]:
+        answer = _own(sequence)
         answer.begin(token)
         return () if bool(answer.masked[0]) else (0,)
 
-    def last(self, work: Pass) -> int:
+    def last(self, span: Span) -> int:
         """One more than there are positions where the row before the first is at hand."""
-        return work.queries if work.start else work.queries + 1
+        return span.queries if span.start else span.queries + 1
 
-    def rows(self, hidden: Tensor, work: Pass) -> Tensor:
+    def rows(self, hidden: Tensor, span: Span) -> Tensor:
         """Those one before the answer's positions; the first stands in for itself in prefix mode,
         where it is decided already."""
-        if not work.start:
+        if not span.start:
             return hidden[:, :-1]
         return torch.cat([hidden[:, :1], hidden[:, :-1]], dim=1)
 
-    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Proposal:
+    def choose(self, logits: Tensor, group: Sequence[SequenceState], span: Span) -> Proposal:
         s = self.settings
         left = filtered(logits.to(self.dtype), s.temperature, s.top_p, s.top_k)
         probabilities = left.softmax(-1)
@@ -78,16 +80,16 @@ class MaskedAnswer:
 
     def commit(
         self,
-        decoding: Decoding,
+        sequence: SequenceState,
         chosen: Tensor,
         ranking: Tensor,
-        work: Pass,
+        span: Span,
         sure: Tensor | None = None,
     ) -> Commit:
-        return _own(decoding).commit(chosen, ranking, sure=sure)
+        return _own(sequence).commit(chosen, ranking, sure=sure)
 
 
-def _own(decoding: Decoding) -> LavidaAnswer:
-    answer = decoding.answer
+def _own(sequence: SequenceState) -> LavidaAnswer:
+    answer = sequence.answer
     assert isinstance(answer, LavidaAnswer)
     return answer

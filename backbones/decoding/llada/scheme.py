@@ -16,7 +16,9 @@ from saccade.backbones.decoding.sampling import (
     random_confidence,
     response_noise,
 )
-from saccade.backbones.decoding.scheme import Decoding, Pass, Proposal
+from saccade.backbones.decoding.scheme import Proposal
+from saccade.backbones.execution.sequence import SequenceState
+from saccade.backbones.execution.step_context import Span
 from saccade.controller.types import BackboneSpec
 
 
@@ -51,64 +53,64 @@ class MaskedBlocks:
     ) -> LladaAnswer:
         return LladaAnswer(self.settings, prompt_len, self.spec.mask_id, stops, suffix)
 
-    def next_pass(self, decoding: Decoding, refresh: bool) -> Pass:
+    def next_span(self, sequence: SequenceState, refresh: bool) -> Span:
         """Everything, or from the present block on where what is before it is cached."""
-        answer, prompt = _own(decoding), len(decoding.inputs)
+        answer, prompt = _own(sequence), len(sequence.inputs)
         stop, interval = prompt + len(answer.ids), self.settings.prefix_refresh_interval
         cached = 0 if interval is None else prompt + answer.block_start
         if refresh or interval is None or answer.step_in_block % interval == 0:
-            return Pass(0, stop, cached, prefill=False, queries=stop - prompt)
-        return Pass(cached, stop, 0, False, queries=stop - cached, first=answer.block_start)
+            return Span(0, stop, cached, prefill=False, queries=stop - prompt)
+        return Span(cached, stop, 0, False, queries=stop - cached, first=answer.block_start)
 
-    def begin(self, decoding: Decoding, token: int) -> tuple[int, ...]:
+    def begin(self, sequence: SequenceState, token: int) -> tuple[int, ...]:
         """Nothing: the prompt never runs on its own."""
         return ()
 
-    def last(self, work: Pass) -> int:
-        return work.queries
+    def last(self, span: Span) -> int:
+        return span.queries
 
-    def rows(self, hidden: Tensor, work: Pass) -> Tensor:
+    def rows(self, hidden: Tensor, span: Span) -> Tensor:
         return hidden
 
-    def choose(self, logits: Tensor, group: Sequence[Decoding], work: Pass) -> Proposal:
+    def choose(self, logits: Tensor, group: Sequence[SequenceState], span: Span) -> Proposal:
         if self.copies > 1:
             logits = guided(logits, self.settings.cfg_scale)
-        masked = torch.stack([d.answer.masked[work.first :] for d in group]).to(logits.device)
+        masked = torch.stack([d.answer.masked[span.first :] for d in group]).to(logits.device)
         scores = logits = forbid(logits, masked, self.spec.forbidden_ids)
         if self.settings.temperature > 0:
-            noise = torch.stack([self._noise(logits, d, work) for d in group])
+            noise = torch.stack([self._noise(logits, d, span) for d in group])
             scores = gumbel_scores(logits, noise, self.settings.temperature)
         rank = None
         if self.settings.remasking == "random":
-            rank = torch.stack([self._random(logits, d, work) for d in group])
+            rank = torch.stack([self._random(logits, d, span) for d in group])
         return Proposal(logits, scores, scores.argmax(-1), rank)
 
-    def _noise(self, logits: Tensor, decoding: Decoding, work: Pass) -> Tensor:
+    def _noise(self, logits: Tensor, sequence: SequenceState, span: Span) -> Tensor:
         shape = (logits.shape[1], logits.shape[2])
-        return response_noise(shape, _skipped(decoding, work), decoding.generator, logits.device)
+        return response_noise(shape, _skipped(sequence, span), sequence.generator, logits.device)
 
-    def _random(self, logits: Tensor, decoding: Decoding, work: Pass) -> Tensor:
-        skipped = _skipped(decoding, work)
-        return random_confidence(logits.shape[1], skipped, decoding.generator, logits.device)
+    def _random(self, logits: Tensor, sequence: SequenceState, span: Span) -> Tensor:
+        skipped = _skipped(sequence, span)
+        return random_confidence(logits.shape[1], skipped, sequence.generator, logits.device)
 
     def commit(
         self,
-        decoding: Decoding,
+        sequence: SequenceState,
         chosen: Tensor,
         ranking: Tensor,
-        work: Pass,
+        span: Span,
         sure: Tensor | None = None,
     ) -> Commit:
-        cached = work.first if work.start else None
-        return _own(decoding).commit(chosen, ranking, cached, sure)
+        cached = span.first if span.start else None
+        return _own(sequence).commit(chosen, ranking, cached, sure)
 
 
-def _own(decoding: Decoding) -> LladaAnswer:
-    answer = decoding.answer
+def _own(sequence: SequenceState) -> LladaAnswer:
+    answer = sequence.answer
     assert isinstance(answer, LladaAnswer)
     return answer
 
 
-def _skipped(decoding: Decoding, work: Pass) -> int:
+def _skipped(sequence: SequenceState, span: Span) -> int:
     """Rows before the answer's in this forward, for which the published code draws too."""
-    return 0 if work.start else len(decoding.inputs)
+    return 0 if span.start else len(sequence.inputs)

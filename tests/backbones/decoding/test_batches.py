@@ -10,13 +10,13 @@ from saccade.backbones import Model, Prepared, StepView
 from saccade.controller import (
     AfterShare,
     Auto,
+    BasePolicy,
     Controller,
     Cumulative,
     Drop,
     Generation,
     LayerSkip,
     Plan,
-    Policy,
     Progressive,
     Pruner,
     Signals,
@@ -29,7 +29,7 @@ SHAPE: dict[str, Any] = {"gen_length": 12, "block_length": 6, "steps": 8}
 
 
 @dataclass
-class BySignals:
+class BySignals(BasePolicy):
     """Drops before a layer once the model looks elsewhere or is sure; remembers that it did."""
 
     layer: int
@@ -50,7 +50,7 @@ class BySignals:
         self.drops = 0
 
 
-CONTROLLERS: dict[str, tuple[Policy, Pruner | None] | None] = {
+CONTROLLERS: dict[str, tuple[BasePolicy, Pruner | None] | None] = {
     "bare": None,
     "keep": (AfterShare(1.0, 1.0), None),
     "divprune": (AfterShare(0.5, 0.3), DivPrune()),

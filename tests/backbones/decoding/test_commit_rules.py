@@ -8,22 +8,22 @@ import torch
 from saccade.backbones import Model, StepView
 from saccade.backbones.decoding.rules import sure_positions
 from saccade.backbones.families.lavida_dream import FAMILY as LAVIDA
-from saccade.controller import CommitRule, Controller, Plan, Signals, StepState
+from saccade.controller import BasePolicy, CommitRule, Controller, Plan, Signals, StepState
 from tests.tiny import fake_request, mixed_requests, tiny_model
 
 nan = float("nan")
 
 
-class Rule:
+class Rule(BasePolicy):
     """One rule in every step."""
 
     reads = frozenset[str]()
 
     def __init__(self, kind: Any, value: float) -> None:
-        self.rule = CommitRule(kind, value)
+        self._rule = CommitRule(kind, value)
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
-        return Plan(commit=self.rule)
+        return Plan(commit=self._rule)
 
     def reset(self) -> None: ...
 

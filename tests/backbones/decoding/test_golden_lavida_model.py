@@ -16,7 +16,7 @@ from saccade.backbones.decoding.lavida.schedules import schedule_table
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
 from saccade.backbones.decoding.llada.answer import transfer_schedule
 from saccade.backbones.network.cache import Reader, Recorder
-from saccade.backbones.network.decoder import rotary_angles
+from saccade.backbones.network.decoder import Attended, rotary_angles
 from saccade.backbones.network.token_states import TokenStates
 from tests.backbones.decoding.golden_lavida import SET, arrays, model, prepared
 from tests.golden_sets import assert_near, golden_json, golden_params, golden_set
@@ -41,7 +41,10 @@ class Recording:
         self.entering.append(rows.hidden[0])
         return rows
 
-    def on_attention(self, layer: int, rows: TokenStates, q: Tensor, k: Tensor) -> None: ...
+    def watches(self, layer: int) -> bool:
+        return False
+
+    def on_attention(self, layer: int, rows: TokenStates, seen: Attended) -> None: ...
 
 
 @pytest.mark.parametrize("_set", golden_params(SET, THERE))

@@ -16,8 +16,9 @@ from saccade.backbones import Model, StepView, load
 from saccade.backbones.inputs.packing import pack_anyres, pack_plain, pack_video
 from saccade.backbones.inputs.pinpoints import best_resolution
 from saccade.backbones.inputs.prepare import Picture, Prepared, splice
+from saccade.backbones.network.decoder import Attended
 from saccade.backbones.network.token_states import TokenStates
-from saccade.controller.signals import row_attention
+from saccade.controller.attention import row_attention
 from tests.golden_sets import (
     FILES,
     assert_near,
@@ -156,8 +157,11 @@ class Recorder:
         self.entering.append(rows.hidden)
         return rows
 
-    def on_attention(self, layer: int, rows: TokenStates, q: Tensor, k: Tensor) -> None:
-        self.attention.append(row_attention(q, k, rows.key_mask))
+    def watches(self, layer: int) -> bool:
+        return True
+
+    def on_attention(self, layer: int, rows: TokenStates, seen: Attended) -> None:
+        self.attention.append(row_attention(seen.q, seen.keys, rows.key_mask))
 
 
 @pytest.mark.parametrize("file", FORWARD)

@@ -12,7 +12,16 @@ from saccade.backbones import StepView
 from saccade.backbones.decoding import grouping as sharing
 from saccade.backbones.decoding.grouping import by_length
 from saccade.backbones.families.lavida_dream import FAMILY as LAVIDA
-from saccade.controller import AfterShare, Controller, Drop, LayerSkip, Plan, Signals, StepState
+from saccade.controller import (
+    AfterShare,
+    BasePolicy,
+    Controller,
+    Drop,
+    LayerSkip,
+    Plan,
+    Signals,
+    StepState,
+)
 from saccade.pruners import Random
 from tests.tiny import mixed_requests, tiny_model
 
@@ -62,7 +71,7 @@ def test_equal_lengths_stay_together_and_short_ones_leave_where_it_pays() -> Non
     assert by_length([(900,), (200,), (900,), (201,)]) == [[1, 3], [0, 2]]
 
 
-class Uneven:
+class Uneven(BasePolicy):
     """Each sequence at a rung of its own, some with a layer skipped."""
 
     reads = frozenset[str]()

@@ -8,7 +8,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from saccade.backbones import Model, Prepared, StepView
 from saccade.backbones.families.llava_ar import FAMILY
-from saccade.controller import AfterShare, Controller, Drop, Keep, Plan, Policy, Pruner
+from saccade.controller import AfterShare, BasePolicy, Controller, Drop, Keep, Plan, Pruner
 from saccade.pruners import DivPrune, FastV, Random
 from tests.backbones.execution.cached import expected_logits, refresh_before, shape_of
 from tests.backbones.execution.planned import Planned
@@ -73,7 +73,7 @@ def test_greedy_tokens_are_those_of_transformers(
         torch.testing.assert_close(view.logits[0], logits[0].float(), atol=1e-4, rtol=1e-4)
 
 
-CONTROLLERS: dict[str, tuple[Policy, Pruner | None]] = {
+CONTROLLERS: dict[str, tuple[BasePolicy, Pruner | None]] = {
     "divprune in the prefill": (AfterShare(0.0, 0.4), DivPrune()),
     "fastv in the prefill": (AfterShare(0.0, 0.4, layer=2, hold=False), FastV("last")),
     "fastv, then everywhere": (AfterShare(0.0, 0.4, layer=2), FastV("all")),

@@ -9,12 +9,12 @@ from saccade.backbones import Model, Prepared, StepView
 from saccade.backbones.families.lavida_dream import FAMILY
 from saccade.controller import (
     AfterShare,
+    BasePolicy,
     Controller,
     Drop,
     Generation,
     Keep,
     Plan,
-    Policy,
     Pruner,
 )
 from saccade.pruners import DivPrune, FastV, Random
@@ -57,7 +57,7 @@ def ids_before(out: Generation, step: int) -> list[int]:
     return tokens if step else [tokens[0], *[MASK] * (len(tokens) - 1)]
 
 
-CONTROLLERS: dict[str, tuple[Policy, Pruner | None]] = {
+CONTROLLERS: dict[str, tuple[BasePolicy, Pruner | None]] = {
     "nothing dropped": (Keep(), None),
     "from the start": (AfterShare(0.0, 0.3), Random()),
     "from the start, divprune": (AfterShare(0.0, 0.5), DivPrune()),

@@ -8,6 +8,7 @@ import torch
 
 from saccade.backbones import Prepared
 from saccade.controller import (
+    BasePolicy,
     Drop,
     Plan,
     Pruner,
@@ -20,7 +21,7 @@ from saccade.controller import (
 
 
 @dataclass
-class Planned:
+class Planned(BasePolicy):
     """One plan per step."""
 
     plans: Sequence[Plan]

@@ -10,6 +10,7 @@ from saccade.backbones import Model, Prepared, StepView
 from saccade.backbones.families.lavida_dream import FAMILY as LAVIDA
 from saccade.backbones.families.llava_ar import FAMILY as LLAVA
 from saccade.controller import (
+    BasePolicy,
     CapabilityError,
     Controller,
     Drop,
@@ -121,7 +122,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-class EachItsOwn:
+class EachItsOwn(BasePolicy):
     """Skips and drops that depend on what the sequence itself has shown."""
 
     reads = frozenset({"confidence"})

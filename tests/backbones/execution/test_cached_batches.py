@@ -9,11 +9,11 @@ from saccade.backbones.families import lavida_dream, llava_ar
 from saccade.controller import (
     AfterShare,
     Auto,
+    BasePolicy,
     Controller,
     Drop,
     LayerSkip,
     Plan,
-    Policy,
     Progressive,
     Pruner,
     Signals,
@@ -24,7 +24,7 @@ from tests.backbones.decoding.test_batches import BySignals, close, facts
 from tests.tiny import mixed_requests, tiny_model
 
 
-class Restless:
+class Restless(BasePolicy):
     """Drops more and less from step to step, by the signals of its own sequence."""
 
     reads = frozenset({"confidence"})
@@ -37,7 +37,7 @@ class Restless:
     def reset(self) -> None: ...
 
 
-CONTROLLERS: dict[str, tuple[Policy, Pruner | None] | None] = {
+CONTROLLERS: dict[str, tuple[BasePolicy, Pruner | None] | None] = {
     "bare": None,
     "divprune": (AfterShare(0.0, 0.3), DivPrune()),
     "random, later": (AfterShare(0.5, 0.4), Random(3)),
@@ -49,7 +49,7 @@ CONTROLLERS: dict[str, tuple[Policy, Pruner | None] | None] = {
     "all gone": (AfterShare(0.25, 0.0, layer=2, hold=False), None),
     "progressive": (Progressive((1, 0.5, 0.2), 1, 1, sure=0.0, fall=0.05), Random()),
     "layer-skip": (LayerSkip(0.9, early=True, again=3), None),
-    "auto": (Auto(commit=0.3, layers="1/3", steps=2), None),
+    "auto": (Auto(commit=0.3, layers=(1, 3), steps=2), None),
 }
 FAMILIES: dict[str, tuple[Any, dict[str, Any]]] = {
     "prefix": (lavida_dream.FAMILY, {"gen_length": 8, "steps": 6}),

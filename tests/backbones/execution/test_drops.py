@@ -154,8 +154,8 @@ def test_the_pruner_sees_what_is_there(model: Model) -> None:
 
 
 def test_attention_is_not_there_before_the_first_layer(model: Model, request_: Prepared) -> None:
-    controller = Controller(AfterShare(0.5, 0.3), FastV())
-    with pytest.raises(PlanError, match=r"FastV.*before layer 0.*layer 1 or later"):
+    controller = Controller(AfterShare(0.5, 0.3, layer=0), FastV())
+    with pytest.raises(PlanError, match=r"fastv.*before layer 0.*layer 1 or later"):
         model.generate(inputs=request_, controller=controller, **SHAPE)
 
 

@@ -16,7 +16,8 @@ from saccade.controller import AfterShare, Controller, PlanError, Selection, Vis
 from saccade.controller.merging import merged_rows
 from saccade.controller.policies import AfterSteps, ByLayer
 from saccade.controller.types import round_keep
-from saccade.controller.views import EXTRAS, Merge
+from saccade.controller.view_fields import EXTRAS
+from saccade.controller.views import Merge
 from tests.backbones.execution.planned import Planned, Spy, plan_of
 from tests.backbones.network.naive import naive_forward
 from tests.pruners.test_pruners import ROWS
@@ -53,7 +54,7 @@ def policy_for(name: str, keep: float) -> Any:
     layer = LAYER[pruners.make(name).site]
     if name == "redvtp":
         return AfterSteps(1, keep)
-    return AfterShare(0.0 if name == "llada-fastv" else 0.3, keep, layer=layer)
+    return AfterShare(0.0 if name == "llada_fastv" else 0.3, keep, layer=layer)
 
 
 def test_every_family_is_here() -> None:
@@ -77,7 +78,7 @@ def test_exact_counts_alone_and_in_a_batch(
         total = len(page.visual_positions)
         n = round_keep(0.3, total)
         reduced = [step for step in out.trace if step.plan.drops]
-        assert reduced and len(reduced) < len(out.trace) or name == "llada-fastv"
+        assert reduced and len(reduced) < len(out.trace) or name == "llada_fastv"
         for step, own in zip(out.trace, alone.trace, strict=True):
             assert own.kept == step.kept and own.visual_per_layer == step.visual_per_layer
             layer = step.plan.drops[0].layer if step.plan.drops else len(step.visual_per_layer)
@@ -296,7 +297,7 @@ def test_stages_by_layer() -> None:
     model = model_of(LLADA_V)
     page, total = fake_request(model, [(40, 30)]), 0
     total = len(page.visual_positions)
-    controller = Controller(ByLayer("1/2/3", "0.5/0.25/0.1"), pruners.make("pyramiddrop"))
+    controller = Controller(ByLayer((1, 2, 3), (0.5, 0.25, 0.1)), pruners.make("pyramiddrop"))
     out = model.generate(inputs=page, controller=controller, gen_length=4, block_length=4, steps=2)
     wanted = (total, *(round_keep(keep, total) for keep in (0.5, 0.25, 0.1)))
     assert [step.visual_per_layer for step in out.trace] == [wanted, wanted]

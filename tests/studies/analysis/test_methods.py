@@ -11,6 +11,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from saccade.controller import AfterShare
 from saccade.controller.errors import StudyError
 from saccade.studies.analysis.methods import (
     PUBLISHED,
@@ -55,8 +56,8 @@ def _case(method: str, group: str, **policy: Any) -> dict[str, Any]:
         "name": f"{method}, {group}",
         "method": method,
         "group": group,
-        "policy": {"name": "after-share", **policy},
-        "pruner": {"name": method.lower()},
+        "policy": repr(AfterShare(**policy)),
+        "pruner": method.lower(),
     }
 
 
@@ -150,7 +151,7 @@ def test_published_tables_ship_as_they_were_printed() -> None:
         assert row["backbone"] in ("LLaDA-V", "LaViDa-Dream")
     for path in PUBLISHED.glob("*.csv"):
         assert list(csv.reader(path.read_text().splitlines()))
-    vtw = Case.model_validate({"name": "v", "method": "VTW", "policy": {"name": "vtw", "layer": 3}})
+    vtw = Case.model_validate({"name": "v", "method": "VTW", "policy": "vtw(layer=3)"})
     assert published_average(vtw, "from-scratch") == 44.5
     assert published_average(vtw, "autoregressive") is None
     late = Case.model_validate(_case("DivPrune", "x", share=0.5, keep=0.25))

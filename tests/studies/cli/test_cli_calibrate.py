@@ -5,6 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
+from saccade import LayerSkip
 from saccade.studies.cli import app
 
 
@@ -18,7 +19,7 @@ def test_it_names_the_layers_and_how_they_are_used() -> None:
     assert result.exit_code == 0, result.output
     content = json.loads(invoke("--samples", 2, "--limit", 0.05, "--json").stdout)
     layers = content["layers"]
-    assert f"layer-skip:layers={'/'.join(map(str, layers))}" in result.stderr
+    assert repr(LayerSkip(layers=layers)) in result.stderr
     alone = [row["divergence"] for row in content["alone"]]
     assert len(alone) == 6 and all(alone[layer] <= 0.05 for layer in layers)
     assert content["samples"] == 2 and content["together"]

@@ -61,8 +61,8 @@ def test_pruners_and_policies_are_described() -> None:
     assert "arXiv" in found["divprune"]["source"]
     known = {policy["name"]: policy for policy in listed("policies")}
     assert list(known) == list(policies)
-    options = {option["name"]: option for option in known["after-share"]["options"]}
-    assert options["share"]["required"] and options["layer"]["default"] == 0
+    options = {option["name"]: option for option in known["after_share"]["options"]}
+    assert options["share"]["required"] and options["layer"]["default"] is None
     assert all(entry["summary"] for entry in (*found.values(), *known.values()))
 
 

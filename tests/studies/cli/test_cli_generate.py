@@ -11,18 +11,14 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from saccade.backbones.checkpoints import loading
-from saccade.controller.errors import SaccadeError
-from saccade.controller.registry import policies
 from saccade.studies.cli import app
 from saccade.studies.cli.answer import BARS, WIDTH, bars, runs
 from saccade.studies.cli.inputs import as_shown
-from saccade.studies.cli.specs import make, parse
-from saccade.studies.config.plugins import options_of
 from saccade.studies.tasks.documents import make_sample
 
 SAMPLE = make_sample("code", 0)
 SHORT = ("--gen-length", "4")
-HALF = ("-p", "after-share:share=0.5,keep=0.25")
+HALF = ("-p", "after_share(0.5, keep=0.25)")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +45,7 @@ def test_the_answer_comes_first_then_its_cost(page: Path) -> None:
     assert plain.stdout.startswith(content["text"] + "\n╭")
     assert f"{content['macs']:,}" in plain.stdout
     assert runs(content["visual_tokens_per_step"]) in plain.stdout
-    for word in ("time", "forwards", "attention to the picture", "AfterShare", "DivPrune"):
+    for word in ("time", "forwards", "attention to the picture", "after_share", "divprune"):
         assert word in plain.stdout
 
 
@@ -64,7 +60,7 @@ def test_json_tells_what_was_achieved(page: Path, tmp_path: Path) -> None:
     assert content["forwards"] == len(steps) == len(content["attention_to_picture_per_step"])
     assert content["macs"] == sum(step["macs"] for step in steps)
     assert content["settings"] | {"gen_length": 16, "seed": 3} == content["settings"]
-    assert content["pruner"] == "DivPrune()"
+    assert content["pruner"] == "divprune()"
     assert content["seconds"] > 0 and content["load_seconds"] > 0
 
 
@@ -112,13 +108,13 @@ def test_a_stop_ends_the_answer(page: Path) -> None:
 
 def test_a_policy_that_drops_gets_a_pruner_and_says_so(page: Path) -> None:
     assert "note: no --pruner given: divprune" in invoke(page, "What?", *SHORT, *HALF).stderr
-    given = invoke(page, "What?", *SHORT, *HALF, "--pruner", "random:seed=1")
+    given = invoke(page, "What?", *SHORT, *HALF, "--pruner", "random(seed=1)")
     assert "divprune" not in given.stderr
-    assert "Random(seed=1)" in given.stdout
+    assert "random(seed=1)" in given.stdout
 
 
 def test_a_pruner_that_is_never_asked_is_noted(page: Path) -> None:
-    result = invoke(page, "What?", *SHORT, "--pruner", "random")
+    result = invoke(page, "What?", *SHORT, "-p", "keep", "--pruner", "random")
     assert result.exit_code == 0
     assert "never asked" in result.stderr
 
@@ -157,17 +153,20 @@ def test_wrong_pictures(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (("--device", "cuda:99"), "no device 'cuda:99' here; there is cpu"),
         (("-m", "embedded/none"), "known: embedded/"),
         (("-m", "/no/such/folder"), "no checkpoint folder at"),
-        (("-p", "after-shar"), "known: abstain, after-share"),
-        (("-p", "after-share:shar=1,keep=1"), "has no option 'shar'; options: share, keep"),
-        (("-p", "after-share:share=1"), "needs keep: after-share:keep=..."),
-        (("-p", "after-share:share=x,keep=1"), "'after-share': share=x: give a number"),
-        (("-p", "after-share:share=2,keep=1"), "must lie in [0, 1]"),
-        (("-p", "after-share:share=0,keep=1,layer=99"), "has 6 layers"),
-        (("-p", "keep:share=1"), "it takes none"),
-        (("--pruner", "divprun"), "known: dart, divprune"),
-        (("--pruner", "random:seed=x"), "seed=x: give a whole number"),
-        (("--pruner", "random:seeds=1"), "options: seed"),
-        (("--pruner", ""), "names nothing"),
+        (("-p", "after_shar"), "did you mean after_share? known: abstain, after_share"),
+        (
+            ("-p", "after_share(shar=1, keep=1)"),
+            "has no option 'shar'; did you mean share?",
+        ),
+        (("-p", "after_share(share=1)"), "needs keep: write after_share(keep=...)"),
+        (("-p", "after_share(share='x', keep=1)"), "'after_share': share='x': give a number"),
+        (("-p", "after_share(share=2, keep=1)"), "must lie in [0, 1]"),
+        (("-p", "after_share(share=0, keep=1, layer=99)"), "has 6 layers"),
+        (("-p", "keep(share=1)"), "it takes none"),
+        (("--pruner", "divprun"), "did you mean divprune? known: dart, divprune"),
+        (("--pruner", "random(seed='x')"), "seed='x': give a whole number"),
+        (("--pruner", "random(seeds=1)"), "options: seed"),
+        (("--pruner", ""), "does not describe a pruner"),
     ],
 )
 def test_wrong_options(page: Path, words: tuple[str, ...], message: str) -> None:
@@ -203,44 +202,6 @@ def test_a_trace_that_cannot_be_written(page: Path, tmp_path: Path) -> None:
         result = invoke(page, "What?", *SHORT, "--trace", "/dev/full")
         assert result.exit_code == 1
         assert "error: no space left on the device" in result.stderr
-
-
-def test_specs_are_split_into_name_and_options() -> None:
-    assert parse("keep") == parse("keep:") == ("keep", {})
-    assert parse(" a:x = 1 , y=b=c ") == ("a", {"x": "1", "y": "b=c"})
-    for wrong in ("", ":x=1", "a:x", "a:=1", "a:x=", "a:x=1,x=2"):
-        with pytest.raises(ValueError):
-            parse(wrong)
-
-
-def test_values_are_read_as_the_options_type() -> None:
-    def factory(
-        a: float, b: int = 1, c: bool = False, d: str = "x", e: float | None = 0.5, f: Any = None
-    ) -> Any:
-        return (a, b, c, d, e, f)
-
-    class Fake:
-        what = "thing"
-
-        def factory(self, name: str) -> Any:
-            return factory
-
-        def make(self, name: str, **options: Any) -> Any:
-            return factory(**options)
-
-    made: Any = make(Fake(), "it:a=1,b=2,c=true,d=3,e=none,f=1e3")  # type: ignore[arg-type]
-    assert made == (1.0, 2, True, "3", None, 1000.0)
-    assert [type(value) for value in made] == [float, int, bool, str, type(None), float]
-    assert make(Fake(), "it:a=1")[1:] == (1, False, "x", 0.5, None)  # type: ignore[arg-type]
-    for wrong in ("a=x", "a=1,b=1.5", "a=1,c=1", "a=1,e=maybe"):
-        with pytest.raises(ValueError, match="thing 'it': .*give"):
-            make(Fake(), f"it:{wrong}")  # type: ignore[arg-type]
-
-
-def test_what_a_plug_in_says_of_itself_is_no_option() -> None:
-    names = [option.name for option in options_of(policies.factory("after-share"))]
-    assert names == ["share", "keep", "layer", "hold", "early"]
-    assert options_of(policies.factory("keep")) == []
 
 
 def test_equal_neighbours_are_counted() -> None:
@@ -304,48 +265,9 @@ def test_an_autoregressive_model_answers(page: Path) -> None:
 
 def test_a_trace_as_a_page(page: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace.html"
-    words = (page, SAMPLE.question, "--gen-length", 16, "-p", "auto:commit=none", "--trace", trace)
+    words = (page, SAMPLE.question, "--gen-length", 16, "-p", "auto(commit=None)", "--trace", trace)
     result = invoke(*words)
     assert result.exit_code == 0, result.output
     assert "trace written" in result.stderr
     text = trace.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>") and '"received":[' in text
-
-
-@pytest.mark.parametrize(
-    ("typed", "wanted"),
-    [
-        ("auto", "Auto(commit=0.95, layers=None, steps=6)"),
-        ("abstain(keep):steps=3", "Abstain(policy=Keep(), steps=3)"),
-        ("auto:layers=4,commit=none", "Auto(commit=None, layers=4, steps=6)"),
-        (
-            "layer-skip:layers=2/4+confident-commits:value=0.8",
-            "Compose(policies=(LayerSkip(threshold=0.6, margin=0, early=False, again=0, "
-            "layers=(2, 4)), ConfidentCommits(value=0.8, kind='threshold')))",
-        ),
-        (
-            "abstain(clamp(after-steps:steps=1,keep=0.1):least=0.3+keep)",
-            "Abstain(policy=Compose(policies=(Clamp(policy=AfterSteps(steps=1, keep=0.1, layer=0, "
-            "hold=True), least=0.3, most=1.0, first_layer=0), Keep())), steps=6)",
-        ),
-    ],
-)
-def test_wrapped_and_composed_policies(typed: str, wanted: str) -> None:
-    assert repr(make(policies, typed)) == wanted
-
-
-@pytest.mark.parametrize(
-    ("typed", "message"),
-    [
-        ("abstain", r"write it in parentheses: abstain\(progressive\)"),
-        ("abstain(keep", "parentheses of .* do not match"),
-        ("keep)", "parentheses of .* do not match"),
-        ("abstain(kep)", "unknown policy 'kep'"),
-        ("keep(keep)", "'keep' has no option 'policy'"),
-        ("keep+", "names nothing"),
-        ("abstain(keep):stps=3", "options: policy, steps"),
-    ],
-)
-def test_wrongly_wrapped_policies(typed: str, message: str) -> None:
-    with pytest.raises((ValueError, SaccadeError), match=message):
-        make(policies, typed)

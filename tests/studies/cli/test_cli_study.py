@@ -21,7 +21,7 @@ baseline: full
 cases:
   - name: full
   - name: half
-    policy: {name: after-share, share: 0.5, keep: 0.5}
+    policy: "after_share(0.5, keep=0.5)"
     pruner: random
 """
 

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from saccade.controller import AfterShare, Controller, StudyError
+from saccade.controller import (
+    Abstain,
+    AfterShare,
+    ConfidentCommits,
+    Controller,
+    LayerSkip,
+    Progressive,
+    StudyError,
+    parse_policy,
+)
 from saccade.pruners import DivPrune, Random
 from saccade.studies.config.cases import controller_of, load_study, settings_of
 from saccade.studies.config.study import Case, StudyConfig, plan_units
@@ -34,29 +43,44 @@ def test_defaults(tmp_path: Path) -> None:
     assert (config.tasks, config.baseline) == (tuple(KINDS), "none")
 
 
-def test_cases_may_share_by_merging(tmp_path: Path) -> None:
+def test_cases_may_share_by_anchors(tmp_path: Path) -> None:
     text = """
     name: a
     cases:
       - {name: none}
       - name: half
-        policy: &half {name: after-share, share: 0.5, keep: 0.5}
+        policy: &half after_share(0.5, keep=0.5)
         pruner: random
-      - name: quarter
-        policy: {<<: *half, keep: 0.25}
+      - name: cached
+        policy: *half
         pruner: random
+        settings: {prefix_refresh_interval: 4}
     """
-    policy = load_text(tmp_path, text).cases[2].policy
-    assert policy is not None
-    assert policy.options == {"share": 0.5, "keep": 0.25}
+    call = load_text(tmp_path, text).cases[2].policy_call
+    assert call is not None and call.name == "after_share"
+    assert call.options == {"share": 0.5, "keep": 0.5}
+
+
+def test_recipes_from_before_there_was_a_text_form_are_read() -> None:
+    old = {"name": "abstain", "policy": {"name": "layer-skip", "layers": "2/4/5"}, "steps": 4}
+    case = Case.model_validate({"name": "a", "policy": old})
+    assert case.policy is not None
+    assert parse_policy(case.policy) == Abstain(LayerSkip(layers=(2, 4, 5)), steps=4)
+    old = {"name": "compose", "policies": ["progressive", {"name": "confident-commits"}]}
+    case = Case.model_validate({"name": "a", "policy": old, "pruner": {"name": "llada-fastv"}})
+    assert (case.policy, case.pruner) == (
+        "compose(policies=(progressive(), confident_commits(), ))",
+        "llada_fastv()",
+    )
+    assert parse_policy(case.policy or "") == Progressive() + ConfidentCommits()
 
 
 def test_a_case_becomes_a_controller() -> None:
     case = Case.model_validate(
         {
             "name": "a",
-            "policy": {"name": "after-share", "share": 0.5, "keep": 0.25},
-            "pruner": {"name": "random", "seed": 3},
+            "policy": "after_share(share=0.5, keep=0.25)",
+            "pruner": "random(seed=3)",
         }
     )
     controller = controller_of(case)
@@ -96,20 +120,19 @@ WRONG = {
     "sample: 3\ncases: [{name: none}]": r"unknown key 'sample' .*allowed: name, model, seed",
     CASES
     + "{name: a, polcy: keep}]": r"'polcy' \(cases\.1\.polcy\); allowed: name, policy, pruner",
-    CASES + "{name: a, policy: kep}]": r"case 'a': unknown policy 'kep'; known: abstain, after-sh",
+    CASES + "{name: a, policy: kep}]": r"case 'a': unknown policy 'kep'; did you mean keep",
     CASES
-    + "{name: a, policy: keep, pruner: dvprune}]": r"unknown pruner 'dvprune'; known: dart, divpr",
-    CASES
-    + "{name: a, policy: {name: after-share, shre: 1, keep: 1}}]": "'after-share' has no option "
-    "'shre'; options: share, keep, layer, hold, early$",
-    CASES + "{name: a, policy: {name: after-share, share: 1}}]": "'after-share' needs keep",
-    CASES + "{name: a, policy: {name: after-share, share: 2, keep: 1}}]": r"share=2.0: must lie in",
-    CASES + "{name: a, policy: {name: after-share, share: x, keep: 1}}]": "case 'a': ",
-    CASES + "{name: a, policy: {keep: 1}}]": r"cases\.1\.policy\.name: missing",
-    CASES + "{name: a, pruner: random}]": "the pruner 'random' has no policy that would ask it",
+    + "{name: a, policy: keep, pruner: dvprune}]": r"unknown pruner 'dvprune'; did you mean div",
+    CASES + "{name: a, policy: 'after_share(shre=1, keep=1)'}]": "'after_share' has no option "
+    "'shre'; did you mean share\\? options: share, keep, layer, hold, early$",
+    CASES + "{name: a, policy: 'after_share(share=1)'}]": "'after_share' needs keep",
+    CASES + "{name: a, policy: 'after_share(share=2, keep=1)'}]": r"share=2.0: must lie in",
+    CASES + "{name: a, policy: 'after_share(share=x, keep=1)'}]": "case 'a': ",
+    CASES + "{name: a, policy: {keep: 1}}]": "names nothing; write a call such as after_share",
+    CASES + "{name: a, pruner: random}]": "the pruner random has no policy that would ask it",
     CASES + "{name: none}]": "the case 'none' is given twice",
     "cases: [{name: a}]": "unknown baseline 'none'; known: a",
-    "baseline: a\ncases: [{name: a, policy: keep}]": "baseline 'a' has the policy 'keep'; it must",
+    "baseline: a\ncases: [{name: a, policy: keep}]": "baseline 'a' has the policy keep; it must",
     "tasks: [yesno, cod]\ncases: [{name: none}]": "unknown task 'cod'; known: code, describe",
     "tasks: [yesno, yesno]\ncases: [{name: none}]": "the task 'yesno' is given twice",
     "tasks: []\ncases: [{name: none}]": "tasks: ",

@@ -30,8 +30,8 @@ tasks: [digit, code]
 baseline: none
 cases:
   - name: none
-  - {name: start, policy: {name: after-share, share: 0, keep: 0.25}, pruner: random}
-  - {name: half, policy: {name: after-share, share: 0.5, keep: 0.25}, pruner: random}
+  - {name: start, policy: "after_share(0, keep=0.25)", pruner: random}
+  - {name: half, policy: "after_share(0.5, keep=0.25)", pruner: random}
   - {name: watched, policy: keep, probe: all}
 """
 
@@ -56,7 +56,7 @@ def test_the_start_of_pruning(summary: Summary) -> None:
 
 def test_cases_that_differ_in_more_have_lines_of_their_own() -> None:
     def case(name: str, keep: float, **more: Any) -> Case:
-        policy = {"name": "after-share", "share": 0.5, "keep": keep}
+        policy = f"after_share(share=0.5, keep={keep})"
         return Case.model_validate({"name": name, "policy": policy, "pruner": "random", **more})
 
     forward_groups = [case("a", 0.25), case("b", 0.25)]

@@ -37,7 +37,7 @@ def data_of(page: str) -> dict[str, Any]:
 
 
 def test_it_holds_every_step(model: Model) -> None:
-    controller = Controller(Auto(commit=None, layers="2"), probe="all", tokens=True)
+    controller = Controller(Auto(commit=None, layers=(2,)), probe="all", tokens=True)
     page, out = page_of(model, controller)
     data = data_of(page)
     assert len(data["steps"]) == len(out.trace) and len(data["places"]) == out.trace.n_visual

@@ -9,6 +9,7 @@ import torch
 from saccade.backbones import Model, load
 from saccade.controller import (
     Auto,
+    BasePolicy,
     Controller,
     Cumulative,
     Drop,
@@ -95,7 +96,7 @@ def test_a_ladder_that_goes_too_far_comes_back() -> None:
 def test_what_stayed_before_stays_again() -> None:
     """Two rungs down and one up: the choice of the upper one returns."""
 
-    class Steps:
+    class Steps(BasePolicy):
         reads, reselects = frozenset[str](), True
 
         def plan(self, state: Any, signals: Any) -> Plan:
@@ -111,7 +112,7 @@ def test_what_stayed_before_stays_again() -> None:
 
 def test_an_adapted_model_skips_what_is_known_already_in_the_prompt() -> None:
     bare = answers("lavida-dream", "code", Controller(Keep()))
-    outs = answers("lavida-dream", "code", Controller(LayerSkip(layers="4")))
+    outs = answers("lavida-dream", "code", Controller(LayerSkip(layers=(4,))))
     assert [out.text for out in outs] == [out.text for out in bare]
     for out, full in zip(outs, bare, strict=True):
         n = out.trace.n_visual

@@ -16,7 +16,7 @@ from saccade.controller import StudyError
 from saccade.studies.analysis.paired import paired_change
 from saccade.studies.analysis.summary import Summary, summarise, summarise_all, write_all
 from saccade.studies.config.cases import each_model, load_study, model_slug
-from saccade.studies.config.study import Case, Plugin, StudyConfig
+from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.reports.overview import UNTOUCHED, grid, render_overview, speed_cell
 from saccade.studies.reports.report import report_html
 from saccade.studies.runs import runner
@@ -29,8 +29,8 @@ MODELS = ("embedded/llada-v", "embedded/llava-ar")
 
 
 def study(*extra: Case, **changes: object) -> StudyConfig:
-    half = Plugin.model_validate({"name": "after-share", "share": 0.5, "keep": 0.5})
-    cases = (Case(name="none"), Case(name="half", policy=half, pruner=Plugin(name="random")))
+    half = "after_share(share=0.5, keep=0.5)"
+    cases = (Case(name="none"), Case(name="half", policy=half, pruner="random"))
     values = {"name": "two", "models": MODELS, "samples": 3, "batch": 2, "tasks": ("digit",)}
     return StudyConfig.model_validate({**values, "cases": (*cases, *extra), **changes})
 
@@ -167,7 +167,7 @@ def test_a_folder_keeps_its_models(tmp_path: Path, run: Path) -> None:
 
 
 def test_what_the_last_model_cannot_do_is_said_before_the_first_runs(tmp_path: Path) -> None:
-    deep = Plugin.model_validate({"name": "after-share", "share": 0, "keep": 0, "layer": 6})
+    deep = "after_share(share=0, keep=0, layer=6)"
     only = Case(name="deep", policy=deep, models=(MODELS[1],))
     with pytest.raises(StudyError, match="case 'deep': .* embedded/llava-ar has 6 layers, 0 to 5"):
         run_study(study(only), tmp_path / "run")

@@ -18,13 +18,9 @@ def test_a_recipe_is_complete_and_survives_json(config: StudyConfig) -> None:
     recipe = make_recipe(config, load(config.model))
     assert json.loads(json.dumps(recipe)) == recipe
     assert recipe["config"]["batch"] == 2
-    assert recipe["config"]["cases"][1]["policy"] == {
-        "name": "after-share",
-        "share": 0.5,
-        "keep": 0.25,
-    }
-    assert "AfterShare(share=0.5, keep=0.25" in recipe["cases"]["half"]["policy"]
-    assert recipe["cases"]["half"]["pruner"] == "Random(seed=0)"
+    assert recipe["config"]["cases"][1]["policy"] == "after_share(share=0.5, keep=0.25)"
+    assert recipe["cases"]["half"]["policy"] == "after_share(share=0.5, keep=0.25)"
+    assert recipe["cases"]["half"]["pruner"] == "random()"
     assert recipe["cases"]["none"] == {"policy": "None", "pruner": "None"}
     assert recipe["settings"]["code"]["steps"] == 8
     assert recipe["settings"]["code"]["temperature"] == 0.0

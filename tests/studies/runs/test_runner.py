@@ -11,15 +11,11 @@ import pytest
 import torch
 
 from saccade.controller import StudyError
-from saccade.studies.config.study import Case, Plugin, StudyConfig, plan_units
+from saccade.studies.config.study import Case, StudyConfig, plan_units
 from saccade.studies.runs.records import Record, read_run
 from saccade.studies.runs.runner import case_order, run_study
 
 ROOT = Path(__file__).parents[3]
-
-
-def plugin(name: str, **options: object) -> Plugin:
-    return Plugin.model_validate({"name": name, **options})
 
 
 TINY = StudyConfig(
@@ -31,13 +27,13 @@ TINY = StudyConfig(
         Case(name="none"),
         Case(
             name="half",
-            policy=plugin("after-share", share=0.5, keep=0.25),
-            pruner=plugin("divprune"),
+            policy="after_share(share=0.5, keep=0.25)",
+            pruner="divprune()",
         ),
         Case(
             name="first",
-            policy=plugin("after-share", share=0.0, keep=0.5),
-            pruner=plugin("random"),
+            policy="after_share(share=0.0, keep=0.5)",
+            pruner="random()",
         ),
     ),
 )
@@ -182,7 +178,7 @@ def _interrupt(done: int, total: int, label: str) -> None:
 
 
 def test_a_case_that_cannot_run_is_named(tmp_path: Path) -> None:
-    lacks = Case(name="bad", policy=plugin("after-share", share=0, keep=0.5))
+    lacks = Case(name="bad", policy="after_share(share=0, keep=0.5)")
     config = TINY.model_copy(update={"cases": (TINY.cases[0], lacks)})
     with pytest.raises(StudyError, match="case 'bad': .* no pruner"):
         run_study(config, tmp_path, threads=1)

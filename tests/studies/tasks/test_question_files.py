@@ -64,7 +64,7 @@ def study(folder: Path, **fields: Any) -> Path:
         {"name": "none"},
         {
             "name": "late",
-            "policy": {"name": "after-share", "share": 0.5, "keep": 0.25},
+            "policy": "after_share(share=0.5, keep=0.25)",
             "pruner": "uniform",
         },
     ]

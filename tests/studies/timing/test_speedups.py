@@ -113,7 +113,7 @@ def test_times_are_paired_by_repeat() -> None:
 
 def test_what_cannot_serve_is_skipped_and_says_why() -> None:
     cases = [("lost", Lost()), ("a", Random()), ("blind", Blind()), ("fastv", FastV())]
-    result = run_bench(AfterShare(0.5, 0.25), cases, SIZES, repeats=2)
+    result = run_bench(AfterShare(0.5, 0.25, layer=0), cases, SIZES, repeats=2)
     assert [timing.case for timing in result.timings] == ["none", "a"]
     assert result.timings[1].macs == 2 * FULL + 2 * CUT
     assert set(result.skipped) == {"lost", "blind", "fastv"}
@@ -147,10 +147,12 @@ def test_threads_are_given_back_and_recorded() -> None:
 
 
 def test_json_tells_what_was_done() -> None:
-    rows = by_case("--pruner", "random:seed=3", "--pruner", "divprune", "--share", 0, "--keep", 0.5)
-    assert list(rows) == ["none", "random:seed=3", "divprune"]
-    row = rows["random:seed=3"]
-    assert row["pruner"] == "Random(seed=3)" and rows["none"]["pruner"] is None
+    rows = by_case(
+        "--pruner", "random(seed=3)", "--pruner", "divprune", "--share", 0, "--keep", 0.5
+    )
+    assert list(rows) == ["none", "random(seed=3)", "divprune"]
+    row = rows["random(seed=3)"]
+    assert row["pruner"] == "random(seed=3)" and rows["none"]["pruner"] is None
     assert row["policy"] == repr(AfterShare(0.0, 0.5)) and len(row["seconds"]) == 2
     assert row["sizes"] | {"width": 16, "side": 4, "block_length": 4} == row["sizes"]
     assert row["speedup_ideal"] == FULL / macs(8, 8, 8)
@@ -167,8 +169,10 @@ def test_by_default_all_that_act_at_the_entry_are_timed(monkeypatch: pytest.Monk
     result = invoke(*SMALL)
     assert result.exit_code == 0, result.output
     assert "note: blind is left out: Blind needs a picture" in result.stderr
-    assert "note: picky is left out: it needs options, --pruner picky:strength=..." in result.stderr
-    for word in (" divprune ", " random ", "of ideal", "AfterShare(share=0.5", "16 visual"):
+    assert (
+        "note: picky is left out: it needs options, --pruner 'picky(strength=...)'" in result.stderr
+    )
+    for word in (" divprune ", " random ", "of ideal", "after_share(share=0.5", "16 visual"):
         assert word in result.stdout
     assert "fastv" not in result.output and "warm-up" not in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
@@ -187,8 +191,8 @@ def test_pruners_that_read_attention_are_timed_from_layer_1_on() -> None:
         (("--share", 2), "share=2.0: must lie in [0, 1]"),
         (("--keep", -1), "keep=-1.0: must lie in [0, 1]"),
         (("--pruner", "foo"), "unknown pruner 'foo'; known: "),
-        (("--pruner", "random:size=3"), "has no option 'size'"),
-        (("--pruner", "fastv"), "no pruner can be timed (fastv: "),
+        (("--pruner", "random(size=3)"), "has no option 'size'"),
+        (("--pruner", "fastv", "--layer", 0), "no pruner can be timed (fastv: "),
         (("--block-length", 3), "gen_length=4 is not divisible by block_length=3"),
         (("--dtype", "int8"), "give float32, bfloat16, float16"),
         (("--device", "tpu"), "no device 'tpu' here"),
@@ -221,7 +225,7 @@ def test_the_cost_of_signals_is_a_share_of_the_same_answer() -> None:
     before = PlanHook.on_attention
     cost = signals_cost(SIZES, repeats=2)
     assert PlanHook.on_attention is before, "nothing is left behind"
-    assert list(cost.shares) == ["every layer", "three layers", "every layer, by visual token"]
+    assert list(cost.shares) == ["every layer", "three layers", "every layer, to the picture alone"]
     for row in cost.rows():
         assert 0 < row["least"] <= row["share"] <= row["most"] < 1
     content = json.loads(bench_output(*SMALL, "--signals", "--json"))

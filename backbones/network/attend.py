@@ -1,0 +1,55 @@
+"""Scaled dot-product attention that can also tell how its rows were normalised."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, normalizer: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """What torch's SDPA gives, to the last bit; and the log-sum-exp of every row, if at hand.
+
+    Parameters
+    ----------
+    q : Tensor (B, H, Q, d)
+    k, v : Tensor (B, H_kv, K, d)
+        H is a multiple of H_kv.
+    mask : Tensor (B, 1, 1, K) bool or None
+        True where a key may be attended to.
+    causal : bool
+        Row i sees keys up to i alone.
+    normalizer : bool
+        Whether the log-sum-exp is wanted.
+
+    Returns
+    -------
+    out : Tensor (B, H, Q, d)
+    normalizer : Tensor (B, H, Q) float32 or None
+        Logarithm of the sum of exponentiated scaled scores of each row: a row's attention to a key
+        is ``exp(score - normalizer)``. None where it was not asked for, or where the kernel does
+        not give it.
+    """
+    if normalizer and _kernel_tells(q, k):
+        added = None
+        if mask is not None:
+            added = torch.zeros(mask.shape, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
+        out, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            q, k, v, 0.0, causal, attn_mask=added
+        )
+        return out, sums
+    grouped = k.shape[1] != q.shape[1]
+    out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, enable_gqa=grouped)
+    return out, None
+
+
+def _kernel_tells(q: Tensor, k: Tensor) -> bool:
+    """Whether SDPA would run torch's own CPU kernel, which gives the normalizers too."""
+    return (
+        q.device.type == "cpu"
+        and k.shape[2] > 0
+        and q.shape[2] > 0
+        and not torch.is_grad_enabled()
+        and torch.backends.cuda.flash_sdp_enabled()
+        and hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu")
+    )
