@@ -25,7 +25,6 @@ from saccade.studies.config.cases import (
     settings_of,
 )
 from saccade.studies.config.study import StudyConfig, Unit, plan_units
-from saccade.studies.tasks.documents.tasks import make_sample
 
 STUDIES = Path(__file__).parent.parent / "studies"
 NAMES = ("adaptive-core", "table1", "table2", "table3", "modes", "positions", "commits")
@@ -52,10 +51,11 @@ def differences(name: str, n_samples: int) -> Iterator[tuple[bool, str]]:
         known = recorded(folder / model_slug(config.model) if study.models else folder)
         model = load(config.model)
         for unit in first_units(config):
-            samples = [make_sample(unit.task, i, seed=unit.seed) for i in unit.samples[:n_samples]]
+            task = config.task_of(unit.task)
+            samples = task.samples(unit.samples[:n_samples], seed=unit.seed)
             for case in config.cases:
                 controller = controller_of(case)
-                options = settings_of(case, config.kind_of(unit.task), model.family.settings)
+                options = settings_of(case, task, model.family.settings)
                 outs = model.generate(
                     [s.question for s in samples],
                     [s.images for s in samples],

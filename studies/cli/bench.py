@@ -3,11 +3,13 @@
 import statistics
 from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from typer import Option
 
+from saccade.studies.cli.bench_policy import bench_policy
 from saccade.studies.cli.consoles import emit, err, note, out, scaled
 from saccade.studies.cli.inputs import check_device
 from saccade.studies.cli.progress import Steps
@@ -19,7 +21,17 @@ if TYPE_CHECKING:
 
 BEFORE = ("tower", "entry")
 """Sites of the pruners that are timed by default: they drop before the stack."""
-SIZES = "Sizes of the model and its request"
+SIZES = "Sizes of the random model and its request"
+POLICY = "A policy on a real model"
+REPEATS, PAIRS = 5, 30
+"""Times that pruners and policies are timed by default."""
+ALONE = ("model", "task", "batch")
+"""Options that only go with --policy."""
+RANDOM = (
+    *("width", "layers", "heads", "mlp", "vocab", "side", "prompt", "gen_length"),
+    *("block_length", "steps", "share", "keep", "layer", "signals"),
+)
+"""Options that only go without it."""
 LEGEND = (
     "Speed-up: seconds without a controller over those of the case, paired by repeat: geometric "
     "mean, and least to most. Ideal: the same of exact multiply-accumulates. Of ideal: the first "
@@ -30,13 +42,40 @@ LEGEND = (
 
 
 def bench(
+    context: typer.Context,
+    policy: Annotated[
+        str | None,
+        Option(
+            "--policy",
+            "-p",
+            metavar="POLICY",
+            help="Instead: time this policy, as a call, on --model with the questions of --task.",
+            show_default=False,
+            rich_help_panel=POLICY,
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        Option(
+            "--model",
+            "-m",
+            help="Embedded name, checkpoint folder or hub id.",
+            rich_help_panel=POLICY,
+        ),
+    ] = "embedded/llada-v",
+    task: Annotated[
+        str, Option(help="Task that is asked; see saccade page.", rich_help_panel=POLICY)
+    ] = "describe",
+    batch: Annotated[
+        int, Option(help="Samples that are answered together.", min=1, rich_help_panel=POLICY)
+    ] = 1,
     pruner: Annotated[
         list[str] | None,
         Option(
             "--pruner",
             metavar="PRUNER",
             help="Which visual tokens stay, as a call; may be repeated. Default: all that drop "
-            "before the first layer (see saccade pruners).",
+            "before the first layer (see saccade pruners); with --policy one, or none.",
             show_default=False,
         ),
     ] = None,
@@ -53,14 +92,23 @@ def bench(
             min=0,
         ),
     ] = None,
-    repeats: Annotated[int, Option(help="Times that every case is timed.", min=1)] = 5,
+    repeats: Annotated[
+        int | None,
+        Option(
+            help=f"Times that every case is timed. Default: {REPEATS}, with --policy {PAIRS}.",
+            min=1,
+        ),
+    ] = None,
     threads: Annotated[
         int | None, Option(help="Threads of torch. Default: torch's own choice.", min=1)
     ] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
     dtype: Annotated[
         str | None,
-        Option(help="float32, bfloat16 or float16. Default: float32 on a CPU, else bfloat16."),
+        Option(
+            help="float32, bfloat16 or float16. Default: float32 on a CPU, else bfloat16, or the "
+            "checkpoint's own with --policy.",
+        ),
     ] = None,
     width: Annotated[
         int, Option(help="Width of the decoder.", min=2, rich_help_panel=SIZES)
@@ -104,12 +152,30 @@ def bench(
     large enough for arithmetic to dominate, and take some minutes on a CPU. Above 100 %, fewer rows
     ran at a better rate, or something else ran on the machine: where the least and the most lie far
     apart, keep it idle, and raise --repeats.
+
+    With --policy, that policy is timed instead, on an embedded model or a checkpoint: every repeat
+    answers other questions of the task, once without a controller and once with it, in alternating
+    order. The speed-up has a 95 % interval over the repeats.
     """
+    _check_together(context, policy)
+    if policy is not None:
+        return bench_policy(
+            policy,
+            pruner,
+            model=model,
+            task=task,
+            batch=batch,
+            repeats=repeats or PAIRS,
+            threads=threads,
+            device=device,
+            dtype=dtype,
+            as_json=as_json,
+        )
     from saccade.controller.policies import AfterShare
     from saccade.studies.timing.random_model import Sizes
     from saccade.studies.timing.speedups import run_bench
 
-    policy = AfterShare(share, keep, layer)
+    schedule, repeats = AfterShare(share, keep, layer), repeats or REPEATS
     sizes = Sizes(width, layers, heads, mlp, vocab, side, prompt, gen_length, steps, block_length)
     if layer is not None and layer >= layers:
         raise ValueError(f"--layer {layer}: the model has {layers} layers, 0 to {layers - 1}")
@@ -118,7 +184,7 @@ def bench(
         return _signals(sizes, repeats, threads, as_json)
     with Steps(err()) as bar:
         result = run_bench(
-            policy,
+            schedule,
             _typed(pruner) if pruner else _at_entry(),
             sizes,
             repeats,
@@ -133,6 +199,17 @@ def bench(
         emit(result.rows())
     else:
         _show(result, out())
+
+
+def _check_together(context: typer.Context, policy: str | None) -> None:
+    """Raise `ValueError` for options that would have no effect."""
+    for name in ALONE if policy is None else RANDOM:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            option = f"--{name.replace('_', '-')}"
+            if policy is None:
+                raise ValueError(f"{option} goes with --policy; give one, or leave {option} out")
+            raise ValueError(f"{option} goes with a random model, not with --policy: leave it out")
 
 
 def _check_alone(given: dict[str, Any]) -> None:

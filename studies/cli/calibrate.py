@@ -175,18 +175,21 @@ def _ready(
     length: int | None,
 ) -> "tuple[backbones.Model, list[Prepared], int]":
     """A model, what it is asked, and how long its answers are."""
-    from saccade.studies.tasks.documents.tasks import KINDS
+    from saccade.studies.tasks import tasks
 
     if bool(image) != (prompt is not None):
         raise ValueError("give --image and --prompt together, or neither for documents")
-    if kind not in KINDS:
-        raise ValueError(f"unknown --kind {kind!r}; known: {', '.join(KINDS)}")
+    if kind not in tasks:
+        raise ValueError(f"unknown --kind {kind!r}; known: {', '.join(tasks)}")
+    there = tasks.make(kind).n_samples
+    if not image and there is not None and samples > there:
+        raise ValueError(f"--samples {samples}: the kind {kind!r} has {there}; give fewer")
     if prompt is not None and not prompt.strip():
         raise ValueError("--prompt is empty; give a question")
     own = load_model(model)
     note("preparing")
     inputs = _own(own, image, prompt) if image and prompt else _documents(own, kind, samples)
-    return own, inputs, length or (32 if image else KINDS[kind].gen_length)
+    return own, inputs, length or (32 if image else tasks.make(kind).gen_length)
 
 
 def _own(model: "backbones.Model", images: list[Path], prompt: str) -> "list[Prepared]":
@@ -194,7 +197,7 @@ def _own(model: "backbones.Model", images: list[Path], prompt: str) -> "list[Pre
 
 
 def _documents(model: "backbones.Model", kind: str, samples: int) -> "list[Prepared]":
-    from saccade.studies.tasks.documents import make_sample
+    from saccade.studies.tasks import tasks
 
-    pages = [make_sample(kind, index, split="train") for index in range(samples)]
-    return [model.prepare(page.question, [page.page.image]) for page in pages]
+    found = tasks.make(kind).samples(range(samples), split="train")
+    return [model.prepare(sample.question, sample.images) for sample in found]

@@ -61,20 +61,18 @@ def check_model() -> tuple[bool, str]:
 
 def _right_answers() -> int:
     from saccade.backbones import load
-    from saccade.studies.tasks.documents import KINDS, make_sample
-    from saccade.studies.tasks.documents.scoring import score_answer
+    from saccade.studies.tasks import tasks
 
-    model, kind, right = load(MODEL, device="cpu"), KINDS["code"], 0
-    for index in range(DOCUMENTS):
-        sample = make_sample(kind.name, index)
+    model, task, right = load(MODEL, device="cpu"), tasks.make("code"), 0
+    for sample in task.samples(range(DOCUMENTS)):
         answer = model.generate(
             sample.question,
-            [sample.page.image],
-            gen_length=kind.gen_length,
-            block_length=kind.block_length,
-            steps=kind.steps,
+            sample.images,
+            gen_length=task.gen_length,
+            block_length=task.block_length,
+            steps=task.steps,
         )
-        right += score_answer(sample, answer.text or "").exact == 1.0
+        right += sample.score(answer.text or "").exact == 1.0
     return right
 
 

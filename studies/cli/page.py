@@ -13,7 +13,8 @@ from saccade.studies.cli.inputs import check_output
 def page(
     path: Annotated[Path, Argument(metavar="OUT.png", help="Picture to write.")],
     kind: Annotated[
-        str, Option(help="Question: yesno, digit, code, transcribe or describe.")
+        str,
+        Option(help="Question: yesno, digit, code, transcribe, describe, or an installed task."),
     ] = "code",
     index: Annotated[int, Option(help="Number of the sample.", min=0)] = 0,
     split: Annotated[
@@ -23,21 +24,25 @@ def page(
     """Write a sample document, and show its question, the right answer and how to ask a model.
 
     Pages are handwritten codes over a faint photograph; the same kind, index and split give the
-    same page.
+    same page. Tasks of installed packages are kinds too.
     """
-    from saccade.studies.tasks.documents import KINDS, make_sample
+    from saccade.studies.tasks import tasks
 
     check_output(path)
     if split not in ("heldout", "train"):
         raise ValueError(f"unknown split {split!r}; known splits: heldout, train")
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: end the name in .png, which keeps every pixel")
-    sample = make_sample(kind, index, split="train" if split == "train" else "heldout")
-    sample.page.image.save(path)
-    lengths = KINDS[kind]
+    task = tasks.make(kind)
+    if task.n_samples is not None and index >= task.n_samples:
+        raise ValueError(f"--index {index}: {kind} has {task.n_samples} samples, from 0")
+    (sample,) = task.samples([index], split="train" if split == "train" else "heldout")
+    if len(sample.images) != 1:
+        raise ValueError(f"sample {index} of {kind} has {len(sample.images)} pictures, not one")
+    sample.images[0].save(path)
     words = ["saccade", "generate", str(path), sample.question]
-    words += ["--gen-length", str(lengths.gen_length), "--block-length", str(lengths.block_length)]
-    words += ["--steps", str(lengths.steps)]
+    words += ["--gen-length", str(task.gen_length), "--block-length", str(task.block_length)]
+    words += ["--steps", str(task.steps)]
     console = out()
     console.out(f"wrote     {path}", highlight=False)
     console.out(f"question  {sample.question}", highlight=False)

@@ -13,8 +13,9 @@ from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.config.yaml_files import read_config
-from saccade.studies.tasks.documents.tasks import KINDS, TaskKind
-from saccade.studies.tasks.question_files import Benchmark
+from saccade.studies.tasks.question_files import QuestionFile
+from saccade.studies.tasks.registry import tasks
+from saccade.studies.tasks.task import Task
 
 
 def each_model(config: StudyConfig) -> tuple[StudyConfig, ...]:
@@ -49,7 +50,7 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file cannot be read, or an entry is unknown or wrong: what was given and what is
         allowed.
     """
-    config = read_config(path, "study", StudyConfig, {"cases": Case, "benchmarks": Benchmark})
+    config = read_config(path, "study", StudyConfig, {"cases": Case, "benchmarks": QuestionFile})
     here = [b.model_copy(update={"file": Path(path).parent / b.file}) for b in config.benchmarks]
     tasks = {} if "tasks" in config.model_fields_set else {"tasks": tuple(b.name for b in here)}
     if here:
@@ -89,7 +90,7 @@ def with_own(
             if own and len(models) > 1:
                 case["models"] = own
     if benchmarks:
-        own = [read_config(path, "benchmark", Benchmark, {}) for path in benchmarks]
+        own = [read_config(path, "benchmark", QuestionFile, {}) for path in benchmarks]
         files = [Path(path).parent / b.file for path, b in zip(benchmarks, own, strict=True)]
         content["benchmarks"] = [
             b.model_dump(mode="json") | {"file": str(file)}
@@ -118,15 +119,17 @@ def _check_given(config: StudyConfig) -> None:
 def check_study(config: StudyConfig) -> None:
     """Raise `StudyError` unless all names are known and every case can be built."""
     names = tuple(own.name for own in config.benchmarks)
-    _check_names("task", config.tasks, (*KINDS, *names))
+    _check_names("task", config.tasks, (*tasks, *names))
     _check_names("benchmark", names, names)
     for own in config.benchmarks:
-        if own.name in KINDS:
-            raise StudyError(f"a benchmark is named {own.name!r}, as a kind of document is")
-        if config.samples > len(own.items()):
+        if own.name in tasks:
+            raise StudyError(f"a benchmark is named {own.name!r}, as a registered task is")
+    for name in dict.fromkeys((*config.tasks, *names)):
+        there = config.task_of(name).n_samples
+        if there is not None and config.samples > there:
             raise StudyError(
-                f"samples={config.samples}, but {own.file} has {len(own.items())} questions; give "
-                "as many or fewer"
+                f"samples={config.samples}, but the task {name!r} has {there}; give as many or "
+                "fewer"
             )
     names = tuple(case.name for case in config.cases)
     _check_names("case", names, names)
@@ -144,7 +147,7 @@ def check_study(config: StudyConfig) -> None:
         settings = settings_class(single)
         try:
             for case, task in itertools.product(single.cases, single.tasks):
-                settings_of(case, single.kind_of(task), settings)
+                settings_of(case, single.task_of(task), settings)
         except StudyError as error:
             raise StudyError(f"{single.model}: {error}" if config.models else str(error)) from error
 
@@ -206,7 +209,7 @@ def controller_of(case: Case) -> Controller | None:
 
 
 def settings_of(
-    case: Case, task: str | TaskKind | Benchmark, settings: type[Settings] = GenerateSettings
+    case: Case, task: Task, settings: type[Settings] = GenerateSettings
 ) -> dict[str, Any]:
     """Options of `generate` for a case on a task: the task's own, in the words of the model's
     `settings`, then what the case overrides.
@@ -216,13 +219,12 @@ def settings_of(
     StudyError
         If they are not valid together.
     """
-    kind = KINDS[task] if isinstance(task, str) else task
-    own: Mapping[str, Any] = settings.for_lengths(kind.gen_length, kind.block_length, kind.steps)
+    own: Mapping[str, Any] = settings.for_lengths(task.gen_length, task.block_length, task.steps)
     options = {**own, **case.settings}
     try:
         settings.from_options(options)
     except (TypeError, ValueError) as error:
-        raise StudyError(f"case {case.name!r} on task {kind.name!r}: {error}") from error
+        raise StudyError(f"case {case.name!r} on task {task.name!r}: {error}") from error
     return options
 
 

@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from saccade.controller.expressions import Described, describe_policy, describe_pruner
 from saccade.controller.session import Positions
 from saccade.studies.config.older import text_of_mapping
-from saccade.studies.tasks.documents.tasks import KINDS, TaskKind
-from saccade.studies.tasks.question_files import Benchmark
+from saccade.studies.tasks.documents import KINDS
+from saccade.studies.tasks.question_files import QuestionFile
+from saccade.studies.tasks.registry import tasks
+from saccade.studies.tasks.task import Task
 
 
 class Case(BaseModel):
@@ -84,13 +86,13 @@ class StudyConfig(BaseModel):
     batch : int
         Samples that are answered together.
     tasks : tuple of str
-        Task kinds, in the order they run.
+        Names of registered tasks or of `benchmarks`, in the order they run.
     baseline : str
         Name of the case all others are compared with; it has no policy.
     cases : tuple of Case
     models : tuple of str
         Several models instead of `model`: each runs its cases and is compared with itself.
-    benchmarks : tuple of Benchmark
+    benchmarks : tuple of QuestionFile
         Files of questions that can be tasks too; their paths are relative to the study's file.
     """
 
@@ -106,11 +108,17 @@ class StudyConfig(BaseModel):
     cases: tuple[Case, ...] = Field(min_length=1)
     models: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
-    benchmarks: tuple[Benchmark, ...] = ()
+    benchmarks: tuple[QuestionFile, ...] = ()
 
-    def kind_of(self, task: str) -> TaskKind | Benchmark:
-        """A task's kind of document, or the benchmark of that name."""
-        return next((own for own in self.benchmarks if own.name == task), None) or KINDS[task]
+    def task_of(self, name: str) -> Task:
+        """The benchmark of that name, or the registered task.
+
+        Raises
+        ------
+        UnknownNameError
+            Listing the registered tasks.
+        """
+        return next((own for own in self.benchmarks if own.name == name), None) or tasks.make(name)
 
     @property
     def every_seed(self) -> tuple[int, ...]:

@@ -8,15 +8,13 @@ import torch
 
 from saccade.controller.trace import Generation, Trace
 from saccade.studies.runs.records import Record
-from saccade.studies.tasks.documents.scoring import score_answer
-from saccade.studies.tasks.documents.tasks import Sample
-from saccade.studies.tasks.question_files import Item
+from saccade.studies.tasks.task import Sample
 
 
-def record_of(sample: Sample | Item, out: Generation, shared: dict[str, Any]) -> Record:
+def record_of(sample: Sample, out: Generation, shared: dict[str, Any]) -> Record:
     """The record of one answer; `shared` has the fields that all answers of a batch have."""
     answer, trace = out.text or "", out.trace
-    score = sample.score(answer) if isinstance(sample, Item) else score_answer(sample, answer)
+    score = sample.score(answer)
     return Record(
         sample=sample.index,
         answer=answer,

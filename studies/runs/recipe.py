@@ -77,7 +77,7 @@ def _settings(config: StudyConfig) -> dict[str, dict[str, Any]]:
     kind = settings_class(config)
     out: dict[str, dict[str, Any]] = {}
     for task in config.tasks:
-        settings: Any = kind.from_options(settings_of(plain, config.kind_of(task), kind))
+        settings: Any = kind.from_options(settings_of(plain, config.task_of(task), kind))
         out[task] = asdict(settings) | seed
     return out
 

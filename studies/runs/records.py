@@ -33,7 +33,7 @@ class Record:
         Whether the case ran first (0), second, ... in the unit.
     answer, expected : str
     score, exact, rows, symbols : float
-        See `saccade.studies.tasks.documents.scoring.Score`.
+        See `saccade.studies.tasks.Score`.
     seconds : float
         Wall time of ``generate`` on the unit, divided by its samples.
     prepare_seconds : float

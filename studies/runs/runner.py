@@ -31,8 +31,7 @@ from saccade.studies.runs.model_folders import MODELS, write_models
 from saccade.studies.runs.parts import check_parts, join_parts, run_in_parts, threads_of
 from saccade.studies.runs.recipe import ROOT, git_state, make_recipe
 from saccade.studies.runs.records import Record, RecordStore
-from saccade.studies.tasks.documents.tasks import Sample, make_sample
-from saccade.studies.tasks.question_files import Benchmark, Item
+from saccade.studies.tasks.task import Sample
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
@@ -201,6 +200,7 @@ class StudyRun:
     ) -> None:
         self.config, self.model, self.store, self.progress = config, model, store, progress
         self.units = plan_units(config) if units is None else units
+        self.tasks = {name: config.task_of(name) for name in config.tasks}
         self.warm: set[str] = set()
 
     def run(self) -> None:
@@ -212,7 +212,7 @@ class StudyRun:
 
     def _answer(self, unit: Unit, index: int) -> list[Record]:
         """All records of a unit."""
-        samples = self._samples(unit)
+        samples = self.tasks[unit.task].samples(unit.samples, seed=unit.seed)
         self._warm_up(unit, samples)
         ways = dict.fromkeys(encode_for(controller_of(case)) for case in self.config.cases)
         prepared = {
@@ -240,14 +240,7 @@ class StudyRun:
             ]
         return records
 
-    def _samples(self, unit: Unit) -> "Sequence[Sample | Item]":
-        kind = self.config.kind_of(unit.task)
-        if isinstance(kind, Benchmark):
-            items = kind.items()
-            return [items[index] for index in unit.samples]
-        return [make_sample(unit.task, index, seed=unit.seed) for index in unit.samples]
-
-    def _warm_up(self, unit: Unit, samples: "Sequence[Sample | Item]") -> None:
+    def _warm_up(self, unit: Unit, samples: Sequence[Sample]) -> None:
         """Answer a task's first batch once without looking at the clock."""
         if unit.task not in self.warm:
             self.warm.add(unit.task)
@@ -255,9 +248,7 @@ class StudyRun:
             baseline = next(c for c in self.config.cases if c.name == self.config.baseline)
             self._generate(baseline, unit, self._prepare(samples))
 
-    def _prepare(
-        self, samples: "Sequence[Sample | Item]", encode: Encode = "now"
-    ) -> list[Prepared]:
+    def _prepare(self, samples: Sequence[Sample], encode: Encode = "now") -> list[Prepared]:
         prepare = self.model.processor.prepare
         return [prepare(s.question, s.images, encode=encode) for s in samples]
 
@@ -266,7 +257,7 @@ class StudyRun:
         # of one nor between a run and its repetition.
         seed = {"seed": unit.seed + unit.samples[0]}
         options: dict[str, Any] = seed | settings_of(
-            case, self.config.kind_of(unit.task), self.model.family.settings
+            case, self.tasks[unit.task], self.model.family.settings
         )
         try:
             return self.model.generate(inputs=inputs, controller=controller_of(case), **options)

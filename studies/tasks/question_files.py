@@ -1,23 +1,20 @@
-"""Benchmarks of the user's own: a file of questions about pictures, as a task of a study."""
+"""Files of questions about pictures, as tasks of a study: the `benchmarks` of its YAML."""
 
 import json
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from saccade.controller.errors import StudyError
-from saccade.studies.tasks.documents.scoring import Score
+from saccade.controller.errors import StudyError, UnknownNameError
+from saccade.studies.tasks.metrics import Metric, metrics
+from saccade.studies.tasks.task import Score, Split
 
-Metric = Literal["exact", "contains", "relaxed", "anls", "choice"]
 
-
-class Benchmark(BaseModel):
+class QuestionFile(BaseModel):
     """A task whose questions come from a file.
 
     Attributes
@@ -30,10 +27,8 @@ class Benchmark(BaseModel):
     gen_length, block_length, steps : int
         Settings of `generate`, in LLaDA-V's words.
     metric : str
-        "exact": the answer is one of those given, but for case, blanks and a full stop. "contains":
-        one of those given is in it. "relaxed": ChartQA's: a number may be 5 % off. "anls":
-        DocVQA's: similarity by edits, 0 below one half. "choice": the first letter A to H that
-        stands alone is the right one.
+        Name of a metric (`saccade.studies.tasks.metrics`): exact, contains, relaxed, anls, choice,
+        or another. The score is the best over the right answers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,9 +38,30 @@ class Benchmark(BaseModel):
     gen_length: int = Field(ge=1, strict=True)
     block_length: int = Field(ge=1, strict=True)
     steps: int = Field(ge=1, strict=True)
-    metric: Metric = "exact"
+    metric: str = "exact"
 
-    def items(self) -> "tuple[Item, ...]":
+    @field_validator("metric")
+    @classmethod
+    def _metric_is_known(cls, value: str) -> str:
+        try:
+            metrics.factory(value)
+        except UnknownNameError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @property
+    def n_samples(self) -> int:
+        """How many questions there are; errors are those of `items`."""
+        return len(self.items())
+
+    def samples(
+        self, indices: Sequence[int], seed: int = 0, split: Split = "heldout"
+    ) -> "list[FileQuestion]":
+        """The questions of these numbers. A file holds the same ones for every seed and split."""
+        items = self.items()
+        return [items[index] for index in indices]
+
+    def items(self) -> "tuple[FileQuestion, ...]":
         """All questions, checked.
 
         Raises
@@ -58,12 +74,12 @@ class Benchmark(BaseModel):
         except (OSError, UnicodeDecodeError) as error:
             where = f"benchmark {self.name!r}: {self.file}"
             raise StudyError(f"{where} cannot be read: {error}") from error
-        return _items(text, self.file, self.metric)
+        return _items(text, self.file, metrics.make(self.metric))
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One question of a benchmark.
+class FileQuestion:
+    """One question of a file.
 
     Attributes
     ----------
@@ -73,7 +89,7 @@ class Item:
         Of its pictures.
     answers : tuple of str
         Right ones.
-    metric : str
+    metric : Metric
     """
 
     index: int
@@ -94,8 +110,7 @@ class Item:
 
     def score(self, text: str) -> Score:
         """Score of a model's answer: the best over the right ones."""
-        value = max(_METRICS[self.metric](text, wanted) for wanted in self.answers)
-        return Score(value, float(value == 1.0), value, value)
+        return Score.of(self.metric.score(text, self.answers), best=self.metric.range[1])
 
 
 def _picture(path: Path) -> Image.Image:
@@ -107,14 +122,14 @@ def _picture(path: Path) -> Image.Image:
 
 
 @lru_cache(maxsize=8)
-def _items(text: str, file: Path, metric: Metric) -> tuple[Item, ...]:
+def _items(text: str, file: Path, metric: Metric) -> tuple[FileQuestion, ...]:
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise StudyError(f"{file} has no line; give one JSON object a line")
     return tuple(_item(i, n, line, file, metric) for i, (n, line) in enumerate(lines))
 
 
-def _item(index: int, number: int, line: str, file: Path, metric: Metric) -> Item:
+def _item(index: int, number: int, line: str, file: Path, metric: Metric) -> FileQuestion:
     where = f"{file}, line {number}"
     try:
         given = json.loads(line)
@@ -133,62 +148,4 @@ def _item(index: int, number: int, line: str, file: Path, metric: Metric) -> Ite
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise StudyError(f"{where}: there is no picture at {missing[0]}")
-    return Item(index, given["question"], paths, tuple(answers), metric)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.lower().split()).removesuffix(".").strip()
-
-
-def _exact(text: str, wanted: str) -> float:
-    return float(_plain(text) == _plain(wanted))
-
-
-def _contains(text: str, wanted: str) -> float:
-    return float(_plain(wanted) in _plain(text))
-
-
-def _relaxed(text: str, wanted: str) -> float:
-    given, right = _number(text), _number(wanted)
-    if given is None or right is None:
-        return _exact(text, wanted)
-    return float(given == right if right == 0 else abs(given - right) <= 0.05 * abs(right))
-
-
-def _number(text: str) -> float | None:
-    plain = _plain(text).replace(",", "").lstrip("$")
-    try:
-        return float(plain[:-1]) / 100 if plain.endswith("%") else float(plain)
-    except ValueError:
-        return None
-
-
-def _anls(text: str, wanted: str) -> float:
-    given, right = _plain(text), _plain(wanted)
-    longest = max(len(given), len(right))
-    similarity = 1 - edits(given, right) / longest if longest else 1.0
-    return similarity if similarity >= 0.5 else 0.0
-
-
-def edits(a: Sequence[str], b: Sequence[str]) -> int:
-    """Levenshtein's distance: insertions, deletions and replacements from one to the other."""
-    row = list(range(len(b) + 1))
-    for i, own in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, other in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (own != other))
-    return row[-1]
-
-
-def _choice(text: str, wanted: str) -> float:
-    found = re.search(r"(?<![A-Za-z])[A-H](?![A-Za-z])", text)
-    return float(found is not None and found.group() == wanted.strip().strip("().").upper())
-
-
-_METRICS: dict[Metric, Callable[[str, str], float]] = {
-    "exact": _exact,
-    "contains": _contains,
-    "relaxed": _relaxed,
-    "anls": _anls,
-    "choice": _choice,
-}
+    return FileQuestion(index, given["question"], paths, tuple(answers), metric)

@@ -1,1 +1,1 @@
-"""How fast and how large: benchmarks on random models."""
+"""How fast and how large: policies and pruners timed, memory counted."""

@@ -1,9 +1,9 @@
 """Speed-ups measured beside those that exact multiply-accumulates allow, on a random model."""
 
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from saccade.controller.policy import BasePolicy
 from saccade.controller.protocols import Pruner
 from saccade.controller.trace import Generation
 from saccade.studies.runs.runner import case_order, limited_threads
+from saccade.studies.timing.clock import timed
 from saccade.studies.timing.memory import PeakMemory
 from saccade.studies.timing.random_model import Sizes, random_model, random_request
 
@@ -248,17 +249,12 @@ class _Rounds:
         """One answer, and its seconds."""
         name, controller = self.cases[number]
         self._tell(f"{label}: {name}")
-        self._synchronise()
-        started = time.perf_counter()
-        out = self.model.generate(inputs=self.request, controller=controller, **self.options)
-        self._synchronise()
-        seconds = time.perf_counter() - started
+        answer = partial(
+            self.model.generate, inputs=self.request, controller=controller, **self.options
+        )
+        out, seconds = timed(answer, self.model.device)
         self.done += 1
         return out, seconds
-
-    def _synchronise(self) -> None:
-        if self.model.device.type == "cuda":
-            torch.cuda.synchronize(self.model.device)
 
     def _tell(self, label: str) -> None:
         # What was skipped will not be answered.

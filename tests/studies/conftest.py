@@ -49,7 +49,9 @@ def fake_recipe(config: StudyConfig) -> dict[str, Any]:
     recipe = {
         "config": config.model_dump(mode="json"),
         "cases": {case.name: {"policy": "None", "pruner": "None"} for case in config.cases},
-        "settings": {task: settings_of(config.cases[0], task) for task in config.tasks},
+        "settings": {
+            task: settings_of(config.cases[0], config.task_of(task)) for task in config.tasks
+        },
         "backbone": {"name": config.model, "origin": "from-scratch"},
         "versions": {"saccade": "0.1.0"},
         "hardware": {"cpu": "a processor", "threads": 1, "gpu": None},

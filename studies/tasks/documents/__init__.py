@@ -6,6 +6,6 @@ real photographs. A quarter of the handwriting is held out for evaluation, by in
 
 from saccade.studies.tasks.documents.lexicon import CODES
 from saccade.studies.tasks.documents.page import Page, draw_page
-from saccade.studies.tasks.documents.tasks import KINDS, Sample, TaskKind, make_sample
+from saccade.studies.tasks.documents.tasks import KINDS, DocumentTask, PageQuestion, make_sample
 
-__all__ = ["CODES", "KINDS", "Page", "Sample", "TaskKind", "draw_page", "make_sample"]
+__all__ = ["CODES", "KINDS", "DocumentTask", "Page", "PageQuestion", "draw_page", "make_sample"]

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from saccade.studies.tasks.task import Split
+
 GLYPH_HEIGHT, GLYPH_WIDTH = 14, 12
-Split = Literal["train", "heldout"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,24 @@ They mirror the regimes of the benchmarks on which dMLLMs are published: one wor
 (``describe``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
 
-from saccade.studies.tasks.documents.digits import Split, glyph_bank
+from saccade.studies.tasks.documents.digits import glyph_bank
 from saccade.studies.tasks.documents.page import N_ROWS, Page, draw_page
+from saccade.studies.tasks.metrics import metrics
+from saccade.studies.tasks.registry import tasks
+from saccade.studies.tasks.task import Score, Split
 
 
 @dataclass(frozen=True, slots=True)
-class TaskKind:
-    """A kind of question with its published generation settings.
+class DocumentTask:
+    """A kind of question about pages, with its published generation settings.
 
     Attributes
     ----------
@@ -26,20 +31,29 @@ class TaskKind:
         Settings of ``generate`` (tokens, tokens, denoising steps).
     ask : callable
         ``ask(page, rng) -> (question, answer)``.
-    unit : str
-        What the score counts: "answer" (exact match) or "row" (share of rows right).
+    metric : str
+        Name of its main metric; the finer one is "symbols".
     """
+
+    n_samples: ClassVar[int | None] = None
+    """Pages are drawn: there are as many as one asks for."""
 
     name: str
     gen_length: int
     block_length: int
     steps: int
     ask: Callable[[Page, np.random.Generator], tuple[str, str]]
-    unit: str = "answer"
+    metric: str = "verbatim"
+
+    def samples(
+        self, indices: Sequence[int], seed: int = 0, split: Split = "heldout"
+    ) -> "list[PageQuestion]":
+        """The samples of these numbers, see `make_sample`."""
+        return [make_sample(self.name, index, split=split, seed=seed) for index in indices]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PageQuestion:
     """One question about one page, with the right answer."""
 
     index: int
@@ -52,6 +66,12 @@ class Sample:
     def images(self) -> list[Image.Image]:
         """The page, as a list of pictures."""
         return [self.page.image]
+
+    def score(self, text: str) -> Score:
+        """Score a model's `text`. Rows and symbols are compared place by place."""
+        main, finer = (metrics.make(name) for name in (KINDS[self.kind].metric, "symbols"))
+        wanted = (self.answer,)
+        return Score.of(main.score(text, wanted), symbols=finer.score(text, wanted))
 
 
 def _ask_yesno(page: Page, rng: np.random.Generator) -> tuple[str, str]:
@@ -80,20 +100,22 @@ def _ask_describe(page: Page, _rng: np.random.Generator) -> tuple[str, str]:
     return "Describe the page in detail.", text
 
 
-KINDS: dict[str, TaskKind] = {
+KINDS: dict[str, DocumentTask] = {
     kind.name: kind
     for kind in (
-        TaskKind("yesno", 2, 2, 2, _ask_yesno),
-        TaskKind("digit", 2, 2, 2, _ask_digit),
-        TaskKind("code", 16, 16, 8, _ask_code),
-        TaskKind("transcribe", 32, 32, 16, _ask_transcribe, unit="row"),
-        TaskKind("describe", 64, 64, 32, _ask_describe, unit="row"),
+        DocumentTask("yesno", 2, 2, 2, _ask_yesno),
+        DocumentTask("digit", 2, 2, 2, _ask_digit),
+        DocumentTask("code", 16, 16, 8, _ask_code),
+        DocumentTask("transcribe", 32, 32, 16, _ask_transcribe, metric="lines"),
+        DocumentTask("describe", 64, 64, 32, _ask_describe, metric="sentences"),
     )
 }
+for _name in KINDS:
+    tasks.register(_name, partial(KINDS.__getitem__, _name))
 _SPLIT_IDS: dict[Split, int] = {"train": 0, "heldout": 1}
 
 
-def make_sample(kind: str, index: int, *, split: Split = "heldout", seed: int = 0) -> Sample:
+def make_sample(kind: str, index: int, *, split: Split = "heldout", seed: int = 0) -> PageQuestion:
     """Make sample number `index` of a task kind; the same arguments give the same sample.
 
     Parameters
@@ -118,4 +140,4 @@ def make_sample(kind: str, index: int, *, split: Split = "heldout", seed: int = 
     bank = glyph_bank(split, variants=24 if split == "train" else 0)
     page = draw_page(bank, rng)
     question, answer = KINDS[kind].ask(page, rng)
-    return Sample(index, kind, page, question, answer)
+    return PageQuestion(index, kind, page, question, answer)

@@ -104,7 +104,7 @@ def test_the_line_of_a_page_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words", "message"),
     [
-        ("p.png", ("--kind", "poem"), "known kinds: yesno, digit"),
+        ("p.png", ("--kind", "poem"), "unknown task 'poem'; known: code, describe"),
         ("p.png", ("--split", "all"), "known splits: heldout, train"),
         ("p.doc", (), "end the name in .png"),
         ("none/p.png", (), "no folder"),

@@ -106,7 +106,7 @@ def test_a_bare_name_is_a_plugin_without_options() -> None:
 def test_a_case_overrides_the_settings_of_a_task() -> None:
     case = Case(name="a", settings={"steps": 4, "temperature": 0.5})
     expected = {"gen_length": 16, "block_length": 16, "steps": 4, "temperature": 0.5}
-    assert settings_of(case, "code") == expected
+    assert settings_of(case, KINDS["code"]) == expected
 
 
 def test_units_cover_every_sample_once(config: StudyConfig) -> None:
@@ -133,7 +133,7 @@ WRONG = {
     CASES + "{name: none}]": "the case 'none' is given twice",
     "cases: [{name: a}]": "unknown baseline 'none'; known: a",
     "baseline: a\ncases: [{name: a, policy: keep}]": "baseline 'a' has the policy keep; it must",
-    "tasks: [yesno, cod]\ncases: [{name: none}]": "unknown task 'cod'; known: yesno, digit, code",
+    "tasks: [yesno, cod]\ncases: [{name: none}]": "unknown task 'cod'; known: code, describe",
     "tasks: [yesno, yesno]\ncases: [{name: none}]": "the task 'yesno' is given twice",
     "tasks: []\ncases: [{name: none}]": "tasks: ",
     "cases: []": "cases: ",

@@ -21,7 +21,6 @@ from saccade.controller import (
 )
 from saccade.pruners import RedVTP
 from saccade.studies.tasks.documents import KINDS, make_sample
-from saccade.studies.tasks.documents.scoring import score_answer
 
 SAMPLES = 3
 
@@ -43,7 +42,7 @@ def answers(name: str, kind: str, controller: Controller | None) -> list[Generat
 
 def score(kind: str, outs: list[Generation]) -> float:
     samples = [make_sample(kind, index, split="train") for index in range(SAMPLES)]
-    scores = [score_answer(s, o.text or "").score for s, o in zip(samples, outs, strict=True)]
+    scores = [s.score(o.text or "").score for s, o in zip(samples, outs, strict=True)]
     return sum(scores) / SAMPLES
 
 

@@ -10,7 +10,6 @@ from saccade.studies.tasks.documents import CODES, KINDS, make_sample
 from saccade.studies.tasks.documents.digits import glyph_bank, split_indices
 from saccade.studies.tasks.documents.lexicon import make_lexicon
 from saccade.studies.tasks.documents.page import N_ROWS, PAGE_SIZE
-from saccade.studies.tasks.documents.scoring import score_answer
 
 
 def test_a_digit_of_a_syllable_tells_the_other() -> None:
@@ -107,7 +106,7 @@ def test_unknown_kind_lists_the_known() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_right_answer_scores_one_and_an_empty_one_nothing(kind: str) -> None:
     sample = make_sample(kind, 0)
-    right, empty = score_answer(sample, sample.answer), score_answer(sample, "")
+    right, empty = sample.score(sample.answer), sample.score("")
     assert (right.score, right.exact, right.rows, right.symbols) == (1, 1, 1, 1)
     assert (empty.score, empty.exact, empty.rows, empty.symbols) == (0, 0, 0, 0)
 
@@ -118,12 +117,12 @@ def test_one_wrong_row_costs_one_row(kind: str) -> None:
     code = sample.page.codes[2]
     wrong = code[:-1] + str((int(code[-1]) + 1) % 10)
     places = [i for i, c in enumerate(sample.page.codes) if c == code]
-    score = score_answer(sample, sample.answer.replace(code, wrong))
+    score = sample.score(sample.answer.replace(code, wrong))
     assert score.rows == pytest.approx((N_ROWS - len(places)) / N_ROWS)
     assert score.exact == 0
 
 
 def test_extra_rows_count_against_an_answer() -> None:
     sample = make_sample("transcribe", 0)
-    score = score_answer(sample, sample.answer + "\n1234")
+    score = sample.score(sample.answer + "\n1234")
     assert score.rows == pytest.approx(6 / 7)

@@ -1,4 +1,4 @@
-"""Benchmarks of the user's own: metrics by hand, wrong files, and a study on one."""
+"""Files of questions: wrong ones, a study on one, and on other models."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from saccade.studies.config.cases import each_model, load_study, with_own
 from saccade.studies.runs.records import read_run
 from saccade.studies.runs.runner import run_study
 from saccade.studies.tasks.documents import make_sample
-from saccade.studies.tasks.question_files import Benchmark, edits
+from saccade.studies.tasks.question_files import QuestionFile
 
 LENGTHS = {"gen_length": 16, "block_length": 16, "steps": 4}
 
@@ -34,42 +34,9 @@ def line(index: int = 0, **changes: Any) -> dict[str, Any]:
     return own | changes
 
 
-def benchmark(path: Path) -> Benchmark:
+def question_file(path: Path) -> QuestionFile:
     values = yaml.safe_load(path.read_text())
-    return Benchmark.model_validate(values | {"file": path.parent / values["file"]})
-
-
-@pytest.mark.parametrize(
-    ("metric", "answers", "text", "score"),
-    [
-        ("exact", ["Yes"], " yes. ", 1.0),
-        ("exact", ["no", "nope"], "Nope", 1.0),
-        ("exact", ["no"], "not", 0.0),
-        ("contains", ["12"], "It is 12 %", 1.0),
-        ("contains", ["13"], "It is 12 %", 0.0),
-        ("relaxed", ["100"], "105", 1.0),
-        ("relaxed", ["100"], "105.1", 0.0),
-        ("relaxed", ["1,000"], "$1001.", 1.0),
-        ("relaxed", ["25%"], "0.25", 1.0),
-        ("relaxed", ["0"], "0.001", 0.0),
-        ("relaxed", ["red"], "Red", 1.0),
-        ("anls", ["hello"], "hallo", 0.8),
-        ("anls", ["hello"], "hxxxo", 0.0),
-        ("anls", ["ab", "abcd"], "abc", 0.75),
-        ("anls", ["same"], "SAME", 1.0),
-        ("choice", ["B"], "The answer is B.", 1.0),
-        ("choice", ["(c)"], "C", 1.0),
-        ("choice", ["A"], "Apples are B", 0.0),
-        ("choice", ["A"], "none", 0.0),
-    ],
-)
-def test_metrics(tmp_path: Path, metric: str, answers: list[str], text: str, score: float) -> None:
-    own = benchmark(write(tmp_path, [line(answers=answers)], metric=metric))
-    assert own.items()[0].score(text).score == pytest.approx(score)
-
-
-def test_edits() -> None:
-    assert [edits(*pair) for pair in (("", "abc"), ("kitten", "sitting"), ("a", "a"))] == [3, 3, 0]
+    return QuestionFile.model_validate(values | {"file": path.parent / values["file"]})
 
 
 @pytest.mark.parametrize(
@@ -89,7 +56,7 @@ def test_edits() -> None:
 )
 def test_wrong_lines_are_named(tmp_path: Path, lines: list[Any], message: str) -> None:
     with pytest.raises(StudyError, match=message):
-        benchmark(write(tmp_path, lines)).items()
+        question_file(write(tmp_path, lines)).items()
 
 
 def study(folder: Path, **fields: Any) -> Path:
@@ -129,8 +96,8 @@ def test_a_study_on_a_benchmark(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "code"}, "named 'code', as a kind of document is"),
-        ({"metric": "bleu"}, "metric"),
+        ({"name": "code"}, "named 'code', as a registered task is"),
+        ({"metric": "bleu"}, "metric: unknown metric 'bleu'; known: anls, choice, contains, exact"),
         ({"gen_length": 0}, "gen_length"),
         ({"shape": 3}, "unknown key 'shape'"),
     ],
@@ -143,7 +110,7 @@ def test_wrong_benchmarks_are_refused(tmp_path: Path, change: Any, message: str)
 
 def test_more_samples_than_questions_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, [line(0)])
-    with pytest.raises(StudyError, match="samples=2, but .* has 1 questions; give as many"):
+    with pytest.raises(StudyError, match="samples=2, but the task 'mine' has 1; give as many"):
         with_own(load_study(study(tmp_path)), benchmarks=[path])
 
 

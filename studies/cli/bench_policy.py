@@ -1,0 +1,95 @@
+"""``saccade bench --policy``: how much faster a policy answers the questions of a task."""
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from saccade.studies.cli.consoles import emit, err, out
+from saccade.studies.cli.inputs import check_device, load_model
+from saccade.studies.cli.progress import Steps
+
+if TYPE_CHECKING:
+    from saccade.controller import Controller
+
+LEGEND = (
+    "Speed-up: seconds without a controller over seconds with it, pictures prepared and answers "
+    "generated; geometric mean over repeats, and its 95 % interval (Student's, on logarithms). "
+    "Ideal: the same of exact multiply-accumulates. Of ideal: the first over the second. Seconds: "
+    "median of a batch, without and with the controller."
+)
+
+
+def bench_policy(
+    policy: str,
+    pruner: list[str] | None,
+    *,
+    model: str,
+    task: str,
+    batch: int,
+    repeats: int,
+    threads: int | None,
+    device: str | None,
+    dtype: str | None,
+    as_json: bool,
+) -> None:
+    """Time a policy on a model, and show its speed-up.
+
+    Raises
+    ------
+    ValueError
+        If several pruners are given, or a text describes no policy or pruner.
+    UnknownNameError
+        For an unknown task, listing the known.
+    """
+    from saccade.studies.runs.runner import limited_threads
+    from saccade.studies.tasks import tasks
+    from saccade.studies.timing.policies import time_policy
+
+    if pruner and len(pruner) > 1:
+        raise ValueError(f"--policy is timed with one pruner; give one of {', '.join(pruner)}")
+    asked, controller = tasks.make(task), _controller(policy, pruner[0] if pruner else None)
+    with limited_threads(threads), Steps(err()) as bar:
+        own = load_model(model, dtype, check_device(device))
+        timing = time_policy(
+            own, controller, asked, batch=batch, repeats=repeats, progress=bar.update
+        )
+    row = timing.row()
+    if as_json:
+        emit([row])
+    else:
+        _show(row, out())
+
+
+def _controller(policy: str, pruner: str | None) -> "Controller":
+    """What the two texts describe; attention is measured only where the policy reads it."""
+    from saccade.controller import Controller
+
+    return Controller(policy, pruner, probe="needed")
+
+
+def _show(row: dict[str, Any], console: Console) -> None:
+    from saccade.studies.reports.table import number, percent, titled
+
+    table = titled(row["policy"] + ("" if row["pruner"] is None else f", {row['pruner']}"))
+    for name in ("speed-up", "95 % interval", "ideal", "of ideal", "seconds without", "with"):
+        table.add_column(name, justify="right", no_wrap=True)
+    spread = "" if row["repeats"] == 1 else f"{row['speedup_low']:.2f} to {row['speedup_high']:.2f}"
+    table.add_row(
+        Text(row["task"]),
+        number(row["speedup"], 2),
+        spread,
+        number(row["speedup_ideal"], 2),
+        percent(row["share_of_ideal"]),
+        number(statistics.median(row["seconds_bare"]), 3),
+        number(statistics.median(row["seconds"]), 3),
+    )
+    console.print(table)
+    console.print(
+        Text(
+            f"{row['model']}, {row['dtype']} on {row['device']}, threads: {row['threads']}, "
+            f"samples in a batch: {row['batch']}, repeats: {row['repeats']}."
+        )
+    )
+    console.print(Text(LEGEND, style="dim"))
