@@ -22,8 +22,8 @@ ROOMS = {
         {"tasks"},
         {"config"},
         {"runs"},
-        {"analysis", "timing", "training"},
-        {"reports"},
+        {"analysis", "training"},
+        {"timing", "reports"},
         {"cli"},
     ],
 }
