@@ -30,11 +30,14 @@ faster than several small ones, and what nobody asks for is never computed."""
 
 
 class _Waiting(NamedTuple):
-    """A layer that waits to be scored: its rows, and what attention worked with."""
+    """A layer that waits to be scored: copies of the answer's queries, of the keys that are asked
+    about, and the normalizers. Views would keep all of the layer's tensors in memory, and the next
+    layers from using their place again, which costs more time than the copies."""
 
     layer: int
-    rows: TokenStates
-    seen: Attended
+    q: Tensor
+    keys: Tensor
+    normalizers: Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,9 +104,15 @@ class Probe:
             self._score_all()
             inputs = [context.inputs for context in self.contexts]
             self._layout, self._asked = layout, self._known.asked(layout, inputs, self.kinds)
-        self._waiting.append(_Waiting(layer, rows, seen))
-        each = len(self.contexts) * seen.q.shape[1] * self._queries * self._asked.n
-        if each * (len(self._waiting) + 1) > AT_ONCE:
+        n = len(self.contexts)  # with guidance there are copies, which are not measured
+        q, keys = last_queries(rows, seen.q[:n], self._queries), seen.keys[:n]
+        if seen.normalizer is not None:
+            normalizers = _last_of(rows, seen.normalizer[:n], self._queries)
+        else:
+            normalizers = row_normalizers(q, keys, layout.mask)
+        own = (_copy(q), _copy(self._asked.take(keys)), _copy(normalizers))
+        self._waiting.append(_Waiting(layer, *own))
+        if normalizers.numel() * self._asked.n * (len(self._waiting) + 1) > AT_ONCE:
             self._score_all()
 
     def result(self) -> ProbeResult:
@@ -149,30 +158,17 @@ class Probe:
         if self.by_row:
             self._sum_rows(waiting)
 
-    def _weights(self, waiting: Sequence[_Waiting], asked: AskedKeys) -> Tensor:
+    def _weights(self, waiting: Sequence[_Waiting]) -> Tensor:
         """Attention (layers, B, H, Q, keys) of some layers with the same keys."""
-        parts = [self._asked_part(own, asked) for own in waiting]
-        q, keys, normalizers = parts[0]
-        if len(parts) > 1:
-            q, keys, normalizers = (torch.cat(part) for part in zip(*parts, strict=True))
+        if len(waiting) == 1:
+            return attention_to(*waiting[0][1:])[None]
+        q, keys, normalizers = (torch.cat(part) for part in list(zip(*waiting, strict=True))[1:])
         out: Tensor = attention_to(q, keys, normalizers).unflatten(0, (len(waiting), -1))
         return out
 
-    def _asked_part(self, own: _Waiting, asked: AskedKeys) -> tuple[Tensor, Tensor, Tensor]:
-        """The answer's queries of a layer, keys that are asked about, and normalizers."""
-        n, (_, rows, seen) = len(self.contexts), own  # with guidance, copies are not measured
-        q, every = last_queries(rows, seen.q[:n], self._queries), seen.keys[:n]
-        if seen.normalizer is not None:
-            normalizers = _last_of(rows, seen.normalizer[:n], self._queries)
-        else:
-            normalizers = row_normalizers(
-                q, every, None if self._layout is None else self._layout.mask
-            )
-        return q, asked.take(every), normalizers
-
     def _sum_rows(self, waiting: Sequence[_Waiting]) -> None:
         if waiting and self._asked is not None:
-            weights = self._weights(waiting, self._asked)
+            weights = self._weights(waiting)
             summed = weights.sum(0).sum(1)  # one after the other is much faster than both at once
             rows = self._asked.by_token(summed / weights.shape[2], self.longest)
             self._row_sums = rows if self._row_sums is None else self._row_sums + rows
@@ -180,7 +176,7 @@ class Probe:
     def _measure(self, waiting: Sequence[_Waiting]) -> None:
         if waiting and self._asked is not None:
             layers = [own.layer for own in waiting]
-            self._add_up(layers, self._weights(waiting, self._asked), self._asked)
+            self._add_up(layers, self._weights(waiting), self._asked)
 
     def _add_up(self, layers: list[int], weights: Tensor, asked: AskedKeys) -> None:
         """Write the masses of some layers, and what their visual tokens received."""
@@ -210,6 +206,10 @@ class Probe:
             groups = row_groups(np.stack(masked)) / heads
             self._groups = torch.from_numpy(np.tile(groups, (1, 1, heads))).to(device)
         return self._groups
+
+
+def _copy(values: Tensor) -> Tensor:
+    return values.clone(memory_format=torch.contiguous_format)
 
 
 def last_queries(rows: TokenStates, q: Tensor, n: int) -> Tensor:
