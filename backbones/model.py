@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from saccade.backbones.checkpoints.checkpoint import write_checkpoint
 from saccade.backbones.decoding.denoise import Denoiser
-from saccade.backbones.decoding.options import Settings
+from saccade.backbones.decoding.options import GenerateOptions, Settings
 from saccade.backbones.decoding.step_view import Callback
 from saccade.backbones.execution.sequence import SequenceState
 from saccade.backbones.families.family import Family
@@ -182,7 +182,7 @@ class Model:
         think_mode: str | None = None,
         drop_after_image: bool = True,
         multi_image_pad: MultiImage = True,
-        **options: Any,
+        **options: Unpack[GenerateOptions],
     ) -> Generation: ...
 
     @overload
@@ -197,7 +197,7 @@ class Model:
         think_mode: str | None = None,
         drop_after_image: bool = True,
         multi_image_pad: MultiImage = True,
-        **options: Any,
+        **options: Unpack[GenerateOptions],
     ) -> list[Generation]: ...
 
     def generate(

@@ -1,9 +1,12 @@
 """Attention of some rows, from their rotated queries and all keys; no L x L map is ever made.
 
-They are measured beside the model's own attention, whatever kernel that uses, and change nothing.
+They are measured apart from the model's own attention, whatever kernel that uses, and change
+nothing.
 """
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 CHUNK = 128
@@ -89,14 +92,17 @@ def _by_key_head(q: Tensor, n_heads: int) -> Tensor:
     return q.float().reshape(batch, n_heads, -1, d)
 
 
-def row_groups(masked: Tensor) -> Tensor:
-    """Groups (B, 2, Q) of the answer's rows: all of them, and those still masked (B, Q) bool.
+def row_groups(masked: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Weights (B, 2, Q) of the answer's rows in two groups: all of them, and those still masked
+    (B, Q); each group sums to 1.
 
     A sequence without a masked row has NaN in the second group.
     """
-    still = masked.float()
-    every = torch.full_like(still, 1 / masked.shape[1])
-    return torch.stack([every, still / still.sum(1, keepdim=True)], dim=1)
+    out = np.empty((len(masked), 2, masked.shape[1]), dtype=np.float32)
+    out[:, 0] = 1 / masked.shape[1]
+    with np.errstate(invalid="ignore"):
+        out[:, 1] = masked / masked.sum(axis=1, keepdims=True, dtype=np.float32)
+    return out
 
 
 def attention_received(

@@ -174,7 +174,7 @@ class Controller:
         Raises
         ------
         TypeError
-            If this is no model.
+            If this is not a model.
         CapabilityError, PlanError, ValueError
             As `check` does.
         SaccadeError
@@ -208,7 +208,7 @@ class Controller:
         Raises
         ------
         TypeError
-            If this is no model's generate; when called, if a controller is given once more.
+            If this is not the generate of a model; when called, if a controller is given once more.
         CapabilityError, PlanError, ValueError
             As `check` does.
         """

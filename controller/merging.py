@@ -109,7 +109,7 @@ def merged_rows(merge: Merge, values: Tensor) -> tuple[NDArray[np.int64], Tensor
     ----------
     merge : Merge
     values : Tensor (N, D)
-        Of all visual tokens; those that are no source may hold anything but NaN.
+        Of all visual tokens; those that are not a source may hold anything but NaN.
 
     Returns
     -------

@@ -22,7 +22,7 @@ class Drop:
     Raises
     ------
     PlanError
-        If `layer` is no whole number from 0, or `keep` is no number in [0, 1].
+        If `layer` is not a whole number from 0, or `keep` is not a number in [0, 1].
     """
 
     layer: int
@@ -38,7 +38,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class CommitRule:
-    """Positions that a step commits beside those of the schedule.
+    """Positions that a step commits in addition to those of the schedule.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Plan:
     refresh : bool
         Recompute cached prompt keys and values.
     commit : CommitRule or None
-        What is committed beside the model's own schedule; None: nothing.
+        What is committed in addition to the model's own schedule; None: nothing.
     reselect : bool
         Ask the pruner again instead of keeping the selection made before.
 
@@ -90,9 +90,9 @@ class Plan:
     ------
     PlanError
         If layers do not ascend, `keep` rises, or a value of `bypass`, `refresh` or `reselect` is
-        none that is allowed.
+        not allowed.
     TypeError
-        If `drops` is no collection of drops, `bypass` none at all, or `commit` no rule.
+        If `drops` is not a collection of drops, `bypass` not a collection, or `commit` not a rule.
     """
 
     drops: tuple[Drop, ...] = ()
@@ -127,5 +127,5 @@ class Plan:
 
 def _entries(name: str, given: object) -> tuple[Any, ...]:
     if not isinstance(given, Iterable) or isinstance(given, str):
-        raise TypeError(f"Plan: {name}={given!r} is no collection")
+        raise TypeError(f"Plan: {name}={given!r} is not a collection")
     return tuple(given)

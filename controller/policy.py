@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DefaultPruner = tuple[str, Mapping[str, object]]
 """A pruner by its registered name and options."""
+Watch = bool | frozenset[int]
+"""All layers or none, or some."""
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -80,10 +82,11 @@ class BasePolicy(ABC):
     def reset(self) -> None:  # noqa: B027  # most have nothing to forget
         """Forget everything; called before each sequence."""
 
-    def watches(self, state: StepState) -> bool:
-        """Whether it will read the attention of the step that `state` begins; asked after `plan`.
+    def watches(self, state: StepState) -> Watch:
+        """Whether it will read the attention of the step that `state` begins, or of which layers
+        alone; asked after `plan`.
 
-        By default always, if it reads attention.
+        By default always, and of all, if it reads attention.
         """
         return not self.rests and not self.reads.isdisjoint({"attention", "received"})
 

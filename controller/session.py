@@ -1,6 +1,6 @@
 """One generate call under control: everything that changes lives here and ends with the call."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,8 @@ from saccade.controller.view_fields import BEFORE
 from saccade.controller.views import Selection, VisualView
 
 Positions = Literal["original", "compact"]
+Shown = Callable[[], torch.Tensor]
+"""Makes what a pruner may ask of a step, if it does."""
 COMPACT = "positions='compact' is not defined for tokens that skip layers; use 'original'"
 
 
@@ -80,11 +82,11 @@ class Session:
     ----------
     needs : frozenset of str
         What the pruner asks of a view; nothing without one.
-    before : list of dict of str to Tensor
-        What the pruner may ask to see of the step before, by its name in `BEFORE`, of each
-        sequence: attention (R, N) of its answer rows to its visual tokens, mean over heads and
-        layers, with NaN rows where not forwarded; final states (N, D) of its visual tokens, NaN
-        where dropped.
+    before : list of dict of str to callable
+        What makes, when it is called, what the pruner may ask to see of the step before, by its
+        name in `BEFORE`, of each sequence: attention (R, N) of its answer rows to its visual
+        tokens, mean over heads and layers, with NaN rows where not forwarded; final states (N, D)
+        of its visual tokens, NaN where dropped.
 
     Raises
     ------
@@ -108,7 +110,8 @@ class Session:
         self._signals: list[Signals | None] = [None] * n_sequences
         self._choices: list[dict[int, StoredSelection]] = [{} for _ in range(n_sequences)]
         self._anew: list[set[int]] = [set() for _ in range(n_sequences)]
-        self.before: list[dict[str, torch.Tensor]] = [{} for _ in range(n_sequences)]
+        self._settled: set[int] = set()
+        self.before: list[dict[str, Shown]] = [{} for _ in range(n_sequences)]
 
     def __repr__(self) -> str:
         return f"Session({len(self._policies)} sequences on {self.spec.name!r})"
@@ -149,16 +152,27 @@ class Session:
         chosen = bool(self._choices[sequence].keys() - self._anew[sequence])
         return not (chosen or any(0 < n < n_visual for n in counts))
 
-    def watches(self, sequence: int, state: StepState) -> bool:
-        """Whether the attention of a step is measured for a sequence."""
-        if not self.measuring.layers:
-            return False
-        own = self._policies[sequence]
-        return self.measuring.every_step or (not own.rests and own.watches(state))
+    def watches(self, sequence: int, state: StepState) -> frozenset[int]:
+        """Layers whose attention is measured in a step for a sequence."""
+        own, layers = self._policies[sequence], self.measuring.layers
+        if self.measuring.every_step or not layers:
+            return layers
+        asked = False if own.rests else own.watches(state)
+        if isinstance(asked, bool):
+            return layers if asked else frozenset()
+        return layers & asked
 
-    def show(self, sequence: int, shown: Mapping[str, torch.Tensor]) -> None:
+    def show(self, sequence: int, shown: Mapping[str, Shown]) -> None:
         """Take in what the pruner may ask to see of a step, in the next one."""
         self.before[sequence].update(shown)
+        self._settled.discard(sequence)
+
+    def settle(self, sequence: int) -> None:
+        """Make what was shown last now, as no later step will be: it may hold a whole forward."""
+        if sequence not in self._settled:
+            self._settled.add(sequence)
+            made = {name: show() for name, show in self.before[sequence].items()}
+            self.before[sequence] = {name: _constant(value) for name, value in made.items()}
 
     @property
     def merges(self) -> bool:
@@ -219,6 +233,10 @@ class Session:
     def observe(self, sequence: int, signals: Signals) -> None:
         """Take in what a step showed."""
         self._signals[sequence] = signals
+
+
+def _constant(value: torch.Tensor) -> Shown:
+    return lambda: value
 
 
 def _started(policy: BasePolicy) -> BasePolicy:

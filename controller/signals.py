@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL
@@ -154,22 +156,24 @@ class Signals:
     change: SignalChange | None = None
     bypassed: frozenset[int] = frozenset()
 
-    def _over_masked(self, values: Tensor | None) -> Tensor | None:
-        if values is None or self.masked is None:
+    def _over_masked(self) -> NDArray[np.float64] | None:
+        """Confidences of the positions that were masked and forwarded; None without any."""
+        if self.confidence is None or self.masked is None:
             return None
-        known = values[self.masked & ~values.isnan()]
+        values = self.confidence.numpy()[self.masked.numpy()]
+        known = values[values == values]  # not NaN
         return known if len(known) else None
 
     @property
     def mean_confidence(self) -> float | None:
         """Mean confidence of the positions that were masked and forwarded, or None."""
-        values = self._over_masked(self.confidence)
+        values = self._over_masked()
         return None if values is None else float(values.mean())
 
     @property
     def min_confidence(self) -> float | None:
         """Least confidence of the positions that were masked and forwarded, or None."""
-        values = self._over_masked(self.confidence)
+        values = self._over_masked()
         return None if values is None else float(values.min())
 
     @property
@@ -234,17 +238,25 @@ def signal_change(now: Signals, before: Signals | None) -> SignalChange | None:
     """How the signals of a step differ from those of the step before; None where there was none.
 
     Attention is compared by its mean over the probed layers, of the rows that were masked, and not
-    at all between steps that skip different layers; confidence by its mean over the positions
-    masked in both steps, as the mean over all that are masked moves whenever the surest of them are
-    committed.
+    at all between steps in which other layers were skipped or measured; confidence by its mean over
+    the positions masked in both steps, as the mean over all that are masked moves whenever the
+    surest of them are committed.
     """
     if before is None:
         return None
     visual = answer = None
-    if now.bypassed == before.bypassed:
+    if now.bypassed == before.bypassed and _same_layers(now, before):
         visual = _difference(now.visual_mass, before.visual_mass)
         answer = _difference(now.response_mass, before.response_mass)
     return SignalChange(visual, answer, _confidence_change(now, before))
+
+
+def _same_layers(now: Signals, before: Signals) -> bool:
+    """Whether attention was measured in the same layers."""
+    a, b = now.attention_visual, before.attention_visual
+    if a is None or b is None:
+        return False
+    return bool((np.isnan(a.numpy()) == np.isnan(b.numpy())).all())
 
 
 def _difference(now: float | None, before: float | None) -> float | None:
@@ -252,9 +264,11 @@ def _difference(now: float | None, before: float | None) -> float | None:
 
 
 def _confidence_change(now: Signals, before: Signals) -> float | None:
-    parts = (now.confidence, before.confidence, now.masked, before.masked)
-    if any(part is None for part in parts):
+    if now.confidence is None or before.confidence is None:
         return None
-    a, b, masked, was = (torch.as_tensor(part) for part in parts)
-    both = masked & was & ~(a.isnan() | b.isnan())
-    return float((a - b)[both].mean()) if bool(both.any()) else None
+    if now.masked is None or before.masked is None:
+        return None
+    both = now.masked.numpy() & before.masked.numpy()
+    change = (now.confidence.numpy() - before.confidence.numpy())[both]
+    change = change[change == change]  # not NaN
+    return float(change.mean()) if len(change) else None

@@ -252,4 +252,4 @@ EXTRAS = frozenset(
     for name, field in VIEW_FIELDS.items()
     if field.make is not None and not name.startswith("attention:")
 )
-"""What a view holds beside features, centers and attention."""
+"""What a view holds in addition to features, centers and attention."""

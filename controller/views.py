@@ -155,6 +155,6 @@ class VisualView:
             found = self.attention.get(need.removeprefix("attention:"))
         if found is None:
             held = [f"attention:{name}" for name in self.attention] + list(self.extras)
-            names = ", ".join(map(repr, held)) or "nothing beside features and centers"
+            names = ", ".join(map(repr, held)) or "nothing but features and centers"
             raise CapabilityError(f"{need!r} is needed; the view has {names}")
         return found

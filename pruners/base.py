@@ -73,7 +73,9 @@ def check_finite(what: str, values: Tensor, pruner: object) -> Tensor:
     """
     bad = int((~values.isfinite()).sum())
     if bad:
-        raise PlanError(f"{pruner!r}: {bad} of {values.numel()} entries of {what} are no numbers")
+        raise PlanError(
+            f"{pruner!r}: {bad} of {values.numel()} entries of {what} are not finite numbers"
+        )
     return values
 
 

@@ -28,7 +28,7 @@ class DART(ChoosingPruner):
     Raises
     ------
     ValueError
-        If one is no whole number from 0.
+        If one is not a whole number from 0.
 
     Notes
     -----

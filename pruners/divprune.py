@@ -24,7 +24,8 @@ class DivPrune(ChoosingPruner):
     Notes
     -----
     DivPrune, arXiv 2503.02175, section 3. Differs from the published code in that a token is never
-    picked twice, that one token or a zero vector is no error, and that distances are in float32.
+    picked twice, that one token or a zero vector is not an error, and that distances are
+    in float32.
     """
 
     source: ClassVar[str] = "DivPrune, arXiv 2503.02175"

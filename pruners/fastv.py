@@ -28,7 +28,7 @@ class FastV(ScorePruner):
     Raises
     ------
     ValueError
-        If `queries` or `head_mean` is none of these.
+        If `queries` or `head_mean` is not one of these.
 
     Notes
     -----

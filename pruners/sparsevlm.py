@@ -43,7 +43,7 @@ class SparseVLM(ChoosingPruner):
     Raises
     ------
     ValueError
-        If `text` is none of these.
+        If `text` is not one of these.
 
     Notes
     -----

@@ -28,7 +28,7 @@ class TRIM(ChoosingPruner):
         "text-tower": as published, inner products with the question's embedding by the text tower
         that belongs to the vision tower; few checkpoints have one. "embeddings": cosine of a visual
         token and the mean of the prompt after the picture, both as the language model embeds them.
-        That is no published method.
+        That is not a published method.
     sign : -1 or 1
         Keep the tokens with the LOWEST (-1, as published: similarities of patches and texts are
         known to be inverted) or the highest relevance.
@@ -41,7 +41,7 @@ class TRIM(ChoosingPruner):
     Raises
     ------
     ValueError
-        If `relevance` or `sign` is none of these.
+        If `relevance` or `sign` is not one of these.
 
     Notes
     -----

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from saccade.backbones.checkpoints.loading import load
+from saccade.backbones.loading import load
 from saccade.studies.config.cases import (
     controller_of,
     each_model,

@@ -8,6 +8,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+ROOMS = {
+    "backbones": [
+        {"network"},
+        {"inputs", "checkpoints"},
+        {"execution"},
+        {"decoding"},
+        {"families"},
+        {"model"},
+        {"loading"},
+    ],
+    "studies": [
+        {"tasks"},
+        {"config"},
+        {"runs"},
+        {"analysis", "training"},
+        {"timing", "reports"},
+        {"cli"},
+    ],
+}
+"""Rooms of a folder, from the ground up: each imports itself and what lies below it."""
 
 MAY_IMPORT = {
     "controller": set[str](),
@@ -62,18 +82,45 @@ def complaints(source: str, folder: str) -> list[str]:
     return [why for name in imported(ast.parse(source)) if (why := forbidden(name, folder))]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_imports_follow_the_arrows(path: Path) -> None:
-    folder = path.relative_to(ROOT).parts[0]
-    assert complaints(path.read_text(encoding="utf-8"), folder) == []
+def test_imports_follow_the_arrows() -> None:
+    found = [
+        f"{name_of(path)}: {why}"
+        for path in SOURCES
+        for why in complaints(path.read_text(encoding="utf-8"), path.relative_to(ROOT).parts[0])
+    ]
+    assert found == []
 
 
-@pytest.mark.parametrize("path", LIBRARY, ids=name_of)
-def test_the_library_does_not_print(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    lines = [call.lineno for call in calls if ast.unparse(call.func) == "print"]
-    assert lines == [], "log it, or show it through rich in the CLI"
+def test_rooms_import_what_lies_below_them() -> None:
+    found = [
+        f"{name_of(path)}: {why}"
+        for path in LIBRARY
+        if path.relative_to(ROOT).parts[0] in ROOMS and path.name != "__init__.py"
+        for why in upward(path)
+    ]
+    assert found == []
+
+
+def upward(path: Path) -> list[str]:
+    """Imports of a file from rooms that do not lie below its own."""
+    folder, *inner = path.relative_to(ROOT).with_suffix("").parts
+    floors = {room: floor for floor, rooms in enumerate(ROOMS[folder]) for room in rooms}
+    assert inner[0] in floors, f"{name_of(path)}: give its room a floor in ROOMS"
+    names = imported(ast.parse(path.read_text(encoding="utf-8")))
+    rooms = (name.split(".")[2:3] for name in names if name.startswith(f"saccade.{folder}."))
+    others = {room[0] for room in rooms if room and room[0] in floors and room[0] != inner[0]}
+    return [f"imports {other}" for other in sorted(others) if floors[other] >= floors[inner[0]]]
+
+
+def test_the_library_does_not_print() -> None:
+    """What is to be told is logged, or shown through rich by the command line."""
+    found = [
+        f"{name_of(path)}:{call.lineno}"
+        for path in LIBRARY
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "print"
+    ]
+    assert found == []
 
 
 def test_every_package_is_listed() -> None:

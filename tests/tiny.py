@@ -10,13 +10,13 @@ from PIL import Image
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from saccade.backbones import Model, Prepared
-from saccade.backbones.checkpoints.config import LanguageConfig, TowerConfig
 from saccade.backbones.families.family import Family
 from saccade.backbones.families.llada_v import FAMILY as LLADA_V
 from saccade.backbones.inputs.chat import SYSTEM
 from saccade.backbones.inputs.pinpoints import parse_pinpoints
 from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.network.network import Network
+from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
 
 TOWER = TowerConfig(16, 24, n_layers=2, n_heads=2, image_size=16, patch_size=4)
 SIDE = TOWER.side

@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from saccade.backbones.checkpoints.config import SO400M, TowerConfig, tower_config
+from saccade.backbones.checkpoints.config import tower_config
 from saccade.backbones.checkpoints.json_files import read_json
 from saccade.backbones.checkpoints.tokenizer import ADDED, MERGES, SPECIALS, TOKENIZER, VOCABULARY
 from saccade.backbones.network.network import Network
+from saccade.backbones.network.sizes import SO400M, TowerConfig
 from saccade.controller.errors import CheckpointError
 
 CONFIG, TOWER_CONFIG = "config.json", "vision_config.json"

@@ -57,7 +57,7 @@ def _from_parts(folder: Path) -> Tokenizer:
         model = models.BPE.from_file(str(folder / VOCABULARY), str(folder / MERGES))
     except Exception as error:  # tokenizers raises bare Exception
         raise CheckpointError(
-            f"{folder}: {VOCABULARY} and {MERGES} are no vocabulary: {error}"
+            f"{folder}: {VOCABULARY} and {MERGES} are not a vocabulary: {error}"
         ) from error
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.NFC()

@@ -123,10 +123,10 @@ class Denoiser:
 
     def _show(self, hook: PlanHook | None, ran: TokenStates) -> None:
         """Let the session keep what pruners may ask of this step in the next one."""
-        if hook is not None and any(context.accumulates for context in hook.contexts):
-            for context, shown in zip(hook.contexts, hook.shown(ran), strict=True):
+        if hook is not None:
+            for i, context in enumerate(hook.contexts):
                 if context.accumulates:
-                    hook.session.show(context.number, shown)
+                    hook.session.show(context.number, hook.shown(i, ran))
 
     def _memory(self, contexts: list[StepContext]) -> Reader | Recorder | None:
         """Where the forward finds cached keys and values, or leaves its own."""
@@ -200,6 +200,8 @@ class Denoiser:
         signals = outcome.signals(i, context, masked, len(committed))
         if self.session is not None:
             self.session.observe(sequence.number, signals)
+            if not context.accumulates:
+                self.session.settle(sequence.number)
         record = StepRecord(
             state=context.state,
             plan=context.plan,

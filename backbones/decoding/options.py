@@ -2,11 +2,48 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypedDict
 
+from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_int
 
-Stop = str | Sequence[int]
+
+class GenerateOptions(TypedDict, total=False):
+    """Options of `generate`, of all families together, so that editors complete them.
+
+    Which of them a model takes, with what meaning and default, its settings say: `GenerateSettings`
+    (LLaDA-V), `LavidaSettings` (LaViDa-Dream) or `CausalSettings` (autoregressive). Others are
+    refused when `generate` is called.
+    """
+
+    gen_length: int
+    max_new_tokens: int
+    block_length: int
+    steps: int
+    temperature: float
+    cfg_scale: float
+    remasking: str
+    stopping_criteria: Sequence[Stop]
+    append_eot: bool
+    generation_suffix: Stop | None
+    mask_id: int | None
+    forbidden_ids: Sequence[int] | None
+    search_all_stops: bool
+    commit_ineligible: bool
+    prefix_refresh_interval: int | None
+    factor: float | None
+    commit_failing_last: bool
+    top_p: float | None
+    top_k: int | None
+    alg: str
+    alg_temp: float
+    prefix_lm: bool
+    step_ratio: float | None
+    schedule: str | None
+    shift: float
+    eps: float
+    confidence_dtype: str
+    seed: int | None
 
 
 class Settings(Protocol):
@@ -76,7 +113,7 @@ def renamed(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_options(settings: type[Any], options: Mapping[str, Any]) -> None:
-    """Raise `TypeError` for options that are no fields of a settings class, listing the fields."""
+    """Raise `TypeError` for options that a settings class does not have, listing the fields."""
     known = [field.name for field in fields(settings)]
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -96,7 +133,13 @@ def text_or_ids(name: str, given: object) -> Stop:
 
 
 def plain_stops(given: object) -> tuple[Stop, ...]:
-    """Stopping criteria as tuples; None is none. `ValueError` says what is wrong with others."""
+    """Stopping criteria as tuples; None means no stop.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong with them.
+    """
     if given is None:
         return ()
     what = f"stopping_criteria={given!r}"

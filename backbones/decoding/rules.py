@@ -1,4 +1,4 @@
-"""Which positions a plan's rule commits beside those of the schedule."""
+"""Which positions a plan's rule commits in addition to those of the schedule."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Visual rows that skip layers: they wait beside the stack, and come back as they were."""
+"""Visual rows that skip layers: they wait outside the stack, and come back as they were."""
 
 from collections.abc import Sequence
 

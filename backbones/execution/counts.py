@@ -7,7 +7,6 @@ import numpy as np
 
 from saccade.backbones.execution.step_context import StepContext
 from saccade.backbones.network.token_states import Places, TokenStates
-from saccade.controller.types import VISUAL
 
 
 class Counts:
@@ -22,6 +21,7 @@ class Counts:
     def __init__(self, contexts: Sequence[StepContext]) -> None:
         self.contexts = contexts
         self._layers: list[tuple[Sequence[Places], Sequence[Places]]] = []
+        self._counted_of: dict[int, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {}
 
     def add(self, rows: TokenStates, cached: Sequence[Places]) -> bool:
         """Take down a layer's rows and cached keys; whether the one before had the same."""
@@ -37,18 +37,30 @@ class Counts:
 
     def of(self, i: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Visual tokens that can be attended to, rows and keys, per layer of sequence `i`."""
+        if i in self._counted_of:
+            return self._counted_of[i]
         known: dict[int, tuple[int, int, int]] = {}
         for layer in self._layers:
             if id(layer) not in known:
                 known[id(layer)] = self._counted(i, *layer)
         visual, rows, keys = zip(*(known[id(layer)] for layer in self._layers), strict=True)
+        self._counted_of[i] = visual, rows, keys
         return visual, rows, keys
 
     def _counted(
         self, i: int, alive: Sequence[Places], cached: Sequence[Places]
     ) -> tuple[int, int, int]:
-        context = self.contexts[i]
-        kinds = context.inputs.kinds_with_response(context.response)
+        positions = self.contexts[i].inputs.visual_positions
         read = [alive[i], *([cached[i]] if cached else [])]
-        visual = sum(int(np.count_nonzero(kinds[places] == VISUAL)) for places in read)
+        visual = sum(_shared(positions, places) for places in read)
         return visual, len(alive[i]), sum(map(len, read))
+
+
+def _shared(visual: Places, places: Places) -> int:
+    """How many of some ascending positions are visual ones."""
+    if not len(places):
+        return 0
+    first, last = places[0], places[-1]
+    if last - first + 1 == len(places):  # all positions from one to another
+        return int(np.searchsorted(visual, last, "right") - np.searchsorted(visual, first))
+    return int(np.isin(visual, places, assume_unique=True).sum())

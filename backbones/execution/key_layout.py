@@ -38,6 +38,13 @@ class AskedKeys:
     n_visual: int
     numbers: Tensor | None
 
+    @property
+    def n(self) -> int:
+        """How many columns."""
+        if isinstance(self.columns, slice):
+            return int(self.columns.stop - self.columns.start)
+        return self.columns.shape[-1]
+
     def take(self, keys: Tensor) -> Tensor:
         """Their keys (B, H, n, d) among all (B, H, width, d)."""
         if isinstance(self.columns, slice):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from saccade.backbones.execution.bypass import Bypass
 from saccade.backbones.execution.counts import Counts
@@ -19,7 +18,7 @@ from saccade.backbones.network.network import Network
 from saccade.backbones.network.token_states import Places, TokenStates
 from saccade.controller.attach import check_choice
 from saccade.controller.errors import PlanError
-from saccade.controller.session import Session, StoredSelection
+from saccade.controller.session import Session, Shown, StoredSelection
 from saccade.controller.types import round_keep
 
 
@@ -86,12 +85,10 @@ class PlanHook:
         self._bypasses = any(context.plan.bypass for context in contexts)
         self._reductions = [_Reduction(self._there(i)) for i in range(len(contexts))]
         self._inputs = PrunerInputs(session.needs, contexts, network)
-        watched = any(context.watched for context in contexts)
         accumulates = any(context.accumulates and context.answers for context in contexts)
         self._probe = Probe(
             contexts,
             session.spec.geometry.n_layers,
-            session.measuring.layers if watched else frozenset(),
             session.measuring.kinds,
             accumulates and "rows:before" in session.needs,
             known or KnownKeys(),
@@ -133,14 +130,14 @@ class PlanHook:
         """What the answer's rows attended to."""
         return self._probe.result()
 
-    def shown(self, ran: TokenStates) -> list[dict[str, Tensor]]:
-        """What the pruner may ask of this step in the next one, by its name, of each sequence."""
-        out: list[dict[str, Tensor]] = [{} for _ in self.contexts]
-        for own, seen in zip(out, self._probe.by_row(), strict=False):
-            own["rows:before"] = seen
+    def shown(self, i: int, ran: TokenStates) -> dict[str, Shown]:
+        """What makes what the pruner may ask of this step in the next one, of sequence `i`."""
+        out: dict[str, Shown] = {}
+        if self._probe.by_row and self.contexts[i].answers:
+            out["rows:before"] = lambda: self._probe.rows()[i]
         if "final:before" in self.session.needs and self.memory is None:
-            for i, own in enumerate(out):
-                own["final:before"] = self._inputs.final(i, ran)
+            final = self._inputs.final(i, ran)
+            out["final:before"] = lambda: final
         return out
 
     def leave_shape(self, i: int, cache: Cache) -> None:

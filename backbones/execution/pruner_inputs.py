@@ -15,6 +15,7 @@ from saccade.backbones.network.decoder import Attended
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.token_states import Places, TokenStates
 from saccade.controller.attention import attention_received, row_attention
+from saccade.controller.session import Shown
 from saccade.controller.view_fields import EXTRAS, MEASURED, VIEW_FIELDS, Tokens
 from saccade.controller.views import VisualView
 
@@ -50,7 +51,7 @@ class PrunerInputs:
         self.layer = _Layer(rows, seen.q[:n], seen.keys[:n], layout, {})
 
     def view(
-        self, i: int, layer: int, present: Places, rows: TokenStates, before: Mapping[str, Tensor]
+        self, i: int, layer: int, present: Places, rows: TokenStates, before: Mapping[str, Shown]
     ) -> VisualView:
         """The view of sequence `i`'s visual tokens numbered `present`, among the rows entering a
         layer; `before` is what its session kept of the step before."""
@@ -133,7 +134,7 @@ class _Source:
         layer: int,
         present: Places,
         rows: TokenStates,
-        before: Mapping[str, Tensor],
+        before: Mapping[str, Shown],
     ) -> None:
         self.kept, self.i, self.layer, self.rows = kept, i, layer, rows
         self.present, self._before = present, before
@@ -197,11 +198,12 @@ class _Source:
 
     def before(self, name: str) -> Tensor:
         """Nothing was seen before the first step: all is NaN, and the method says what to do."""
-        seen, among = self._before.get(name), torch.from_numpy(self.present)
+        show, among = self._before.get(name), torch.from_numpy(self.present)
         by_row = VIEW_FIELDS[name].shape[0] == "R"
-        if seen is None:
+        if show is None:
             n, width = len(self.present), self.rows.hidden.shape[-1]
             return torch.full((len(self.context.masked), n) if by_row else (n, width), torch.nan)
+        seen = show()
         among = among.to(seen.device)
         return seen[:, among].clone() if by_row else seen[among].clone()
 

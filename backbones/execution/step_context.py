@@ -74,8 +74,8 @@ class StepContext:
         Before the step.
     plan : Plan
     span : Span
-    watched : bool
-        Whether its attention is measured in this forward.
+    watched : frozenset of int
+        Layers whose attention is measured in this forward.
     accumulates : bool
         Whether its pruner may ask, in the next step, what this one shows.
     answers : bool
@@ -90,7 +90,7 @@ class StepContext:
     state: StepState
     plan: Plan
     span: Span
-    watched: bool = False
+    watched: frozenset[int] = frozenset()
     accumulates: bool = False
     answers: bool = True
     counts: list[Count] = field(default_factory=list)
@@ -100,7 +100,7 @@ class StepContext:
         """The same where the prompt runs alone: nothing of the answer is measured."""
         n = len(self.inputs)
         span = Span(0, n, n, prefill=False, queries=1)
-        return dataclasses.replace(self, span=span, watched=False, answers=False)
+        return dataclasses.replace(self, span=span, watched=frozenset(), answers=False)
 
     @property
     def number(self) -> int:

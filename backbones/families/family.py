@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from saccade.backbones.checkpoints.config import DecoderTraits, LanguageConfig
 from saccade.backbones.decoding.llada.scheme import MaskedBlocks
 from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.decoding.options import Settings
 from saccade.backbones.decoding.scheme import Scheme
 from saccade.backbones.inputs.chat import ChatTemplate
+from saccade.backbones.network.sizes import DecoderTraits, LanguageConfig
 from saccade.controller.signals import SIGNALS
 from saccade.controller.types import BackboneSpec, Geometry, Origin
 from saccade.controller.view_fields import VIEW_FIELDS

@@ -3,11 +3,11 @@
 Source: jacklishufan/LaViDa at commit 284ef5c and jacklishufan/lavida-dream-v1.0-instruct.
 """
 
-from saccade.backbones.checkpoints.config import DecoderTraits
 from saccade.backbones.decoding.lavida.scheme import MaskedAnswer
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
 from saccade.backbones.families.family import Family
 from saccade.backbones.inputs.chat import LAVIDA_CHAT
+from saccade.backbones.network.sizes import DecoderTraits
 
 FAMILY = Family(
     model_types=("llava_dream",),

@@ -3,9 +3,9 @@
 Source: GSAI-ML/LLaDA-V and ML-GSAI/LLaDA-V at commit c810b4b.
 """
 
-from saccade.backbones.checkpoints.config import DecoderTraits
 from saccade.backbones.families.family import Family
 from saccade.backbones.inputs.chat import LLADA_CHAT
+from saccade.backbones.network.sizes import DecoderTraits
 
 FAMILY = Family(
     model_types=("llava_llada",),

@@ -4,11 +4,11 @@ The layout is that of LLaVA-NeXT's and LLaVA-OneVision's own checkpoints (``Llav
 LLaVA-VL/LLaVA-NeXT), from which LLaDA-V and LaViDa derive theirs.
 """
 
-from saccade.backbones.checkpoints.config import DecoderTraits
 from saccade.backbones.decoding.causal.scheme import NextToken
 from saccade.backbones.decoding.causal.settings import CausalSettings
 from saccade.backbones.families.family import Family
 from saccade.backbones.inputs.chat import QWEN_CHAT
+from saccade.backbones.network.sizes import DecoderTraits
 
 FAMILY = Family(
     model_types=("llava_qwen",),

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
+Stop = str | Sequence[int]
+"""Where an answer ends: a text, or token ids."""
 IMAGE = "<image>"
 ROLES = ("user", "assistant")
 _SUFFIX = {None: "", "think": " /think", "no_think": " /no_think"}

@@ -235,7 +235,7 @@ def _pooled_side(side: int, stride: int) -> int:
 
 
 def at_least_1(pair: Pair, name: str) -> Pair:
-    """The pair, or `ValueError` if it is none of numbers from 1 on."""
+    """The pair, or `ValueError` unless both are numbers from 1 on."""
     if len(pair) != 2 or min(pair) < 1:
         raise ValueError(f"{name} is {tuple(pair)}; need two numbers, each 1 or more")
     return pair

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer
 
-from saccade.backbones.decoding.options import Settings, Stop
-from saccade.backbones.families.family import Family
-from saccade.backbones.inputs.chat import encode_with_images, render_chat, render_question
+from saccade.backbones.inputs.chat import (
+    ChatTemplate,
+    Stop,
+    encode_with_images,
+    render_chat,
+    render_question,
+)
 from saccade.backbones.inputs.pictures import Picture, encoded, image_picture, video_picture
 from saccade.backbones.inputs.prepare import Prepared, check_image, splice
 from saccade.backbones.inputs.tiling import ImagePreprocessor
@@ -34,6 +38,34 @@ def encode_for(controller: Controller | None) -> Encode:
     return "looking" if any(name.startswith("tower:") for name in needs) else "now"
 
 
+class Reading(Protocol):
+    """What a family of checkpoints says about how it is asked."""
+
+    @property
+    def model_types(self) -> tuple[str, ...]: ...
+    @property
+    def template(self) -> ChatTemplate: ...
+    @property
+    def pad(self) -> str: ...
+    @property
+    def end_of_turn(self) -> str: ...
+    @property
+    def pooled(self) -> bool: ...
+    @property
+    def think(self) -> bool: ...
+    @property
+    def video(self) -> bool: ...
+
+
+class Stopping(Protocol):
+    """What settings say about where an answer ends."""
+
+    @property
+    def stopping_criteria(self) -> Sequence[Stop]: ...
+    @property
+    def append_eot(self) -> bool: ...
+
+
 class Processor:
     """Tokenizer, prompt template and preprocessor of one model.
 
@@ -41,7 +73,7 @@ class Processor:
     ----------
     network : Network
         Encodes pictures and embeds tokens.
-    family : Family
+    family : Reading
         Says how questions are written.
     preprocessor : ImagePreprocessor
     tokenizer : Tokenizer or None
@@ -51,7 +83,7 @@ class Processor:
     def __init__(
         self,
         network: Network,
-        family: Family,
+        family: Reading,
         preprocessor: ImagePreprocessor,
         tokenizer: Tokenizer | None,
     ) -> None:
@@ -175,7 +207,7 @@ class Processor:
         """Token ids of a text, or those that were given."""
         return self.encode(given) if isinstance(given, str) else list(given)
 
-    def stops(self, settings: Settings) -> list[list[int]]:
+    def stops(self, settings: Stopping) -> list[list[int]]:
         """Token ids of the stopping criteria, with the end of turn last if it is to be added."""
         stops, last = list(settings.stopping_criteria), self.family.end_of_turn
         if settings.append_eot and self.tokenizer is not None and last not in stops:

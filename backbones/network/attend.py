@@ -1,5 +1,7 @@
 """Scaled dot-product attention that can also tell how its rows were normalised."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -34,13 +36,16 @@ def attend(
         added = None
         if mask is not None:
             added = torch.zeros(mask.shape, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
-        out, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            q, k, v, 0.0, causal, attn_mask=added
-        )
+        out, sums = _KERNEL(q, k, v, 0.0, causal, attn_mask=added)
         return out, sums
     grouped = k.shape[1] != q.shape[1]
     out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, enable_gqa=grouped)
     return out, None
+
+
+_packet: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+_KERNEL: Any = None if _packet is None else _packet.default
+"""torch's own CPU kernel behind SDPA; private, so that other releases may lack it."""
 
 
 def _kernel_tells(q: Tensor, k: Tensor) -> bool:
@@ -51,5 +56,5 @@ def _kernel_tells(q: Tensor, k: Tensor) -> bool:
         and q.shape[2] > 0
         and not torch.is_grad_enabled()
         and torch.backends.cuda.flash_sdp_enabled()
-        and hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu")
+        and _KERNEL is not None
     )

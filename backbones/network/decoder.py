@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from saccade.backbones.checkpoints.config import LanguageConfig
 from saccade.backbones.network.attend import attend
+from saccade.backbones.network.sizes import LanguageConfig
 from saccade.backbones.network.token_states import TokenStates
 
 

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from saccade.backbones.checkpoints.config import LanguageConfig, TowerConfig
 from saccade.backbones.network.decoder import (
     DecoderLayer,
     Memory,
@@ -12,6 +11,7 @@ from saccade.backbones.network.decoder import (
     queries_keys,
     run_layers,
 )
+from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
 from saccade.backbones.network.token_states import TokenStates
 from saccade.backbones.network.tower import VisionTower, make_projector
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
-from saccade.backbones.checkpoints.config import LanguageConfig, TowerConfig
+from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
 from saccade.controller.views import Reduce
 
 

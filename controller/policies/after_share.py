@@ -34,8 +34,8 @@ class AfterShare(Reducing):
     Raises
     ------
     ValueError
-        If `share` or `keep` is no number in [0, 1], `layer` or `early` no whole number from 0, or
-        `hold` neither True nor False.
+        If `share` or `keep` is not a number in [0, 1], `layer` or `early` not a whole number from
+        0, or `hold` neither True nor False.
 
     Notes
     -----

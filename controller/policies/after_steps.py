@@ -21,7 +21,7 @@ class AfterSteps(Reducing):
     Raises
     ------
     ValueError
-        If `steps` or `layer` is no whole number from 0, `keep` no number in [0, 1], or `hold`
+        If `steps` or `layer` is not a whole number from 0, `keep` not a number in [0, 1], or `hold`
         neither True nor False.
     """
 

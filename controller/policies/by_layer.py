@@ -26,7 +26,7 @@ class ByLayer(BasePolicy):
     Raises
     ------
     ValueError
-        If the check_sequence are none that are allowed, or not as many keeps as layers are given.
+        If a number is not allowed, or not as many keeps as layers are given.
     PlanError
         If layers do not ascend or keeps rise.
 

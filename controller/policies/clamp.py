@@ -31,7 +31,7 @@ class Clamp(Wrapper):
     TypeError
         If `policy` is not one.
     ValueError
-        If a number is none that is allowed, or `least` exceeds `most`.
+        If a number is not allowed, or `least` exceeds `most`.
     """
 
     policy: BasePolicy

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from saccade.controller.plan import CommitRule, Drop, Plan
 from saccade.controller.policies.wrapper import checked
-from saccade.controller.policy import BasePolicy, DefaultPruner
+from saccade.controller.policy import BasePolicy, DefaultPruner, Watch
 from saccade.controller.protocols import Pruner
 from saccade.controller.signals import Signals
 from saccade.controller.text_form import text_form
@@ -85,9 +85,12 @@ class Compose(BasePolicy):
         named = (policy.default_pruner for policy in self.policies)
         return next((name for name in named if name is not None), None)
 
-    def watches(self, state: StepState) -> bool:
-        """Whether any reads the attention of this step."""
-        return any(policy.watches(state) for policy in self.policies)
+    def watches(self, state: StepState) -> Watch:
+        """Whether any reads the attention of this step, or of which layers."""
+        asked = [policy.watches(state) for policy in self.policies]
+        if True in asked:
+            return True
+        return frozenset[int]().union(*(layers for layers in asked if not isinstance(layers, bool)))
 
     def bind(self, spec: BackboneSpec, pruner: Pruner | None = None) -> "Compose":
         """All of them, bound to a backbone."""

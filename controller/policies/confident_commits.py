@@ -1,4 +1,4 @@
-"""Commit what the model is sure of, beside what the schedule commits: fewer steps."""
+"""Commit what the model is sure of, in addition to what the schedule commits: fewer steps."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal

@@ -18,7 +18,7 @@ class Cumulative(BasePolicy):
     Parameters
     ----------
     shares : sequence of float
-        Shares of the steps, ascending. One that is no whole number of
+        Shares of the steps, ascending. One that is not a whole number of
         steps is passed over, as in the published code.
 
     Raises

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
-from saccade.controller.policy import BasePolicy
+from saccade.controller.policy import BasePolicy, Watch
 from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
 from saccade.controller.types import StepState
@@ -28,7 +28,7 @@ class EveryNSteps(Wrapper):
     TypeError
         If `policy` is not one.
     ValueError
-        If `n` is no whole number from 1.
+        If `n` is not a whole number from 1.
     """
 
     policy: BasePolicy
@@ -39,9 +39,9 @@ class EveryNSteps(Wrapper):
         checked(self.policy, "EveryNSteps")
         self.n = check_int("n", self.n, least=1)
 
-    def watches(self, state: StepState) -> bool:
+    def watches(self, state: StepState) -> Watch:
         """In the step before the policy is asked, if it reads that one."""
-        return (state.step + 1) % self.n == 0 and super().watches(state)
+        return super().watches(state) if (state.step + 1) % self.n == 0 else False
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """A new plan every `n` steps."""

@@ -21,7 +21,7 @@ class LayerSkip(BasePolicy):
 
     Measured: the first step of each input runs in full, and shows how much the masked rows attend
     to the picture in every layer. From the second on, visual tokens skip layers that attend little
-    beside the layer that attends most, the spike. Known: `layers` that a calibration found
+    compared with the layer that attends most, the spike. Known: `layers` that a calibration found
     (``saccade calibrate layer-skip``) are skipped from the first step on, in the prompt's own pass
     too where that is cached; nothing is measured then.
 
@@ -43,7 +43,7 @@ class LayerSkip(BasePolicy):
     Raises
     ------
     ValueError
-        If a number is none that is allowed.
+        If a number is not allowed.
 
     Notes
     -----
@@ -105,7 +105,7 @@ class LayerSkip(BasePolicy):
 def skipped_layers(
     masses: Tensor | None, threshold: float, margin: int = 0, early: bool = False
 ) -> frozenset[int]:
-    """Layers whose attention to the picture is small beside the spike's.
+    """Layers whose attention to the picture is small compared with the spike's.
 
     Parameters
     ----------

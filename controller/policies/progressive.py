@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
+
 from saccade.controller.arguments import check_float, check_fraction, check_int, check_sequence
 from saccade.controller.plan import Drop, Plan
-from saccade.controller.policy import BasePolicy, DefaultPruner
+from saccade.controller.policy import BasePolicy, DefaultPruner, Watch
 from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
 from saccade.controller.types import StepState, round_keep
@@ -61,7 +63,7 @@ class Progressive(BasePolicy):
     Raises
     ------
     ValueError
-        If a number is none that is allowed, or the ladder does not lead from 1 down.
+        If a number is not allowed, or the ladder does not lead from 1 down.
 
     Notes
     -----
@@ -111,6 +113,15 @@ class Progressive(BasePolicy):
     def drops_ahead(self) -> frozenset[Drop]:
         """Every rung."""
         return frozenset(Drop(self.layer, keep) for keep in self.ladder[1:])
+
+    def watches(self, state: StepState) -> Watch:
+        """The layer that attends most to the picture, of which coverage is read; all of them in the
+        first step, which finds it, while the answer is unsure, when attention may rebound, and
+        where attention to the answer has to rise."""
+        climb = self._state
+        unsure = climb.confidence is None or climb.confidence < self.sure
+        climb.full = climb.spike is None or unsure or self.rise > 0
+        return True if climb.full or climb.spike is None else frozenset({climb.spike})
 
     def reset(self) -> None:
         """Stand on the highest rung, with nothing seen."""
@@ -172,6 +183,10 @@ class _Climb:
         Share of the attention to the whole picture that each rung down to this one left.
     now : Signals or None
         Of the step before.
+    full : bool
+        Whether all layers are measured in the present step.
+    spike : int or None
+        The layer that attended most to the picture when all were measured last.
     before : Signals or None
         Of the step before the last rung down.
     """
@@ -190,6 +205,8 @@ class _Climb:
     held: list[float] = field(default_factory=lambda: [1.0])
     now: Signals | None = None
     before: Signals | None = None
+    full: bool = True
+    spike: int | None = None
 
     def see(self, signals: Signals | None) -> None:
         """Take in what the step before showed."""
@@ -199,19 +216,27 @@ class _Climb:
         self.confidence = signals.mean_confidence
         if before is not None and before.bypassed != signals.bypassed:  # no longer comparable
             self.lowest_answer = self.lowest_picture = None
-        self.answer, self.picture = signals.response_mass, signals.visual_mass
         self.lowest_confidence = _least(self.lowest_confidence, self.confidence)
-        self.lowest_answer = _least(self.lowest_answer, self.answer)
-        self.lowest_picture = _least(self.lowest_picture, self.picture)
+        if self.full:
+            self.see_all_layers(signals)
         if self.confidence is not None:
             gained = self.best is None or self.confidence > self.best
             self.stalled = 0 if gained else self.stalled + 1
             self.best = self.confidence if self.best is None else max(self.best, self.confidence)
 
+    def see_all_layers(self, signals: Signals) -> None:
+        """Take in attention, by its mean over the layers, and which of them attends most."""
+        self.answer, self.picture = signals.response_mass, signals.visual_mass
+        self.lowest_answer = _least(self.lowest_answer, self.answer)
+        self.lowest_picture = _least(self.lowest_picture, self.picture)
+        masses = signals.attention_visual
+        if masses is not None and not bool(masses.isnan().all()):
+            self.spike = int(masses.nan_to_num(-1.0).argmax())
+
     def risen(self, rise: float) -> bool:
         """Whether attention to the answer stands `rise` above its lowest."""
         if not rise:
-            return self.picture is not None
+            return True
         if self.answer is None or self.lowest_answer is None:
             return False
         return self.answer - self.lowest_answer >= rise
@@ -234,8 +259,9 @@ class _Climb:
         received = None if self.now is None else self.now.received
         if received is None:
             return 0.0
-        most = received.sort(descending=True).values[: round_keep(keep, len(received))]
-        return self.held[-1] * float(most.sum() / received.sum().clamp(min=1e-12))
+        values = np.sort(received.numpy())
+        most = values[len(values) - round_keep(keep, len(values)) :]
+        return self.held[-1] * float(most.sum() / max(values.sum(), 1e-12))
 
     def lost(self) -> float:
         """Largest loss of confidence of any position since the step before the last rung down, over

@@ -28,7 +28,7 @@ class WithRefresh(Wrapper):
     TypeError
         If `policy` is not one.
     ValueError
-        If `after` is no whole number from 1.
+        If `after` is not a whole number from 1.
     """
 
     policy: BasePolicy

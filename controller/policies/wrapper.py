@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from saccade.controller.plan import Drop, Plan
-from saccade.controller.policy import BasePolicy, DefaultPruner
+from saccade.controller.policy import BasePolicy, DefaultPruner, Watch
 from saccade.controller.protocols import Pruner
 from saccade.controller.signals import Signals
 from saccade.controller.types import BackboneSpec, StepState
@@ -57,9 +57,9 @@ class Wrapper(BasePolicy):
         """The pruner that it would have choose."""
         return self.policy.default_pruner
 
-    def watches(self, state: StepState) -> bool:
-        """Whether it reads the attention of this step."""
-        return not self.rests and self.policy.watches(state)
+    def watches(self, state: StepState) -> Watch:
+        """Whether it reads the attention of this step, or of which layers."""
+        return False if self.rests else self.policy.watches(state)
 
     def bind(self, spec: BackboneSpec, pruner: Pruner | None = None) -> BasePolicy:
         """The same around the policy for a backbone."""

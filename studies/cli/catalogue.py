@@ -87,7 +87,7 @@ def _table(*columns: str) -> Table:
 
 def _model(name: str) -> dict[str, Any]:
     from saccade.backbones import load
-    from saccade.backbones.checkpoints.loading import resolve
+    from saccade.backbones.loading import resolve
     from saccade.controller.errors import SaccadeError
 
     folder = resolve(name)

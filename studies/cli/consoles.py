@@ -27,7 +27,7 @@ def err() -> Console:
 
 
 def note(text: str) -> None:
-    """Say something beside the results, on stderr."""
+    """Say something apart from the results, on stderr."""
     err().print(f"[dim]note:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 

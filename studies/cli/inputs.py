@@ -28,7 +28,7 @@ def open_picture(path: Path) -> "Image.Image":
     ------
     FileNotFoundError, IsADirectoryError
     ValueError
-        If the file is no picture, is damaged, is smaller than any patch of a vision tower, or so
+        If the file is not a picture, is damaged, is smaller than any patch of a vision tower, or so
         large that it may be a trap.
     """
     from PIL import Image, UnidentifiedImageError
@@ -122,7 +122,7 @@ def check_device(name: str | None) -> "torch.device | None":
 
 def model_family(name: str, revision: str | None = None) -> "Family":
     """The family of a model, before it is loaded; errors are those of `load_model`."""
-    from saccade.backbones.checkpoints.loading import read_family, resolve
+    from saccade.backbones.loading import read_family, resolve
     from saccade.controller.errors import CheckpointError
 
     try:

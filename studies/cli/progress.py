@@ -24,9 +24,9 @@ class Steps:
     ----------
     console : Console
     every : float
-        Seconds between plain lines where the console is no terminal.
+        Seconds between plain lines where the console is not a terminal.
     transient : bool
-        Whether the bar goes away in the end, and a console that is no terminal is left alone.
+        Whether the bar goes away in the end, and a console that is not a terminal is left alone.
     """
 
     def __init__(self, console: Console, every: float = 30.0, transient: bool = False) -> None:

@@ -34,7 +34,7 @@ def train(
     device: Annotated[str, Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     workers: Annotated[int, Option(help="Threads that share the pages of a step.", min=1)] = 1,
     prefetch: Annotated[
-        int, Option(help="Processes that draw coming pages; worth it beside a GPU.", min=0)
+        int, Option(help="Processes that draw coming pages; worth it with a GPU.", min=0)
     ] = 0,
     init: Annotated[
         str | None, Option(help="Checkpoint to begin from, instead of the configuration's.")
@@ -138,7 +138,7 @@ def _check_target(target: Path) -> None:
     found = next(p for p in (target.absolute(), *target.absolute().parents) if os.path.lexists(p))
     advice = f"so no checkpoint can be written to {target}; give another --out or --export"
     if not found.is_dir():
-        raise NotADirectoryError(f"{found} is no folder, {advice}")
+        raise NotADirectoryError(f"{found} is not a folder, {advice}")
     if not os.access(found, os.W_OK | os.X_OK):
         raise PermissionError(f"{found} is not yours to write to, {advice}")
 

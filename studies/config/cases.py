@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saccade.backbones.checkpoints.loading import read_family
 from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.decoding.options import Settings
+from saccade.backbones.loading import read_family
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.studies.config.study import Case, StudyConfig

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from saccade.backbones.checkpoints.loading import load
+from saccade.backbones.loading import load
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.studies.config.study import StudyConfig, Unit, plan_units
 from saccade.studies.runs.recipe import Recipe

@@ -15,8 +15,8 @@ import torch
 
 from saccade import __version__
 from saccade.backbones.checkpoints.checkpoint import CONFIG, TOWER_CONFIG, shard_files
-from saccade.backbones.checkpoints.loading import resolve
 from saccade.backbones.checkpoints.tokenizer import ADDED, MERGES, SPECIALS, TOKENIZER, VOCABULARY
+from saccade.backbones.loading import resolve
 from saccade.backbones.model import Model
 from saccade.studies.config.cases import controller_of, settings_class, settings_of
 from saccade.studies.config.study import Case, StudyConfig

@@ -11,10 +11,10 @@ import torch
 
 from saccade.backbones.checkpoints.config import language_config
 from saccade.backbones.checkpoints.json_files import read_json
-from saccade.backbones.checkpoints.loading import load, resolve
 from saccade.backbones.families.registry import family_of
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.inputs.processor import Encode, encode_for
+from saccade.backbones.loading import load, resolve
 from saccade.backbones.model import Model
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.trace import Generation

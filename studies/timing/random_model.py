@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from saccade.backbones.checkpoints.config import LanguageConfig, TowerConfig
 from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.families.llada_v import FAMILY
 from saccade.backbones.inputs.prepare import IMAGE_ID, Prepared
 from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.model import Model
 from saccade.backbones.network.network import Network
+from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
 from saccade.backbones.network.tower import init_weights
 from saccade.controller.arguments import check_int
 

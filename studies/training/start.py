@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from tokenizers import Tokenizer
 
-from saccade.backbones.checkpoints.loading import load, resolve
+from saccade.backbones.loading import load, resolve
 from saccade.backbones.network.network import Network
 from saccade.controller.errors import StudyError
 from saccade.studies.runs.recipe import file_hashes

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.backbones.checkpoints.config import LanguageConfig, TowerConfig
 from saccade.backbones.families import lavida_dream, llada_v, llava_ar
 from saccade.backbones.families.family import Family
 from saccade.backbones.network.network import Network
+from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
 from saccade.backbones.network.tower import init_weights
 from saccade.studies.tasks.documents.page import PAGE_SIZE
 from saccade.studies.training.averages import Averages

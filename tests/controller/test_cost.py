@@ -9,7 +9,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from saccade.backbones.checkpoints.config import SO400M, LanguageConfig
+from saccade.backbones.network.sizes import SO400M, LanguageConfig
 from saccade.backbones.network.token_states import TokenStates
 from saccade.backbones.network.tower import tower_macs
 from saccade.controller import AfterShare, Controller, Geometry

@@ -88,10 +88,10 @@ def test_collections_of_a_plan_are_made_plain() -> None:
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [
-        ({"drops": Drop(0, 0.5)}, TypeError, "drops=Drop.* is no collection"),
+        ({"drops": Drop(0, 0.5)}, TypeError, "drops=Drop.* is not a collection"),
         ({"drops": ((0, 0.5),)}, TypeError, r"give a collection of Drop\(layer, keep\)"),
-        ({"bypass": 1}, TypeError, "bypass=1 is no collection"),
-        ({"bypass": "12"}, TypeError, "bypass='12' is no collection"),
+        ({"bypass": 1}, TypeError, "bypass=1 is not a collection"),
+        ({"bypass": "12"}, TypeError, "bypass='12' is not a collection"),
         ({"bypass": [1.5]}, PlanError, "a layer to bypass=1.5"),
         ({"bypass": [-1]}, PlanError, "a layer to bypass=-1"),
         ({"commit": 0.9}, TypeError, "commit=0.9; give a CommitRule"),

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from saccade.backbones.decoding.options import PlainEnd, Stop, check_options, plain_stops, renamed
+from saccade.backbones.decoding.options import PlainEnd, check_options, plain_stops, renamed
+from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
 
 

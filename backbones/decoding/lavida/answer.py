@@ -96,7 +96,7 @@ class LavidaAnswer:
         confidence : Tensor (R,)
             -inf where not masked.
         sure : Tensor (R,) bool, optional
-            Positions that are committed beside the schedule's.
+            Positions that are committed in addition to the schedule's.
 
         Returns
         -------

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from saccade.backbones.decoding.filtered import ALGORITHMS
 from saccade.backbones.decoding.lavida.schedules import SCHEDULES
-from saccade.backbones.decoding.options import PlainEnd, Stop, check_options, plain_stops, renamed
+from saccade.backbones.decoding.options import PlainEnd, check_options, plain_stops, renamed
+from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
 
 LENGTH = 512
@@ -144,7 +145,7 @@ class LavidaSettings(PlainEnd):
             raise ValueError("eps=1: must lie in [0, 1)")
         if self.n_steps < 1:
             raise ValueError(
-                f"step_ratio={self.step_ratio} of gen_length={self.gen_length} is no step at all"
+                f"step_ratio={self.step_ratio} of gen_length={self.gen_length} makes no step"
             )
         if self.schedule is None and self.n_steps > min(self.steps, self.gen_length):
             raise ValueError(

@@ -149,7 +149,7 @@ class LladaAnswer:
         cached : int, optional
             Response positions before it were read from a cache, as was the prompt.
         sure : Tensor (R,) bool, optional
-            Positions that are committed beside the schedule's.
+            Positions that are committed in addition to the schedule's.
 
         Returns
         -------

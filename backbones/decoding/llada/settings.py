@@ -4,13 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from saccade.backbones.decoding.options import (
-    Stop,
-    check_options,
-    plain_stops,
-    text_or_ids,
-    token_ids,
-)
+from saccade.backbones.decoding.options import check_options, plain_stops, text_or_ids, token_ids
+from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
 
 REMASKING = ("low_confidence", "random")
@@ -35,7 +30,7 @@ class GenerateSettings:
     remasking : "low_confidence" or "random"
         What decides which positions are committed first.
     stopping_criteria : sequence of str or of token ids
-        The answer ends before the first of these. None is none, as published.
+        The answer ends before the first of these. None and an empty sequence mean no stop.
     append_eot : bool
         Add the end-of-turn token as last stop, as the published evaluation does. Needs a tokenizer.
     generation_suffix : str or token ids, optional
@@ -54,7 +49,7 @@ class GenerateSettings:
         every so many steps of a block, the first of each included. None: in every step.
     factor : float, optional
         Commits by Fast-dLLM's factor rule (`factor_count`) for as many steps as it takes, instead
-        of `steps`. The published code calls it "threshold", and it is none; where the mask token
+        of `steps`. The published code calls it "threshold", which it is not; where the mask token
         itself is the best candidate that code never ends, and here a block ends after as many
         steps as it has positions.
     commit_failing_last : bool

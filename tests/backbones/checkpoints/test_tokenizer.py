@@ -83,7 +83,7 @@ def test_added_tokens_of_an_older_checkpoint(tmp_path: Path) -> None:
     ("file", "content", "message"),
     [
         ("merges.txt", None, "has vocab.json but no merges.txt"),
-        ("vocab.json", "{", "vocab.json and merges.txt are no vocabulary"),
+        ("vocab.json", "{", "vocab.json and merges.txt are not a vocabulary"),
         ("tokenizer_config.json", "{", "is not valid JSON"),
         (
             "tokenizer_config.json",

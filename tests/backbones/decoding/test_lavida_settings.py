@@ -29,7 +29,7 @@ MASK = 9
         ({"confidence_dtype": "bf16"}, "confidence_dtype='bf16'; allowed: model, float32"),
         (
             {"step_ratio": 0.01, "gen_length": 8},
-            "step_ratio=0.01 of gen_length=8 is no step at all",
+            "step_ratio=0.01 of gen_length=8 makes no step",
         ),
         ({"step_ratio": 1.0, "gen_length": 8, "steps": 4}, "is 8 steps, but steps=4; leave one"),
         ({"alg": "origin", "schedule": "linear"}, "follows no schedule; leave it out"),

@@ -8,13 +8,14 @@ import torch
 from PIL import Image
 
 import saccade
-from saccade.backbones.checkpoints.config import SO400M, language_config
+from saccade.backbones.checkpoints.config import language_config
 from saccade.backbones.families.family import Family
 from saccade.backbones.families.lavida_dream import FAMILY as LAVIDA
 from saccade.backbones.families.llada_v import FAMILY as LLADA
 from saccade.backbones.families.registry import FAMILIES
 from saccade.backbones.inputs.packing import pool_2d
 from saccade.backbones.network.network import Network
+from saccade.backbones.network.sizes import SO400M
 from saccade.controller import CapabilityError
 from tests.tiny import SIDE, fake_page, tiny_model
 

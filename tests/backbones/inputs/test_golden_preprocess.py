@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.backbones.checkpoints.config import SO400M
 from saccade.backbones.inputs.chat import IMAGE, encode_with_images, render_chat, render_question
 from saccade.backbones.inputs.packing import count_anyres, count_video, pack_anyres, pack_video
 from saccade.backbones.inputs.pinpoints import best_resolution, parse_pinpoints
 from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.inputs.token_centers import token_grid_anyres, token_grid_video
+from saccade.backbones.network.sizes import SO400M
 from tests.golden_sets import assert_near, golden_arrays, golden_json, golden_params
 
 pytestmark = pytest.mark.golden

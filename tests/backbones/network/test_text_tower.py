@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import SiglipTextConfig, SiglipTextModel
 
 from saccade.backbones import load
-from saccade.backbones.network.text_tower import PREFIX, TextTower
+from saccade.backbones.checkpoints.text_tower_files import PREFIX, read_text_tower
 from saccade.controller import AfterShare, CapabilityError, CheckpointError, Controller
 from saccade.pruners import TRIM
 from saccade.pruners.trim import shares
@@ -48,7 +48,7 @@ def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_long_questions_are_averaged_over_windows(siglip: Path) -> None:
-    tower = TextTower(siglip, TOWER.hidden_size)
+    tower = read_text_tower(siglip, TOWER.hidden_size)
     first, second = tower.embed("what is it"), tower.embed("is")
     torch.testing.assert_close(tower.embed("what is it is"), (first + second) / 2)
     assert not torch.allclose(first, second)
@@ -70,7 +70,7 @@ def test_trim_reads_it(siglip: Path, tmp_path: Path) -> None:
     features = inputs.tower.seen("tower:features")
     norm: Any = model.network.model.vision_tower.transformer.post_layernorm
     with torch.inference_mode():
-        wanted = norm(features) @ TextTower(siglip, TOWER.hidden_size).embed("what is it")
+        wanted = norm(features) @ read_text_tower(siglip, TOWER.hidden_size).embed("what is it")
     placed = inputs.tower.owners >= 0
     base = placed & (inputs.tower.owners < inputs.tower.n_patches)
     torch.testing.assert_close(view.of("tower:text")[base], wanted[base], atol=1e-4, rtol=1e-4)
@@ -85,14 +85,14 @@ def test_trim_reads_it(siglip: Path, tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_named(siglip: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="its questions have 16 entries, the vision tower's"):
-        TextTower(siglip, 99)
+        read_text_tower(siglip, 99)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="has no text_config: it is no whole SigLIP"):
-        TextTower(tmp_path, 16)
+    with pytest.raises(CheckpointError, match="has no text_config: it is not a whole SigLIP"):
+        read_text_tower(tmp_path, 16)
     (tmp_path / "config.json").write_text(json.dumps({"text_config": CONFIG}))
     with pytest.raises(CheckpointError, match="tokenizer.json cannot be read"):
-        TextTower(tmp_path, 16)
+        read_text_tower(tmp_path, 16)
     (tmp_path / "tokenizer.json").write_text((siglip / "tokenizer.json").read_text())
     save_file({PREFIX + "head.bias": torch.zeros(16)}, str(tmp_path / "model.safetensors"))
     with pytest.raises(CheckpointError, match="lacks .* weights, the first is text_model"):
-        TextTower(tmp_path, 16)
+        read_text_tower(tmp_path, 16)

@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from saccade.backbones import embedded_models
-from saccade.backbones.checkpoints import loading
+from saccade.backbones import embedded_models, loading
 from saccade.controller import Keep
 from saccade.controller.registry import policies, pruners
 from saccade.pruners import Random

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from saccade.backbones.checkpoints import loading
+from saccade.backbones import loading
 from saccade.studies.cli import app
 from saccade.studies.cli.answer import BARS, WIDTH, bars, runs
 from saccade.studies.cli.inputs import as_shown

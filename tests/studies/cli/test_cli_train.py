@@ -119,8 +119,8 @@ def test_the_first_interrupt_saves_and_the_next_acts_as_ever() -> None:
         (("{config}", "--device", "abacus"), "no device 'abacus' here"),
         (("{typo}",), "unknown key 'pace' (stages.0.pace); allowed: kind, steps"),
         (("{broken}",), "is not valid YAML"),
-        (("{config}", "--export", "{broken}"), "broken.yaml is no folder, so no checkpoint"),
-        (("{config}", "--export", "{broken}/x"), "broken.yaml is no folder, so no checkpoint"),
+        (("{config}", "--export", "{broken}"), "broken.yaml is not a folder, so no checkpoint"),
+        (("{config}", "--export", "{broken}/x"), "broken.yaml is not a folder, so no checkpoint"),
     ],
 )
 def test_wrong_trainings(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from saccade.backbones import load
-from saccade.backbones.checkpoints.loading import resolve
+from saccade.backbones.loading import resolve
 from saccade.studies.config.study import StudyConfig
 from saccade.studies.runs.recipe import SOURCES, git_state, make_recipe
 from saccade.studies.runs.recipe_files import differences

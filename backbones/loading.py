@@ -11,14 +11,10 @@ from saccade.backbones.checkpoints.checkpoint import (
     read_tower_config,
     shard_files,
 )
-from saccade.backbones.checkpoints.config import (
-    LanguageConfig,
-    TowerConfig,
-    check_packing,
-    language_config,
-)
+from saccade.backbones.checkpoints.config import check_packing, language_config
 from saccade.backbones.checkpoints.hub import fetch
 from saccade.backbones.checkpoints.json_files import read_json
+from saccade.backbones.checkpoints.text_tower_files import read_text_tower
 from saccade.backbones.checkpoints.tokenizer import read_tokenizer
 from saccade.backbones.families.family import Family
 from saccade.backbones.families.registry import family_of
@@ -26,10 +22,10 @@ from saccade.backbones.inputs.pinpoints import parse_pinpoints
 from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.model import Model
 from saccade.backbones.network.network import Network
-from saccade.backbones.network.text_tower import TextTower
+from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
 from saccade.controller.errors import CheckpointError, UnknownNameError
 
-EMBEDDED = Path(__file__).parent.parent / "embedded"
+EMBEDDED = Path(__file__).parent / "embedded"
 
 
 def embedded_models() -> list[str]:
@@ -147,7 +143,7 @@ def load(
     name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
     spec = family.spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
     preprocessor = _preprocessor(config, tower, family)
-    texts = None if text_tower is None else TextTower(text_tower, tower.hidden_size)
+    texts = None if text_tower is None else read_text_tower(text_tower, tower.hidden_size)
     if texts is not None:
         spec = replace(spec, can=spec.can | {"tower:text"})
     model = Model(network.to(where, kind), family, spec, preprocessor, tokenizer, config)
