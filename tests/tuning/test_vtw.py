@@ -64,4 +64,4 @@ def test_on_the_command_line() -> None:
     assert none.exit_code != 0 and "no layer is within eta=0" in none.output
     assert "give --image and --prompt together" in run(app, [*options, "--prompt", "x"]).output
     unknown = run(app, ["calibrate", "vtw", "--kind", "x"])
-    assert unknown.exit_code == 2 and "known: yesno" in unknown.output
+    assert unknown.exit_code == 2 and "known: code" in unknown.output
