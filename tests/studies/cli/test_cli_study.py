@@ -131,22 +131,44 @@ def test_a_study_of_two_models_is_shown_model_by_model(study: Path) -> None:
     assert models[1] not in shown.stdout
 
 
-def test_several_processes_answer_what_one_answers(study: Path) -> None:
-    alone, together = Path("alone"), Path("together")
-    assert invoke("run", study, "--out", alone).exit_code == 0
-    result = invoke("run", study, "--out", together, "--jobs", 2, "--threads", 1)
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A study, and the folder in which two processes have answered it."""
+    home = tmp_path_factory.mktemp("together")
+    (home / "small.yaml").write_text(STUDY, encoding="utf-8")
+    study, folder = home / "small.yaml", home / "run"
+    result = invoke("run", study, "--out", folder, "--jobs", 2, "--threads", 1)
     assert result.exit_code == 0, result.output
-    assert not (together / "parts").exists()
+    return study, folder
+
+
+@pytest.mark.slow
+def test_several_processes_answer_what_one_answers(
+    together: tuple[Path, Path], tmp_path: Path
+) -> None:
+    study, folder = together
+    alone = tmp_path / "alone"
+    assert invoke("run", study, "--out", alone).exit_code == 0
+    assert not (folder / "parts").exists()
 
     def facts(folder: Path) -> list[tuple[object, ...]]:
         lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
         found = [json.loads(line) for line in lines]
         return sorted((r["case"], r["sample"], r["answer"], r["macs"]) for r in found)
 
-    assert facts(together) == facts(alone)
-    before = (together / "records.jsonl").read_bytes()
-    assert invoke("run", study, "--out", together, "--jobs", 2, "--threads", 1).exit_code == 0
-    assert (together / "records.jsonl").read_bytes() == before
+    assert facts(folder) == facts(alone)
+    before = (folder / "records.jsonl").read_bytes()
+    assert invoke("run", study, "--out", folder, "--jobs", 2, "--threads", 1).exit_code == 0
+    assert (folder / "records.jsonl").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_recipe_says_how_many_processes_there_were(together: tuple[Path, Path]) -> None:
+    study, folder = together
+    recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    assert (recipe["hardware"]["jobs"], recipe["hardware"]["threads"]) == (2, 1)
+    other = invoke("run", study, "--out", folder, "--threads", 1)
+    assert other.exit_code == 2 and "hardware.jobs (2 there, None now)" in other.stderr
 
 
 def test_parts_that_an_interruption_left_are_taken_in(study: Path) -> None:
@@ -166,14 +188,7 @@ def test_parts_that_an_interruption_left_are_taken_in(study: Path) -> None:
     assert content["finished"] and content["units"] == 2
 
 
-def test_the_recipe_says_how_many_processes_there_were(study: Path) -> None:
-    assert invoke("run", study, "--jobs", 2, "--threads", 1).exit_code == 0
-    recipe = json.loads(Path("runs/small/recipe.json").read_text(encoding="utf-8"))
-    assert (recipe["hardware"]["jobs"], recipe["hardware"]["threads"]) == (2, 1)
-    other = invoke("run", study, "--threads", 1)
-    assert other.exit_code == 2 and "hardware.jobs (2 there, None now)" in other.stderr
-
-
+@pytest.mark.slow
 def test_what_a_process_gave_up_for_is_said(study: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """In one line, as if there were one process."""
     text = study.read_text(encoding="utf-8")

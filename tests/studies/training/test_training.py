@@ -214,7 +214,6 @@ def run_training(folder: Path, chat: Chat, stop_after: int | None) -> Trainer:
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     tmp_path: Path, chat: Chat, stop_after: int
 ) -> None:
-    torch.set_num_threads(1)
     whole = run_training(tmp_path / "whole", chat, None)
     with pytest.raises(KeyboardInterrupt):
         run_training(tmp_path / "cut", chat, stop_after)
