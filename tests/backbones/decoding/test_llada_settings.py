@@ -181,8 +181,17 @@ def test_no_stops_as_published() -> None:
 
 
 def test_every_seed_is_taken(model: Model) -> None:
-    for seed in (0, 2**64 - 1):
-        model.generate(inputs=fake_request(model), temperature=1.0, seed=seed, **SHAPE)
+    """From end to end of their range: another draw each, and the same one again."""
+    request = fake_request(model)
+
+    def sampled(seed: int) -> tuple[int, ...]:
+        shape = {"gen_length": 16, "block_length": 16, "steps": 4}
+        return model.generate(inputs=request, temperature=1.0, seed=seed, **shape).tokens
+
+    seeds = (0, 1, 2**64 - 1)
+    answers = [sampled(seed) for seed in seeds]
+    assert len(set(answers)) == len(seeds)
+    assert [sampled(seed) for seed in seeds] == answers
 
 
 @pytest.mark.parametrize("name", ["forbidden_ids", "generation_suffix"])
