@@ -1,4 +1,5 @@
-"""Density-peak clustering with k nearest neighbours, as SparseVLM clusters what it drops."""
+"""Density-peak clustering with k nearest neighbours, as SparseVLM (arXiv 2410.04417) clusters what it
+drops."""
 
 from typing import NamedTuple
 
@@ -26,21 +27,19 @@ class Clusters(NamedTuple):
     assigned: Tensor
 
 
-def cluster(points: Tensor, n: int, noise: Tensor | None = None) -> Clusters:
+def cluster(points: Tensor, n: int) -> Clusters:
     """Cluster points around the `n` that are dense and far from any denser one.
 
     Density is ``exp(-mean of squared distances to the n nearest)``, the point itself among them,
     distances being Euclidean over the square root of the width; the score is density times distance
-    to the nearest denser point (to the farthest of all, for the densest). O(t^2) time and memory.
+    to the nearest denser point (to the farthest of all, for the densest). Of equally dense points
+    the first counts as denser. O(t^2) time and memory.
 
     Parameters
     ----------
     points : Tensor (t, D) float32
     n : int
         1 to t.
-    noise : Tensor (t,), optional
-        In [0, 1); a millionth of it is added to the densities, so that equal ones differ. None:
-        equally dense points count as denser in their order.
 
     Raises
     ------
@@ -54,12 +53,8 @@ def cluster(points: Tensor, n: int, noise: Tensor | None = None) -> Clusters:
     nearest = distances.topk(n, largest=False).values
     density = (-nearest.square().mean(dim=1)).exp()
     denser = density[None] > density[:, None]
-    if noise is None:
-        place = torch.arange(len(points), device=points.device)
-        denser |= (density[None] == density[:, None]) & (place[None] < place[:, None])
-    else:
-        density = density + 1e-6 * noise
-        denser = density[None] > density[:, None]
+    place = torch.arange(len(points), device=points.device)
+    denser |= (density[None] == density[:, None]) & (place[None] < place[:, None])
     farthest = distances.max()
     gap = distances.where(denser, farthest).amin(dim=1)
     score = gap * density
@@ -67,11 +62,3 @@ def cluster(points: Tensor, n: int, noise: Tensor | None = None) -> Clusters:
     assigned = distances[:, centers].argmin(dim=1)
     assigned[centers] = torch.arange(n, device=points.device)
     return Clusters(density, score, centers, assigned)
-
-
-def cluster_means(points: Tensor, clusters: Clusters) -> Tensor:
-    """Sum of each cluster over its count and a millionth, (c, D)."""
-    n = len(clusters.centers)
-    sums = points.new_zeros(n, points.shape[1]).index_add_(0, clusters.assigned, points)
-    counts = torch.bincount(clusters.assigned, minlength=n)
-    return sums / (counts[:, None] + 1e-6)

@@ -32,9 +32,9 @@ class DART(ChoosingPruner):
 
     Notes
     -----
-    DART, arXiv 2502.11494, as in LightCompress at commit 9701d03. States are those that enter the
-    layer, after the model's final norm. Tokens that do not divide evenly among the pivots go to the
-    first ones, so that the count is exact. Pivots are taken in their order.
+    DART, arXiv 2502.11494. The states that are compared are those that enter the layer, after the
+    model's final norm, and pivots are taken in their order. Differs in that tokens that do not
+    divide evenly among the pivots go to the first ones, so that the count is exact.
     """
 
     visual_pivots: int = 4

@@ -23,9 +23,9 @@ class DivPrune(ChoosingPruner):
 
     Notes
     -----
-    DivPrune, arXiv 2503.02175, section 3. Differs from the published code in that a token is never
-    picked twice, that one token or a zero vector is not an error, and that distances are
-    in float32.
+    DivPrune, arXiv 2503.02175, section 3. Says in addition what happens where the paper's rule has
+    no answer: a token is never picked twice, a zero vector has a distance, and one token is enough.
+    Distances are in float32.
     """
 
     source: ClassVar[str] = "DivPrune, arXiv 2503.02175"
@@ -43,15 +43,17 @@ class DivPrune(ChoosingPruner):
         return Selection(farthest_points(view.features, n).sort().values)
 
 
-def farthest_points(features: Tensor, n: int, first: int | None = None) -> Tensor:
+def farthest_points(features: Tensor, n: int) -> Tensor:
     """Pick `n` points, each the one farthest from those picked before.
+
+    The first is the point whose nearest neighbour is farthest.
 
     The distance of two points is 1 - cosine, in float32; the distance to a set is that to its
     nearest member. Of equally far points the one with the lowest index is picked. Where every
     remaining point equals a picked one, the picks go on among those: they are always distinct.
 
-    Takes O(N n D) time, plus O(N^2 D) where the first point is not given. The N x N distances never
-    exist at once: memory is that of the features and of `ROWS_AT_ONCE` rows of N distances.
+    Takes O(N^2 D) time. The N x N distances never exist at once: memory is that of the features and
+    of `ROWS_AT_ONCE` rows of N distances.
 
     Parameters
     ----------
@@ -60,9 +62,6 @@ def farthest_points(features: Tensor, n: int, first: int | None = None) -> Tenso
         orthogonal to all others (distance 1) and equal to any other zero vector (distance 0).
     n : int
         0 to N.
-    first : int or None
-        First pick. None: the point whose nearest neighbour is farthest, as in DivPrune. The
-        adaptation to dMLLMs in arXiv 2511.15098 draws it at random instead.
 
     Returns
     -------
@@ -72,19 +71,14 @@ def farthest_points(features: Tensor, n: int, first: int | None = None) -> Tenso
     Raises
     ------
     PlanError
-        If `n` or `first` is out of range, or a feature is NaN or infinite.
+        If `n` is out of range, or a feature is NaN or infinite.
     """
     total = len(features)
     check_count(n, total)
-    if first is not None and not 0 <= first < total:
-        raise PlanError(f"first={first}: the first pick is one of the {total} points, from 0")
     if n == 0:
         return torch.zeros(0, dtype=torch.int64)
     units, zero = unit_rows(features)
-    if first is None:
-        pick = nearest_distances(units, zero).argmax(keepdim=True)
-    else:
-        pick = torch.tensor([first], device=features.device)
+    pick = nearest_distances(units, zero).argmax(keepdim=True)
     picks, gaps = [pick], torch.full((total,), torch.inf, device=features.device)
     while len(picks) < n:  # picks stay tensors: no step waits for the device
         torch.minimum(gaps, distances_to(units, zero, pick), out=gaps)

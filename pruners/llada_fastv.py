@@ -17,8 +17,8 @@ class LLaDAFastV(FastV):
 
     Notes
     -----
-    LLaDA-FastV, arXiv 2601.20168. That says when and where to choose; which rows count is `FastV`'s
-    option and default.
+    LLaDA-FastV, arXiv 2601.20168. The paper says when and where to choose; which rows count is an
+    option of `FastV`, with its default.
     """
 
     source: ClassVar[str] = "LLaDA-FastV, arXiv 2601.20168"

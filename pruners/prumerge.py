@@ -12,6 +12,7 @@ from saccade.pruners.base import ChoosingPruner, check_finite, last_dropped, oth
 from saccade.pruners.trim import outlier_share
 
 NEIGHBOURS = 32
+"""How many similar tokens are added to each that stays, in the published settings."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,7 +33,8 @@ class PruMerge(ChoosingPruner):
     -----
     LLaVA-PruMerge, arXiv 2403.15388. Attention is that of one head over the full width. Its tower
     has a class token, whose attention counts; SigLIP has none, so that the attention counts that a
-    patch receives from all patches of its view. Weights are not normalised, as published.
+    patch receives from all patches of its view. Weights are not normalised, as published; the sum
+    of what is dropped stands at the place of the last one dropped.
     """
 
     adaptive: bool = False
@@ -70,9 +72,7 @@ class PruMerge(ChoosingPruner):
         return Selection(torch.cat([top, extra]).sort().values, merge)
 
 
-def neighbour_sums(
-    keys: Tensor, attention: Tensor, kept: Tensor, neighbours: int = NEIGHBOURS
-) -> tuple[Tensor, Tensor, Tensor]:
+def neighbour_sums(keys: Tensor, attention: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Weights of the sums that kept tokens become: themselves, and their nearest by attention.
 
     Parameters
@@ -85,12 +85,12 @@ def neighbour_sums(
     Returns
     -------
     into, source, weight : Tensor (k (1 + m),)
-        As in `Merge`, with ``m = min(neighbours, N - 1)``.
+        As in `Merge`, with ``m = min(NEIGHBOURS, N - 1)``.
     """
     units = torch.nn.functional.normalize(keys.float(), dim=1)
     cosines = units[kept] @ units.T
     cosines.scatter_(1, kept[:, None], -torch.inf)
-    near = cosines.topk(min(neighbours, len(keys) - 1), dim=1).indices
+    near = cosines.topk(min(NEIGHBOURS, len(keys) - 1), dim=1).indices
     own = torch.ones(len(kept))
     into = torch.cat([kept, kept[:, None].expand_as(near).flatten()])
     return into, torch.cat([kept, near.flatten()]), torch.cat([own, attention[near.flatten()]])

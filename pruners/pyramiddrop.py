@@ -19,7 +19,8 @@ class PyramidDrop(ScorePruner):
     Notes
     -----
     PyramidDrop, arXiv 2410.17247. Queries and keys of that layer are computed once more, from the
-    rows that enter it; the heads' weights are averaged.
+    rows that enter it; the heads' weights are averaged. The row that asks is the prompt's last,
+    although a dMLLM's sequence ends in its answer.
     """
 
     source: ClassVar[str] = "PyramidDrop, arXiv 2410.17247"

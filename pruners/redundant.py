@@ -20,8 +20,7 @@ class Redundant(ScorePruner):
 
     Notes
     -----
-    The pruner of the progressive scheme in the code of arXiv 2511.15098; its policy is
-    ``cumulative``.
+    The pruner of the progressive scheme of arXiv 2511.15098; its policy is ``cumulative``.
     """
 
     source: ClassVar[str] = "progressive scheme of arXiv 2511.15098"

@@ -14,8 +14,8 @@ from saccade.pruners.clusters import cluster
 
 Text = Literal["prompt", "all"]
 TABLES = {192: (300, 200, 110), 128: (303, 110, 36), 96: (238, 48, 26), 64: (66, 30, 17)}
-"""Tokens of 576 that the published code (v1.5) keeps before layers 3, 7 and 16 of 32, by the
-number that this is on average over the layers."""
+"""Tokens of 576 that are kept before layers 3, 7 and 16 of 32 in the published settings (of version
+1.5), by the number that this is on average over the layers."""
 RECYCLED = 0.3
 """Share of the dropped tokens that is folded into others, the best rated first."""
 
@@ -47,10 +47,10 @@ class SparseVLM(ChoosingPruner):
 
     Notes
     -----
-    SparseVLM, arXiv 2410.04417, at commit 26a5f48. Its layers and counts are those of the policy:
-    ``by_layer`` with three layers, `TABLES` for the counts. Differs in that clusters stand at a
-    place (the published code appends them and renumbers all), live on in later steps, and that ties
-    are broken by order instead of noise.
+    SparseVLM, arXiv 2410.04417. Its layers and counts are those of the policy: ``by_layer`` with
+    three layers, `TABLES` for the counts. Differs in that clusters stand at a place, instead of
+    being appended with all tokens numbered anew, live on in later steps, and that ties are broken
+    by order instead of noise.
     """
 
     text: Text = "prompt"
@@ -136,13 +136,6 @@ def rank_count(attention: Tensor, scale: float, bias: float) -> tuple[int, int |
     if rank == total:
         return rank, None
     return rank, max(0, min(int(rank * scale + bias), total - 1))
-
-
-def strongest_heads(attention: Tensor, n: int = 14) -> Tensor:
-    """Heads of attention (H, R, v) of raters to visual tokens, most attending first: as SparseVLM+
-    chooses them."""
-    sums = attention.float().sum(dim=(1, 2))
-    return sums.sort(descending=True, stable=True).indices[:n]
 
 
 def n_recycled(dropped: int) -> tuple[int, int]:

@@ -45,8 +45,8 @@ class TRIM(ChoosingPruner):
 
     Notes
     -----
-    TRIM, arXiv 2409.10994, at commit f5a232d. Quartiles are those of the request alone; the
-    published code pools all crops of a batch.
+    TRIM, arXiv 2409.10994. Differs in that quartiles are those of the request alone, never of a
+    batch, and that the mean of the others stands at the place of the last one dropped.
     """
 
     relevance: Relevance = "embeddings"

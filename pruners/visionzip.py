@@ -35,7 +35,8 @@ class VisionZip(ChoosingPruner):
     Notes
     -----
     VisionZip, arXiv 2412.04467. Its tower has a class token, whose attention counts; SigLIP has
-    none, so that the attention counts that a patch receives from all patches of its view.
+    none, so that the attention counts that a patch receives from all patches of its view. Differs
+    in that targets stand at their own places, instead of behind all others.
     """
 
     contextual: float = CONTEXTUAL

@@ -32,7 +32,7 @@ class VisPruner(ChoosingPruner):
     -----
     VisPruner, arXiv 2412.01818. Its tower has a class token, whose attention counts; SigLIP has
     none, so that the attention counts that a patch receives from all patches of its view. A list of
-    odd length is split like an even one, where the published code fails.
+    odd length is split like an even one.
     """
 
     important: float = 0.5

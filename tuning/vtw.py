@@ -1,6 +1,6 @@
 """VTW's search for the layer from which no visual token is needed any more.
 
-Source: VTW, arXiv 2405.05803, at commit a3d8cfc: the first layer before which all visual tokens can
+VTW, arXiv 2405.05803: the first layer before which all visual tokens can
 go while the prediction stays as it was, by Kullback-Leibler divergence over a few samples.
 """
 
@@ -49,8 +49,8 @@ def kl_to_full(full: Tensor, dropped: Tensor) -> Tensor:
 
 
 def first_within(means: Tensor, eta: float) -> int | None:
-    """First candidate whose mean divergence is at most `eta`, whatever comes later; None without
-    one, where the published code fails."""
+    """First candidate whose mean divergence is at most `eta`, whatever comes later; None if there
+    is none."""
     found = (means <= eta).nonzero()
     return int(found[0]) if len(found) else None
 

@@ -1,6 +1,6 @@
 """LaViDa-Dream: its facts. The network, tower, packing and loop skeleton are shared code.
 
-Source: jacklishufan/LaViDa at commit 284ef5c and jacklishufan/lavida-dream-v1.0-instruct.
+Source: the files of the checkpoint jacklishufan/lavida-dream-v1.0-instruct, and recorded numbers.
 """
 
 from saccade.backbones.decoding.lavida.scheme import MaskedAnswer

@@ -1,6 +1,6 @@
 """LLaDA-V: its facts. The network, loop and packing are shared code.
 
-Source: GSAI-ML/LLaDA-V and ML-GSAI/LLaDA-V at commit c810b4b.
+Source: the files of the checkpoint GSAI-ML/LLaDA-V, and recorded numbers.
 """
 
 from saccade.backbones.families.family import Family

@@ -7,6 +7,8 @@ from itertools import cycle
 Stop = str | Sequence[int]
 """Where an answer ends: a text, or token ids."""
 IMAGE = "<image>"
+IMAGE_ID = -200
+"""Placeholder of a picture (or a whole video) among token ids; it is never embedded."""
 ROLES = ("user", "assistant")
 _SUFFIX = {None: "", "think": " /think", "no_think": " /no_think"}
 
@@ -77,8 +79,8 @@ def render_chat(
 
     Notes
     -----
-    Sources: LLaDA-V, ML-GSAI, commit c810b4b, and LaViDa, jacklishufan, commit 284ef5c
-    (conversation templates and the tokenizers' chat templates).
+    The templates are those that the checkpoints of LLaDA-V and LaViDa were trained with, as their
+    tokenizers' files say.
     """
     for i, ((role, _), expected) in enumerate(zip(messages, cycle(ROLES), strict=False)):
         if role != expected:
@@ -112,8 +114,7 @@ def render_question(text: str, n_images: int, think_mode: str | None = None) -> 
 
     Notes
     -----
-    Sources: LLaDA-V, ML-GSAI, commit c810b4b, and LaViDa, jacklishufan, commit 284ef5c (their
-    lmms-eval wrappers; only LLaDA-V's has the switch).
+    As LLaDA-V and LaViDa are asked in their published evaluations; only LLaDA-V has the switch.
     """
     if think_mode not in _SUFFIX:
         raise ValueError(f"think_mode={think_mode!r}; allowed: {', '.join(map(repr, _SUFFIX))}")
@@ -127,11 +128,10 @@ def render_question(text: str, n_images: int, think_mode: str | None = None) -> 
 def encode_with_images(
     text: str,
     encode: Callable[[str], list[int]],
-    image_id: int = -200,
     drop_after_image: bool = True,
     bos: str = LLADA_CHAT.bos,
 ) -> list[int]:
-    """Tokenise a rendered prompt chunk by chunk, with `image_id` for every ``<image>``.
+    """Tokenise a rendered prompt chunk by chunk, with `IMAGE_ID` for every ``<image>``.
 
     Parameters
     ----------
@@ -139,8 +139,6 @@ def encode_with_images(
         From `render_chat`.
     encode : callable
         Text to ids; must add no special tokens of its own.
-    image_id : int
-        Placeholder id, never embedded.
     drop_after_image : bool
         True: if the text begins with `bos`, the first token of every chunk after an image is lost,
         as published (that code takes it for a second BOS). So ``<image>\\nQuestion`` loses its
@@ -151,16 +149,11 @@ def encode_with_images(
 
     Returns
     -------
-    list of ids, as many `image_id` in it as there are placeholders.
-
-    Notes
-    -----
-    Sources: LLaDA-V, ML-GSAI, commit c810b4b, and LaViDa, jacklishufan, commit 284ef5c
-    (``tokenizer_image_token`` of ``mm_utils.py``).
+    list of ids, as many `IMAGE_ID` in it as there are placeholders.
     """
     lost = 1 if drop_after_image and bos and text.startswith(bos) else 0
     first, *later = text.split(IMAGE)
     ids = list(encode(first)) if first else []
     for chunk in later:
-        ids += [image_id, *(encode(chunk)[lost:] if chunk else [])]
+        ids += [IMAGE_ID, *(encode(chunk)[lost:] if chunk else [])]
     return ids

@@ -1,8 +1,8 @@
 """Projected view features to the sequence of visual tokens the language model reads.
 
-Source: LLaDA-V, ML-GSAI, commit c810b4b, ``llava/model/llava_arch.py`` ("spatial_unpad" with
-"anyres_max_N" for images, newline position "grid" for videos). LaViDa, jacklishufan, commit
-284ef5c, shrinks views first (`pool_2d`). Features are row-major per view.
+As LLaDA-V was trained ("spatial_unpad" with "anyres_max_N" for images, newline position "grid" for
+videos), compared with recorded numbers. LaViDa shrinks views first (`pool_2d`). Features are
+row-major per view.
 """
 
 import math
@@ -96,7 +96,7 @@ def pack_anyres(
 
     Returns
     -------
-    Tensor (N, D) in the dtype of `features`, N as `count_anyres` says. Differentiable.
+    Tensor (N, D) in the dtype of `features`, newlines included. Differentiable.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def pack_video(features: Tensor, newline: Tensor, stride: int = 2) -> Tensor:
 
     Returns
     -------
-    Tensor (N, D) in the dtype of `features`, N as `count_video` says. Differentiable.
+    Tensor (N, D) in the dtype of `features`, newlines included. Differentiable.
 
     Raises
     ------
@@ -184,26 +184,6 @@ def pack_video(features: Tensor, newline: Tensor, stride: int = 2) -> Tensor:
     side = math.isqrt(pooled.shape[1])
     rows = pooled.reshape(len(pooled), side, side, pooled.shape[2])
     return _end_rows(rows, newline).flatten(0, 2)
-
-
-def count_anyres(size_wh: Pair, grid_wh: Pair, side: int, max_tiles: int | None) -> int:
-    """Count the tokens `pack_anyres` gives, newlines included, without computing them.
-
-    Raises
-    ------
-    ValueError
-        As `pack_anyres` does.
-    """
-    columns, rows = at_least_1(grid_wh, "grid_wh")
-    top, bottom, left, right = unpad_bounds((rows * side, columns * side), size_wh)
-    h, w = downscale_shape((bottom - top, right - left), side, max_tiles)
-    return side**2 + h * (w + 1)
-
-
-def count_video(n_frames: int, side: int, stride: int = 2) -> int:
-    """Count the tokens `pack_video` gives, newlines included, without computing them."""
-    pooled = _pooled_side(side, stride)
-    return n_frames * pooled * (pooled + 1)
 
 
 def _bilinear(maps: Tensor, shape: Pair) -> Tensor:

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from saccade.backbones.inputs.chat import IMAGE_ID
 from saccade.backbones.inputs.picture_tower import PictureTower
 from saccade.backbones.inputs.pictures import Picture
 from saccade.backbones.network.network import Network
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Segments
 
 log = logging.getLogger(__name__)
-IMAGE_ID = -200
-"""Placeholder of a picture (or a whole video) among token ids."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,8 +1,8 @@
 """Pictures and frames to the pixel views a SigLIP tower eats, in the any-resolution manner.
 
-The arithmetic is that of ``llava/mm_utils.py`` (ML-GSAI/LLaDA-V, commit c810b4b; LaViDa's,
-jacklishufan, commit 284ef5c, is the same): same floats, same roundings, so views are equal bit for
-bit. LLaDA-V's are so whichever Pillow is installed (`_resize`).
+The arithmetic is that which LLaDA-V and LaViDa were trained with: same floats, same roundings, so
+that views are equal to recorded ones bit for bit. LLaDA-V's are so whichever Pillow is installed
+(`_resize`).
 """
 
 import math
@@ -144,8 +144,8 @@ class ImagePreprocessor:
 
     Notes
     -----
-    Source: LLaDA-V, ML-GSAI, commit c810b4b, ``mm_utils.py`` and its lmms-eval wrapper. Padding
-    converts to RGB first, where that code fails on a grey or a palette image.
+    As in LLaDA-V's published evaluation. Padding converts to RGB first, so that grey and palette
+    images are taken too.
     """
 
     tile: int
@@ -259,19 +259,3 @@ def _on_square(image: Image.Image) -> Image.Image:
     square = Image.new("RGB", (side, side), PAD_COLOUR)
     square.paste(image.convert("RGB"), ((side - image.width) // 2, (side - image.height) // 2))
     return square
-
-
-def sample_frames(n_frames: int, max_frames: int = 32) -> list[int]:
-    """Choose `max_frames` frame indices, evenly spread from the first to the last.
-
-    A video shorter than that has frames repeated, as in LLaDA-V's published evaluation (ML-GSAI,
-    commit c810b4b).
-
-    Raises
-    ------
-    ValueError
-        If either number is below 1.
-    """
-    if n_frames < 1 or max_frames < 1:
-        raise ValueError(f"n_frames={n_frames}, max_frames={max_frames}; both must be 1 or more")
-    return [int(i) for i in np.linspace(0, n_frames - 1, max_frames, dtype=np.int64)]

@@ -30,7 +30,7 @@ def token_grid_anyres(
     Parameters
     ----------
     size_wh, grid_wh, side, max_tiles
-        As in `count_anyres`.
+        As in `pack_anyres`.
     coverage : float
         Share of a view's side that its patches cover: 27 * 14 / 384 for patches of 14 in 384.
     pooled : bool

@@ -9,7 +9,8 @@ from PIL import Image
 
 from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.families.llada_v import FAMILY
-from saccade.backbones.inputs.prepare import IMAGE_ID, Prepared
+from saccade.backbones.inputs.chat import IMAGE_ID
+from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.model import Model
 from saccade.backbones.network.network import Network

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from saccade.backbones.families.family import Family
-from saccade.backbones.inputs.chat import encode_with_images, render_chat, render_question
-from saccade.backbones.inputs.prepare import IMAGE_ID
+from saccade.backbones.inputs.chat import IMAGE_ID, encode_with_images, render_chat, render_question
 from saccade.studies.tasks.documents import KINDS
 
 
@@ -45,7 +44,7 @@ class Chat:
         template = self.family.template
         text = render_chat([("user", render_question(question, 1))], template=template)
         ids = encode_with_images(
-            text, lambda s: list(self.tokenizer.encode(s).ids), IMAGE_ID, bos=template.bos
+            text, lambda s: list(self.tokenizer.encode(s).ids), bos=template.bos
         )
         at = ids.index(IMAGE_ID)
         return ids[:at], ids[at + 1 :]

@@ -48,7 +48,6 @@ def test_farthest_points_equal_the_naive_ones(
     picks, margin = naive_farthest_points(features, n)
     assume(margin > 1e-5)
     assert farthest_points(features, n).tolist() == picks
-    assert farthest_points(features, n, first=picks[0]).tolist() == picks
     assert DivPrune().select(view_of(features), n).keep.tolist() == sorted(picks)
 
 
@@ -74,7 +73,6 @@ def test_distances_are_taken_in_float32() -> None:
 
 def test_of_equally_far_points_the_first_is_picked() -> None:
     assert farthest_points(torch.eye(6), 4).tolist() == [0, 1, 2, 3]
-    assert farthest_points(torch.eye(6), 4, first=2).tolist() == [2, 0, 1, 3]
 
 
 @pytest.mark.parametrize("n", [0, 1, 6, 24])
@@ -102,8 +100,9 @@ def test_a_zero_vector_is_orthogonal_to_all_but_its_like() -> None:
     nearest = nearest_distances(units, zero)
     torch.testing.assert_close(nearest[[1, 3]], torch.zeros(2))
     torch.testing.assert_close(nearest[4], torch.tensor(1.0))
-    assert farthest_points(features, 3, first=2).tolist() == [2, 4, 1]
-    assert sorted(farthest_points(features, 5, first=2).tolist()) == [0, 1, 2, 3, 4]
+    picks = farthest_points(features, 5).tolist()
+    assert picks[0] == 4 and set(picks[:3]) & {1, 3} and set(picks[:3]) & {0, 2}
+    assert sorted(picks) == [0, 1, 2, 3, 4]
     assert farthest_points(torch.zeros(3, 2), 2).unique().numel() == 2
 
 
@@ -113,12 +112,6 @@ def test_features_that_are_no_numbers_are_refused(bad: float) -> None:
     features[2, 1] = bad
     with pytest.raises(PlanError, match="features of 1 of 4 tokens.*DivPrune"):
         DivPrune().select(view_of(features), 2)
-
-
-@pytest.mark.parametrize("first", [-1, 3])
-def test_first_pick_out_of_range_is_refused(first: int) -> None:
-    with pytest.raises(PlanError, match=f"first={first}"):
-        farthest_points(torch.eye(3), 2, first=first)
 
 
 def test_one_token() -> None:

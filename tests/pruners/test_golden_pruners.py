@@ -135,20 +135,6 @@ def test_divprune_distances(name: str) -> None:
         assert_close(nearest_distances(units, zero), tensor(case, "first_scores"))
 
 
-@pytest.mark.parametrize("name", params("pivot"))
-def test_divprune_from_a_given_pivot(name: str) -> None:
-    case = CASES[name]
-    features, k, pivot = tensor(case, "features"), int(case["k"]), int(case["pivot"])
-    order = farthest_points(features, k, first=pivot)
-    assert_valid(order, k, len(features))
-    assert_farthest(features, order)
-    assert_covers(features, order)
-    assert order[:1].tolist() == [pivot][:k]
-    if exact(case):
-        assert order.tolist() == case["keep_order"].tolist()
-        assert order.sort().values.tolist() == case["keep_sorted"].tolist()
-
-
 @pytest.mark.parametrize("name", params("inputs_embeds"))
 def test_divprune_in_a_sequence(name: str) -> None:
     case = CASES[name]

@@ -76,7 +76,7 @@ def test_token_after_each_image_is_lost_as_published() -> None:
 def test_nothing_is_lost_without_bos() -> None:
     """The published code drops tokens only when the first chunk begins with BOS."""
     assert encode_with_images("a<image>bc", characters) == [ord("a"), -200, *characters("bc")]
-    assert encode_with_images("<image>bc", characters, image_id=-7) == [-7, *characters("bc")]
+    assert encode_with_images("<image>bc", characters) == [-200, *characters("bc")]
 
 
 def test_text_without_images_is_encoded_whole() -> None:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from saccade.backbones.inputs.chat import IMAGE, encode_with_images, render_chat, render_question
-from saccade.backbones.inputs.packing import count_anyres, count_video, pack_anyres, pack_video
+from saccade.backbones.inputs.packing import pack_anyres, pack_video
 from saccade.backbones.inputs.pinpoints import best_resolution, parse_pinpoints
 from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.inputs.token_centers import token_grid_anyres, token_grid_video
@@ -161,7 +161,7 @@ def test_real_counts(name: str, real: ImagePreprocessor, real_side: int) -> None
     grid = (best[0] // real.tile, best[1] // real.tile)
     assert (best, grid) == (tuple(case["best_resolution_wh"]), tuple(case["grid_wh"]))
     assert 1 + grid[0] * grid[1] == case["n_tiles"]
-    count = count_anyres((width, height), grid, real_side, real.max_tiles)
+    count = len(token_grid_anyres((width, height), grid, real_side, real.max_tiles))
     assert count == case["n_visual_tokens"]
     assert count == real_side**2 + case["hi_res_rows"] * (case["hi_res_cols"] + 1)
 
@@ -169,8 +169,9 @@ def test_real_counts(name: str, real: ImagePreprocessor, real_side: int) -> None
 @pytest.mark.parametrize("name", golden_params(SET, VIDEO_COUNTS))
 def test_real_video_counts(name: str, real_side: int) -> None:
     frames, case = int(re.sub(r"\D", "", name)), VIDEO_COUNTS[name]
-    assert count_video(frames, real_side) == case["n_visual_tokens"]
-    assert count_video(1, real_side) == case.get("per_frame", count_video(1, real_side))
+    assert len(token_grid_video(frames, real_side)) == case["n_visual_tokens"]
+    one = len(token_grid_video(1, real_side))
+    assert one == case.get("per_frame", one)
 
 
 def positions_as_features(n_views: int, side: int) -> torch.Tensor:
@@ -230,7 +231,7 @@ def test_packed_features_are_the_spliced_ones(name: str, tiny: ImagePreprocessor
     span = torch.from_numpy(embedded[start : start + case["n_visual"]])
     assert_near(got, span, tolerance=1e-5)
     side = math.isqrt(projected.shape[1])
-    assert count_anyres(size_wh, grid, side, tiny.max_tiles) == case["n_visual"]
+    assert len(token_grid_anyres(size_wh, grid, side, tiny.max_tiles)) == case["n_visual"]
 
 
 @pytest.mark.parametrize("item", golden_params(SET, PROMPTS))

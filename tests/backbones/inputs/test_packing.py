@@ -7,8 +7,6 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.backbones.inputs.packing import (
-    count_anyres,
-    count_video,
     downscale_shape,
     pack_anyres,
     pack_plain,
@@ -73,8 +71,8 @@ def test_too_thin_for_an_even_map(size_wh: tuple[int, int], n_map: int) -> None:
     features, where = features_of((1, 1), 4), (size_wh, (1, 1))
     packed = pack_anyres(features, *where, NEWLINE, 4)
     assert torch.equal(packed, torch.cat([features[0], NEWLINE.expand(n_map, -1)]))
-    assert count_anyres(*where, 4, 4) == len(packed) == 16 + n_map
     places = token_grid_anyres(*where, 4, 4)
+    assert len(places) == len(packed) == 16 + n_map
     assert torch.equal(places[:16], token_grid_plain(4)) and bool(places[16:].isnan().all())
 
 
@@ -119,20 +117,19 @@ def test_downscaling_to_nothing() -> None:
     ],
 )
 def test_published_counts(size_wh: tuple[int, int], expected: int) -> None:
-    assert count_anyres(size_wh, grid_of(size_wh), SIDE, max_tiles=4) == expected
+    assert len(token_grid_anyres(size_wh, grid_of(size_wh), SIDE, max_tiles=4)) == expected
 
 
 @pytest.mark.parametrize("max_tiles", [1, 4, None])
 @pytest.mark.parametrize("side", [3, 4, 5])
 @pytest.mark.parametrize("size_wh", [(1, 1), (400, 390), (900, 333), (333, 900), (2000, 1999)])
-def test_count_is_the_packed_length(
+def test_every_packed_token_has_a_place(
     size_wh: tuple[int, int], side: int, max_tiles: int | None
 ) -> None:
     where = size_wh, grid_of(size_wh)
     packed = pack_anyres(features_of(where[1], side), *where, NEWLINE, max_tiles)
-    assert packed.shape == (count_anyres(*where, side, max_tiles), 4)
     places = token_grid_anyres(*where, side, max_tiles)
-    assert len(places) == len(packed)
+    assert packed.shape == (len(places), 4)
     assert torch.equal(places.isnan().all(1), (packed == NEWLINE).all(1))
 
 
@@ -198,7 +195,7 @@ def test_plain_has_no_newline() -> None:
 def test_video_is_frames_of_rows(side: int, stride: int) -> None:
     features, pooled = features_of((2, 1), side), math.ceil(side / stride)
     packed = pack_video(features, NEWLINE, stride)
-    assert len(packed) == count_video(3, side, stride)
+    assert len(packed) == len(token_grid_video(3, side, stride)) == 3 * pooled * (pooled + 1)
     frames = packed.unflatten(0, (3, pooled, pooled + 1))
     assert bool((frames[:, :, -1] == NEWLINE).all())
     assert torch.equal(frames[:, :, :-1].flatten(1, 2), pool_2d(features, stride))
@@ -258,7 +255,7 @@ def test_places_in_the_padding_are_nowhere() -> None:
 
 def test_places_in_frames() -> None:
     places = token_grid_video(2, 4)
-    assert len(places) == count_video(2, 4) == 12
+    assert len(places) == 12
     frame = [[0.25, 0.25], [0.75, 0.25], [math.nan] * 2, [0.25, 0.75], [0.75, 0.75], [math.nan] * 2]
     torch.testing.assert_close(places, torch.tensor(frame * 2), equal_nan=True)
 
@@ -281,7 +278,7 @@ def test_wrong_numbers() -> None:
     with pytest.raises(ValueError, match="size_wh"):
         unpad_bounds((4, 4), (0, 3))
     with pytest.raises(ValueError, match="grid_wh"):
-        count_anyres((9, 9), (0, 1), SIDE, 4)
+        token_grid_anyres((9, 9), (0, 1), SIDE, 4)
     with pytest.raises(ValueError, match="max_tiles=0"):
         downscale_shape((4, 4), SIDE, 0)
     with pytest.raises(ValueError, match="stride=0"):

@@ -7,7 +7,6 @@ from saccade.backbones.inputs.pinpoints import best_resolution, parse_pinpoints
 from saccade.backbones.inputs.tiling import (
     ImagePreprocessor,
     fit_on_canvas,
-    sample_frames,
     split_tiles,
 )
 
@@ -295,22 +294,3 @@ def test_frames_of_another_type(frames: object) -> None:
 def test_frames_of_another_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="frames of shape"):
         ImagePreprocessor(8, SMALL, "anyres").video(np.zeros(shape, np.uint8))
-
-
-@pytest.mark.parametrize("n_frames", [1, 3, 31, 32, 33, 100, 5407])
-def test_sampled_frames(n_frames: int) -> None:
-    indices = sample_frames(n_frames)
-    assert len(indices) == 32 and indices == sorted(indices)
-    assert (indices[0], indices[-1]) == (0, n_frames - 1)
-
-
-def test_sampled_frames_are_truncated_not_rounded() -> None:
-    assert sample_frames(10, 4) == [0, 3, 6, 9]
-    assert sample_frames(11, 4) == [0, 3, 6, 10]  # 0, 3.33, 6.67, 10
-    assert sample_frames(7, 1) == [0]
-
-
-@pytest.mark.parametrize(("n_frames", "max_frames"), [(0, 32), (5, 0), (-1, 4)])
-def test_no_frames(n_frames: int, max_frames: int) -> None:
-    with pytest.raises(ValueError, match="must be 1 or more"):
-        sample_frames(n_frames, max_frames)
