@@ -1,5 +1,5 @@
-"""Density-peak clustering with k nearest neighbours, as SparseVLM (arXiv 2410.04417) clusters what it
-drops."""
+"""Density-peak clustering with k nearest neighbours, as SparseVLM (arXiv 2410.04417) clusters what
+it drops."""
 
 from typing import NamedTuple
 

@@ -141,7 +141,9 @@ def test_the_request_is_a_square_picture_amid_text() -> None:
 
 def test_threads_are_given_back_and_recorded() -> None:
     before = torch.get_num_threads()
-    result = run_bench(Keep(), [("a", Random())], SIZES, repeats=1, threads=before + 1, dtype="bfloat16")
+    result = run_bench(
+        Keep(), [("a", Random())], SIZES, repeats=1, threads=before + 1, dtype="bfloat16"
+    )
     assert torch.get_num_threads() == before
     assert (result.setup["threads"], result.setup["dtype"]) == (before + 1, "bfloat16")
 
