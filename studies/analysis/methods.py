@@ -17,7 +17,7 @@ import numpy as np
 from saccade.studies.analysis.paired import mean_and_se
 from saccade.studies.analysis.summary import Row, Summary, acted
 from saccade.studies.config.study import Case
-from saccade.studies.runs.records import Record
+from saccade.studies.runs.record import Record
 
 PUBLISHED = Path(__file__).parent.parent / "published"
 BACKBONES = {"from-scratch": "LLaDA-V", "ar-to-diffusion": "LaViDa-Dream"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from saccade.controller.cost import layer_macs
 from saccade.controller.types import Geometry, round_keep
-from saccade.studies.runs.records import Record
+from saccade.studies.runs.record import Record
 
 
 @dataclass(frozen=True, slots=True)

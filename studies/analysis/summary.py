@@ -18,7 +18,8 @@ from saccade.studies.config.study import StudyConfig, plan_units
 from saccade.studies.runs.files import replacing
 from saccade.studies.runs.model_folders import run_folders
 from saccade.studies.runs.recipe import Recipe
-from saccade.studies.runs.records import Record, read_run
+from saccade.studies.runs.record import Record
+from saccade.studies.runs.records import read_run
 
 COLUMNS = (
     "case",

@@ -8,7 +8,7 @@ import numpy as np
 
 from saccade.studies.analysis.summary import Row, Summary
 from saccade.studies.config.study import Case
-from saccade.studies.runs.records import Record
+from saccade.studies.runs.record import Record
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

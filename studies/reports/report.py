@@ -31,7 +31,7 @@ COLUMNS = {
     "Relative": "score relative to the baseline's, on the same samples.",
     "Time": "milliseconds per sample of a batch: preparing its inputs and generating its answer.",
     "Speed-up": "time of the baseline over that of the case, paired by batch, geometric mean; more "
-    "than 1 is faster. In brackets its 95 % interval, by Student's t over the batches.",
+    "than 1 is faster. In brackets its 95 % interval, by Student's t over the units.",
     "Ideal": "the same ratio of exact multiply-accumulates, vision tower and projector included: "
     "what could be gained if time followed arithmetic.",
     "Ideal, paper": "the same by the published formula (decoder layers alone, an MLP of two "
@@ -165,7 +165,7 @@ def _lead_of_many(summaries: Sequence[Summary]) -> str:
     lead = f'<p class="lead">{escape(text)}</p>'
     for one in summaries:
         if not one.finished:
-            done = f"{one.config.model} is unfinished: {one.done} of {one.total} batches are in."
+            done = f"{one.config.model} is unfinished: {one.done} of {one.total} units are in."
             lead += f'<p class="banner">{escape(done)}</p>'
     return lead
 
@@ -182,7 +182,7 @@ def _lead(summary: Summary) -> str:
     )
     lead = f'<p class="lead">{escape(text)}</p>'
     if not summary.finished:
-        done = f"This run is unfinished: {summary.done} of {summary.total} batches are in."
+        done = f"This run is unfinished: {summary.done} of {summary.total} units are in."
         lead += f'<p class="banner">{done}</p>'
     return lead
 
@@ -211,7 +211,7 @@ def _task_rows(task: str, rows: Sequence[Row], styles: dict[str, Style], summary
     settings = summary.recipe["settings"][task]
     steps = f"in {settings['steps']} steps" if "steps" in settings else "one a step"
     facts = (
-        f"{rows[0]['n']} samples in {rows[0]['n_units']} batches, {settings['gen_length']} tokens "
+        f"{rows[0]['n']} samples in {rows[0]['n_units']} units, {settings['gen_length']} tokens "
         f"{steps}. {committed_note(rows)}"
     )
     heading = f'<th colspan="{len(COLUMNS) + 1}" scope="rowgroup">{escape(task)}'

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from saccade.controller.trace import Generation, Trace
-from saccade.studies.runs.records import Record
+from saccade.studies.runs.record import Record
 from saccade.studies.tasks.task import Sample
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from saccade.controller.errors import StudyError
 
+PARTIAL = ".partial"
+"""Ending of what is being written."""
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -21,7 +24,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         Beside `path`, so that taking its place is one step.
     """
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + PARTIAL)
     try:
         yield partial
         with partial.open("rb+") as file:

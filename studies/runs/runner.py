@@ -1,4 +1,4 @@
-"""Running a study: every case answers the same batches, in changing order, and is timed on each."""
+"""Running a study: every case answers the same units, in changing order, and is timed on each."""
 
 import functools
 import time
@@ -28,14 +28,15 @@ from saccade.studies.config.cases import (
 from saccade.studies.config.study import Case, StudyConfig, Unit, plan_units
 from saccade.studies.runs.answer_records import record_of, signals_of
 from saccade.studies.runs.model_folders import MODELS, write_models
-from saccade.studies.runs.parts import check_parts, join_parts, run_in_parts, threads_of
+from saccade.studies.runs.pool import run_in_pool, threads_of
 from saccade.studies.runs.recipe import ROOT, git_state, make_recipe
-from saccade.studies.runs.records import Record, RecordStore
+from saccade.studies.runs.record import Record
+from saccade.studies.runs.records import RecordStore
 from saccade.studies.tasks.task import Sample
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
-"""Called with the batches answered so far, their total over all cases, and what comes next."""
+"""Called with the units answered so far, times cases, their total, and what comes next."""
 
 
 def run_study(
@@ -61,8 +62,8 @@ def run_study(
         Threads torch may use meanwhile; None leaves them as they are. Of each process, if there are
         several: its share of the cores by default.
     jobs : int
-        Processes that answer batches side by side. Measured times then say how fast cases are
-        beside each other, which is fair to all, but less exact.
+        Processes that answer units side by side. Measured times then compare cases under the
+        same load, which is fair to all, but less exact.
     device, dtype : str, optional
         As in `saccade.load`.
 
@@ -112,14 +113,12 @@ def _run_single(
     recipe = make_recipe(config, model, git)
     if jobs > 1:
         recipe["hardware"]["jobs"] = jobs
-    check_parts(out, recipe)
     with RecordStore(out, recipe, config) as store:
         try:
-            join_parts(out, store)
             if jobs > 1:
-                run_in_parts(config, out, recipe, store, jobs, threads, where or {}, progress)
+                run_in_pool(config, store, jobs, threads, where or {}, progress)
             else:
-                StudyRun(config, model, store, progress).run()
+                run_here(config, model, store, progress)
         except KeyboardInterrupt:
             total = len(plan_units(config))
             raise KeyboardInterrupt(
@@ -187,31 +186,47 @@ def case_order(n: int, index: int) -> list[int]:
     return order[::-1] if index % 2 else order
 
 
-class StudyRun:
-    """One execution of a study with an open store."""
+def run_here(
+    config: StudyConfig, model: Model, store: RecordStore, progress: Progress | None
+) -> None:
+    """Answer what the store does not have yet, unit by unit."""
+    units, cases = plan_units(config), len(config.cases)
+
+    def report(answered: int, label: str) -> None:
+        if progress is not None:
+            progress(len(store.done) * cases + answered, len(units) * cases, label)
+
+    runner = UnitRunner(config, model, report)
+    for index, unit in enumerate(units):
+        if (unit.task, unit.number) not in store.done:
+            store.append(unit, runner.answer(unit, index))
+    report(0, "done")
+
+
+class UnitRunner:
+    """Answers units of a study with all of its cases.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    model : Model
+    report : callable, optional
+        ``report(answered, label)``: cases of the present unit that have answered, and what comes
+        next.
+    """
 
     def __init__(
         self,
         config: StudyConfig,
         model: Model,
-        store: RecordStore,
-        progress: Progress | None,
-        units: Sequence[Unit] | None = None,
+        report: Callable[[int, str], None] | None = None,
     ) -> None:
-        self.config, self.model, self.store, self.progress = config, model, store, progress
-        self.units = plan_units(config) if units is None else units
+        self.config, self.model, self.report = config, model, report
         self.tasks = {name: config.task_of(name) for name in config.tasks}
         self.warm: set[str] = set()
 
-    def run(self) -> None:
-        """Answer every unit that the store does not have yet."""
-        for index, unit in enumerate(self.units):
-            if (unit.task, unit.number) not in self.store.done:
-                self.store.append(unit, self._answer(unit, index))
-        self._report(0, "done")
-
-    def _answer(self, unit: Unit, index: int) -> list[Record]:
-        """All records of a unit."""
+    def answer(self, unit: Unit, index: int) -> list[Record]:
+        """All records of a unit, number `index` of the study."""
         samples = self.tasks[unit.task].samples(unit.samples, seed=unit.seed)
         self._warm_up(unit, samples)
         ways = dict.fromkeys(encode_for(controller_of(case)) for case in self.config.cases)
@@ -222,7 +237,7 @@ class StudyRun:
         for position, number in enumerate(case_order(len(self.config.cases), index)):
             case = self.config.cases[number]
             inputs, prepare_seconds = prepared[encode_for(controller_of(case))]
-            self._report(position, f"{unit.task}, batch {unit.number + 1}: {case.name}")
+            self._report(position, f"{unit.task}, unit {unit.number + 1}: {case.name}")
             work = functools.partial(self._generate, case, unit, inputs)
             answers, seconds = self._timed(work)
             shared = {
@@ -241,7 +256,7 @@ class StudyRun:
         return records
 
     def _warm_up(self, unit: Unit, samples: Sequence[Sample]) -> None:
-        """Answer a task's first batch once without looking at the clock."""
+        """Answer a task's first unit once without looking at the clock."""
         if unit.task not in self.warm:
             self.warm.add(unit.task)
             self._report(0, f"{unit.task}: warm-up")
@@ -253,7 +268,7 @@ class StudyRun:
         return [prepare(s.question, s.images, encode=encode) for s in samples]
 
     def _generate(self, case: Case, unit: Unit, inputs: Sequence[Prepared]) -> list[Generation]:
-        # Per unit, so that random choices differ between batches but neither between the cases
+        # Per unit, so that random choices differ between units but neither between the cases
         # of one nor between a run and its repetition.
         seed = {"seed": unit.seed + unit.samples[0]}
         options: dict[str, Any] = seed | settings_of(
@@ -276,7 +291,5 @@ class StudyRun:
             torch.cuda.synchronize(self.model.device)
 
     def _report(self, answered: int, label: str) -> None:
-        if self.progress is not None:
-            cases = len(self.config.cases)
-            done = len(self.store.done) * cases + answered
-            self.progress(done, len(self.units) * cases, label)
+        if self.report is not None:
+            self.report(answered, label)

@@ -16,7 +16,7 @@ from saccade.studies.tasks.task import Sample, Task
 from saccade.studies.timing.clock import timed
 
 Progress = Callable[[int, int, str], None]
-"""Called with the batches answered so far, their total, and what comes next."""
+"""Called with the units answered so far, their total, and what comes next."""
 SIDES = ("without a controller", "with it")
 
 

@@ -1,6 +1,7 @@
 """Runs of studies made up for tests, on disk as the runner would leave them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from saccade.studies.config.cases import settings_of
 from saccade.studies.config.study import Case, StudyConfig, plan_units
-from saccade.studies.runs.records import Record
+from saccade.studies.runs.record import Record
+from saccade.studies.runs.records import unit_file
 
 N_VISUAL, N_LAYERS, STEPS = 100, 4, 4
 Change = Callable[[Record], Record]
@@ -65,13 +67,16 @@ def write_run(folder: Path, config: StudyConfig, change: Change, units: int | No
     """Write `units` units of a run (all by default), every record changed from a blank one."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.json").write_text(json.dumps(fake_recipe(config)))
-    records = [
-        change(blank_record(case.name, unit.task, sample, unit.number))
-        for unit in plan_units(config)[:units]
-        for case in config.cases
-        for sample in unit.samples
-    ]
-    (folder / "records.jsonl").write_bytes(b"".join(record.line() for record in records))
+    shutil.rmtree(folder / "units", ignore_errors=True)
+    for unit in plan_units(config)[:units]:
+        records = [
+            change(blank_record(case.name, unit.task, sample, unit.number))
+            for case in config.cases
+            for sample in unit.samples
+        ]
+        path = unit_file(folder, config, unit)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"".join(record.line() for record in records))
     return folder
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saccade.studies.analysis.projection import projected, projected_macs
-from saccade.studies.runs.records import Record
+from saccade.studies.runs.record import Record
 
 LAYERS, HIDDEN, INNER = 32, 4096, 12288
 

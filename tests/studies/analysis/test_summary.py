@@ -17,7 +17,8 @@ from saccade.studies.analysis import summary as module
 from saccade.studies.analysis.paired import paired_speedup
 from saccade.studies.analysis.summary import COLUMNS, COMMITTED, summarise
 from saccade.studies.config.study import StudyConfig
-from saccade.studies.runs.records import Record, read_run
+from saccade.studies.runs.record import Record
+from saccade.studies.runs.records import read_run
 
 MakeRun = Callable[..., Path]
 

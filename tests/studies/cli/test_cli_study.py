@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from saccade.studies.cli import app, configs
 from saccade.studies.cli.configs import find_config, shipped
 from saccade.studies.runs import runner
+from tests.studies.unit_files import contents, lines, unit_files
 
 STUDY = """
 name: small
@@ -54,13 +55,13 @@ def test_a_study_runs_and_is_shown(study: Path, tmp_path: Path) -> None:
     content = json.loads(invoke("show", folder, "--json").stdout)
     assert {case["case"] for case in content["cases"]} == {"full", "half"}
 
-    before = (folder / "records.jsonl").read_bytes()
+    before = contents(folder)
     assert invoke("run", study).exit_code == 0
-    assert (folder / "records.jsonl").read_bytes() == before
+    assert contents(folder) == before
 
 
 def test_an_interruption_says_how_to_go_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = runner.StudyRun._answer
+    answer = runner.UnitRunner.answer
     calls: list[int] = []
 
     def once(self: Any, unit: Any, index: int) -> Any:
@@ -70,16 +71,16 @@ def test_an_interruption_says_how_to_go_on(study: Path, monkeypatch: pytest.Monk
         return answer(self, unit, index)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner.StudyRun, "_answer", once)
+        patch.setattr(runner.UnitRunner, "answer", once)
         result = invoke("run", study, "--out", "my results")
     assert result.exit_code == 130
     assert f"to go on: saccade study run {study} --out 'my results'" in result.stderr
-    assert len(Path("my results/records.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+    assert len(lines(Path("my results"))) == 2
 
     unfinished = json.loads(invoke("show", "my results", "--json").stdout)
     assert {case["n"] for case in unfinished["cases"]} == {1}
     assert invoke("run", study, "--out", "my results").exit_code == 0
-    assert len(Path("my results/records.jsonl").read_text(encoding="utf-8").splitlines()) == 4
+    assert len(lines(Path("my results"))) == 4
 
 
 def test_shipped_studies_go_by_their_bare_names(study: Path) -> None:
@@ -149,17 +150,15 @@ def test_several_processes_answer_what_one_answers(
     study, folder = together
     alone = tmp_path / "alone"
     assert invoke("run", study, "--out", alone).exit_code == 0
-    assert not (folder / "parts").exists()
 
     def facts(folder: Path) -> list[tuple[object, ...]]:
-        lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
-        found = [json.loads(line) for line in lines]
+        found = [json.loads(line) for line in lines(folder)]
         return sorted((r["case"], r["sample"], r["answer"], r["macs"]) for r in found)
 
     assert facts(folder) == facts(alone)
-    before = (folder / "records.jsonl").read_bytes()
+    before = contents(folder)
     assert invoke("run", study, "--out", folder, "--jobs", 2, "--threads", 1).exit_code == 0
-    assert (folder / "records.jsonl").read_bytes() == before
+    assert contents(folder) == before
 
 
 @pytest.mark.slow
@@ -171,21 +170,21 @@ def test_the_recipe_says_how_many_processes_there_were(together: tuple[Path, Pat
     assert other.exit_code == 2 and "hardware.jobs (2 there, None now)" in other.stderr
 
 
-def test_parts_that_an_interruption_left_are_taken_in(study: Path) -> None:
-    from saccade.studies.config.cases import load_study
-    from saccade.studies.runs.parts import PARTS, _answer_part
-
-    folder, config = Path("runs") / "small", load_study(study)
-    assert invoke("run", study, "--out", "whole").exit_code == 0
-    recipe = json.loads(Path("whole/recipe.json").read_text(encoding="utf-8"))
-    _answer_part(config, folder, recipe, frozenset(), 0, 2, None, {})
-    assert (folder / PARTS / "0" / "records.jsonl").exists()
-    other = invoke("run", study, "--dtype", "bfloat16")
-    assert other.exit_code == 2 and "holds a run of another recipe" in other.stderr
-    assert "backbone.dtype ('float32' there, 'bfloat16' now)" in other.stderr.replace("\n", " ")
-    assert invoke("run", study).exit_code == 0
-    content = json.loads(invoke("show", folder, "--json").stdout)
-    assert content["finished"] and content["units"] == 2
+@pytest.mark.slow
+def test_several_processes_go_on_from_what_is_there(
+    together: tuple[Path, Path], tmp_path: Path
+) -> None:
+    study, folder = together
+    rest = tmp_path / "rest"
+    shutil.copytree(folder, rest)
+    lost, *kept = unit_files(rest)
+    lost.unlink()
+    (rest / "units" / f"{lost.name}.partial").write_text("{")
+    assert invoke("run", study, "--out", rest, "--jobs", 2, "--threads", 1).exit_code == 0
+    assert unit_files(rest) == [lost, *kept] and contents(rest).keys() == contents(folder).keys()
+    assert [path.read_bytes() for path in kept] == [
+        (folder / "units" / path.name).read_bytes() for path in kept
+    ]
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from saccade.studies.reports.paper_figures import (
 from saccade.studies.reports.report import report_html
 from saccade.studies.runs.runner import run_study
 from tests.studies.analysis.test_projection import Record
+from tests.studies.unit_files import lines as unit_lines
 
 STUDY = """
 name: both
@@ -112,5 +113,5 @@ def test_studies_without_either_have_neither(tmp_path: Path) -> None:
     path.write_text(STUDY.split("  - {name: half")[0], encoding="utf-8")
     plain = summarise(run_study(load_study(path), tmp_path / "run"))
     assert figures_html([plain]) == ""
-    lines = (tmp_path / "run" / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = unit_lines(tmp_path / "run")
     assert {len(json.loads(line)["attention"]) for line in lines} == {0}

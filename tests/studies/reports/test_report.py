@@ -15,7 +15,7 @@ from saccade.controller.types import Origin
 from saccade.studies.analysis.summary import summarise
 from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.reports.report import WAYS, report_html, write_report
-from saccade.studies.runs.records import Record
+from saccade.studies.runs.record import Record
 
 MakeRun = Callable[..., Path]
 EVIL = "</script><img src=http://example.org/x onerror=alert(1)>%{x} $title & 'all'"
@@ -80,8 +80,8 @@ def test_the_page_holds_charts_table_and_recipe(config: StudyConfig, made_run: M
 
 
 def test_an_unfinished_run_says_so(config: StudyConfig, made_run: MakeRun) -> None:
-    assert "unfinished: 2 of 6 batches" in report_html(summarise(made_run(config, units=2)))
-    assert "unfinished: 0 of 6 batches" in report_html(summarise(made_run(config, units=0)))
+    assert "unfinished: 2 of 6 units" in report_html(summarise(made_run(config, units=2)))
+    assert "unfinished: 0 of 6 units" in report_html(summarise(made_run(config, units=0)))
 
 
 def test_it_is_written_as_one_file(config: StudyConfig, made_run: MakeRun, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from saccade.studies.analysis import summary as module
 from saccade.studies.analysis.summary import summarise
 from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.reports.table import render
-from saccade.studies.runs.records import Record
+from saccade.studies.runs.record import Record
 
 MakeRun = Callable[..., Path]
 

@@ -21,8 +21,9 @@ from saccade.studies.reports.overview import UNTOUCHED, grid, render_overview, s
 from saccade.studies.reports.report import report_html
 from saccade.studies.runs import runner
 from saccade.studies.runs.model_folders import run_folders, waiting_models, write_models
-from saccade.studies.runs.records import Record
+from saccade.studies.runs.record import Record
 from saccade.studies.runs.runner import run_study
+from tests.studies.unit_files import contents
 
 ROOT = Path(__file__).parents[3]
 MODELS = ("embedded/llada-v", "embedded/llava-ar")
@@ -108,16 +109,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     seen: list[tuple[int, int]] = []
     folder = tmp_path_factory.mktemp("runs") / "two"
     run_study(study(), folder, lambda done, total, label: seen.append((done, total)), threads=1)
-    assert seen == sorted(seen) and seen[-1] == (8, 8)  # 2 models, 2 batches, 2 cases
+    assert seen == sorted(seen) and seen[-1] == (8, 8)  # 2 models, 2 units, 2 cases
     return folder
 
 
 def test_each_model_has_a_folder_and_goes_on_from_it(run: Path) -> None:
     folders = run_folders(run)
     assert [folder.name for folder in folders] == ["embedded-llada-v", "embedded-llava-ar"]
-    before = [(folder / "records.jsonl").read_bytes() for folder in folders]
+    before = [contents(folder) for folder in folders]
     run_study(study(), run, threads=1)
-    assert [(folder / "records.jsonl").read_bytes() for folder in folders] == before
+    assert [contents(folder) for folder in folders] == before
     settings = [json.loads((f / "recipe.json").read_text())["settings"]["digit"] for f in folders]
     assert settings[0]["gen_length"] == 2 and settings[1]["gen_length"] == 4
     assert "steps" not in settings[1]

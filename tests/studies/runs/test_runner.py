@@ -12,8 +12,10 @@ import torch
 
 from saccade.controller import StudyError
 from saccade.studies.config.study import Case, StudyConfig, plan_units
-from saccade.studies.runs.records import Record, read_run
+from saccade.studies.runs.record import Record
+from saccade.studies.runs.records import read_run
 from saccade.studies.runs.runner import case_order, run_study
+from tests.studies.unit_files import contents
 
 ROOT = Path(__file__).parents[3]
 
@@ -97,15 +99,15 @@ def test_every_case_is_first_equally_often(n: int) -> None:
 
 
 def test_a_finished_run_is_only_read(finished: Path) -> None:
-    before = (finished / "records.jsonl").read_bytes()
+    before = contents(finished)
     seen: list[tuple[int, int, str]] = []
     run_study(TINY, finished, lambda *report: seen.append(report), threads=1)
     assert seen == [(12, 12, "done")]
-    assert (finished / "records.jsonl").read_bytes() == before
+    assert contents(finished) == before
 
 
 KILLED = """
-import sys, time
+import sys
 from pathlib import Path
 from saccade.studies.config.study import StudyConfig
 from saccade.studies.runs.runner import run_study
@@ -113,7 +115,7 @@ from saccade.studies.runs.runner import run_study
 def progress(done, total, label):
     if done == 7:  # the third unit has begun
         print("there", flush=True)
-        time.sleep(60)
+        sys.stdin.read()  # until it is killed
 
 config = StudyConfig.model_validate_json(sys.argv[1])
 run_study(config, Path(sys.argv[2]), progress, threads=1)
@@ -125,19 +127,21 @@ def test_a_killed_run_goes_on(finished: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, TINY.model_dump_json(), str(out)]
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "there\n"
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
-    path = out / "records.jsonl"
     assert len(by_key(out)) == 12
-    path.write_bytes(path.read_bytes()[:-30])  # as if the last write had been cut off as well
     run_study(TINY, out, threads=1)
     assert answers(out) == answers(finished)
-    lines = path.read_bytes().splitlines()
-    assert len(lines) == len(TINY.cases) * len(TINY.tasks) * TINY.samples
+    found = b"".join(contents(out).values()).splitlines()
+    assert len(found) == len(TINY.cases) * len(TINY.tasks) * TINY.samples
 
 
 def test_an_interruption_keeps_complete_units_and_says_how_to_go_on(
@@ -154,13 +158,13 @@ def test_an_interruption_keeps_complete_units_and_says_how_to_go_on(
     assert answers(tmp_path) == answers(finished)
 
 
-def test_progress_counts_batches_of_all_cases(tmp_path: Path) -> None:
+def test_progress_counts_units_times_cases(tmp_path: Path) -> None:
     config = TINY.model_copy(update={"tasks": ("yesno",), "samples": 1})
     seen: list[tuple[int, int, str]] = []
     run_study(config, tmp_path, lambda *report: seen.append(report), threads=1)
     assert [done for done, _, _ in seen] == [0, 0, 1, 2, 3]
     assert {total for _, total, _ in seen} == {3}
-    assert seen[1][2] == "yesno, batch 1: none"
+    assert seen[1][2] == "yesno, unit 1: none"
     assert len(plan_units(config)) == 1
 
 

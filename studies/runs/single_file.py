@@ -1,0 +1,66 @@
+"""Runs of earlier releases and committed ones: all records in one file, perhaps compressed."""
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+from saccade.controller.errors import StudyError
+from saccade.studies.config.study import StudyConfig, Unit, plan_units
+from saccade.studies.runs.record import RECORD, Record
+
+SINGLE = ("records.jsonl", "records.jsonl.gz")
+
+
+def single_file(folder: Path) -> Path | None:
+    """The file with all records of a folder; None where units have files of their own."""
+    return next((folder / name for name in SINGLE if (folder / name).exists()), None)
+
+
+def read_single_file(path: Path, config: StudyConfig) -> list[Record]:
+    """Records of the complete units in one file.
+
+    A last line that was cut off, and a last unit of which only a part was written, are left out:
+    that was an interruption.
+
+    Raises
+    ------
+    StudyError
+        If anything but the end is damaged, naming the line.
+    """
+    data = path.read_bytes()
+    if path.suffix == ".gz":
+        data = gzip.decompress(data)
+    units = {(unit.task, unit.number): unit for unit in plan_units(config)}
+    cases = [case.name for case in config.cases]
+    records: list[Record] = []
+    pending: list[Record] = []
+    lines = data.split(b"\n")[:-1]
+    for number, line in enumerate(lines, 1):
+        try:
+            pending.append(RECORD.validate_json(line))
+            full = _is_full(pending, units, cases)
+        except ValueError as error:
+            if number == len(lines):
+                break
+            reason = str(error).splitlines()[0]  # pydantic's go on for a screen
+            raise StudyError(f"line {number} of {path.name} is damaged: {reason}") from error
+        if full:
+            units.pop((pending[0].task, pending[0].unit))
+            records, pending = records + pending, []
+    return records
+
+
+def _is_full(
+    pending: Sequence[Record], units: dict[tuple[str, int], Unit], cases: Sequence[str]
+) -> bool:
+    """Whether the pending records are a whole unit; `ValueError` if they can never become one."""
+    first, last = pending[0], pending[-1]
+    unit = units.get((first.task, first.unit))
+    if unit is None:
+        raise ValueError(f"unit {first.unit} of task {first.task!r} is foreign or was there before")
+    wanted = {(case, sample) for case in cases for sample in unit.samples}
+    found = {(record.case, record.sample) for record in pending}
+    one_unit = (last.task, last.unit) == (first.task, first.unit)
+    if not one_unit or len(found) < len(pending) or not found <= wanted:
+        raise ValueError(f"case {last.case!r}, sample {last.sample} does not belong there")
+    return found == wanted
