@@ -17,7 +17,8 @@ def import_smoke() -> None:
     home = Path(saccade.__file__).parent
     assert home.parent.name == "site-packages", f"saccade comes from {home}, not from a wheel"
     assert saccade.__version__ == VERSION, saccade.__version__
-    assert (home / "py.typed").is_file()
+    assert (home / "py.typed").is_file() and (home / "__init__.pyi").is_file()
+    assert not (home / "studies" / "results").exists(), "committed results belong to the checkout"
     print(f"saccade {saccade.__version__} imports from site-packages")
 
 

@@ -259,7 +259,8 @@ def _unit_seconds(records: Sequence[Record]) -> dict[int, float]:
 
 
 def committed_scores(model: str, seed: int) -> dict[tuple[str, int], float]:
-    """Scores by task and sample of the evaluation stored with the package, empty without one.
+    """Scores by task and sample of the evaluation stored in a checkout, empty without one: a wheel
+    holds none.
 
     Lines that give another seed (0 unless they say so) are about other samples and do not count.
     """
