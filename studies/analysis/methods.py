@@ -1,7 +1,7 @@
 """A study of methods as one table: methods by tasks, in the form of published tables.
 
-Published figures of the same method, retention and schedule stand beside, marked as such. They were
-measured by others, on other models and other tasks.
+It also has the published figures of the same method, retention and schedule, marked as such: others
+measured them, on other models and other tasks.
 """
 
 import csv
@@ -176,22 +176,24 @@ def published() -> tuple[dict[str, str], ...]:
     return tuple(rows)
 
 
-def _plain(group: str, line: Line, tasks: Sequence[str]) -> dict[str, Any]:
-    def known(value: float | None) -> float | None:
-        return None if value is None or not math.isfinite(value) else value
+def defined(value: float | None) -> float | None:
+    """A value, or None where it is not a finite number."""
+    return None if value is None or not math.isfinite(value) else value
 
+
+def _plain(group: str, line: Line, tasks: Sequence[str]) -> dict[str, Any]:
     cells = dict(zip(tasks, line.cells, strict=True))
     return {
         "group": group,
         "method": line.method,
         "case": line.case,
         "scores": {task: None if cell is None else cell[0] for task, cell in cells.items()},
-        "scores_se": {t: None if cell is None else known(cell[1]) for t, cell in cells.items()},
-        "relative_average": known(line.relative[0]),
-        "relative_average_se": known(line.relative[1]),
-        "speedup": known(line.speedup),
-        "speedup_ideal": known(line.ideal),
-        "speedup_ideal_paper": known(line.paper),
-        "speedup_projected": known(line.projected),
+        "scores_se": {t: None if cell is None else defined(cell[1]) for t, cell in cells.items()},
+        "relative_average": defined(line.relative[0]),
+        "relative_average_se": defined(line.relative[1]),
+        "speedup": defined(line.speedup),
+        "speedup_ideal": defined(line.ideal),
+        "speedup_ideal_paper": defined(line.paper),
+        "speedup_projected": defined(line.projected),
         "relative_average_published": line.published,
     }

@@ -1,11 +1,9 @@
 """``saccade bench``: how close measured speed-ups come to what the arithmetic allows."""
 
-import statistics
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from typer import Option
 
@@ -32,13 +30,6 @@ RANDOM = (
     *("block_length", "steps", "share", "keep", "layer", "signals"),
 )
 """Options that only go without it."""
-LEGEND = (
-    "Speed-up: seconds without a controller over those of the case, paired by repeat: geometric "
-    "mean, and least to most. Ideal: the same of exact multiply-accumulates. Of ideal: the first "
-    "over the second. Kept: visual tokens after the drop. Seconds: median. Peak: memory of an "
-    "answer's tensors at once, beside the model and the request; attention's own working space is "
-    "not in it."
-)
 
 
 def bench(
@@ -230,11 +221,10 @@ def _signals(sizes: "Sizes", repeats: int, threads: int | None, as_json: bool) -
         rows = signals_cost(sizes, repeats, bar.update, threads=threads).rows()
     if as_json:
         return emit(rows)
-    table = Table("measured", "share of the time", "least to most", box=None, header_style="bold")
-    for row in rows:
-        spread = f"{row['least']:.2%} to {row['most']:.2%}"
-        table.add_row(row["measured"], f"{row['share']:.2%}", spread)
-    out().print(table)
+    from saccade.studies.reports.bench_tables import signals_table
+    from saccade.studies.reports.terminal import print_table
+
+    print_table(signals_table(rows), out())
 
 
 def _typed(specs: list[str]) -> "list[tuple[str, Pruner]]":
@@ -262,10 +252,14 @@ def _at_entry() -> "list[tuple[str, Pruner]]":
 
 
 def _show(result: "Bench", console: Console) -> None:
+    from saccade.studies.reports.bench_tables import pruners_table
+    from saccade.studies.reports.terminal import print_notes, print_table
+
     rows = result.rows()
-    console.print(_table(rows))
     setup, sizes = rows[0], rows[0]["sizes"]
     whole = setup["attention_map_bytes"] / 1e6
+    table = pruners_table(rows)
+    print_table(table, console)
     console.print(
         Text(
             f"{sizes['layers']} layers x {sizes['width']}, {scaled(setup['parameters'])} "
@@ -275,24 +269,4 @@ def _show(result: "Bench", console: Console) -> None:
             f"The whole attention map of one layer would take {whole:.1f} MB."
         )
     )
-    console.print(Text(LEGEND, style="dim"))
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
-    from saccade.studies.reports.table import number, percent, titled
-
-    table = titled(rows[0]["policy"])
-    for name in ("speed-up", "ideal", "of ideal", "kept", "seconds", "peak MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        extremes = f"{row['speedup_min']:.2f} to {row['speedup_max']:.2f}"
-        table.add_row(
-            Text(row["case"]),
-            f"{row['speedup']:.2f} ({extremes})",
-            number(row["speedup_ideal"], 2),
-            percent(row["share_of_ideal"]),
-            str(row["visual_tokens_kept"]),
-            number(statistics.median(row["seconds"]), 3),
-            number(row["peak_bytes"] / 1e6, 1),
-        )
-    return table
+    print_notes(table.helps(), console)

@@ -1,6 +1,5 @@
 """``saccade bench --policy``: how much faster a policy answers the questions of a task."""
 
-import statistics
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,13 +11,6 @@ from saccade.studies.cli.progress import Steps
 
 if TYPE_CHECKING:
     from saccade.controller import Controller
-
-LEGEND = (
-    "Speed-up: seconds without a controller over seconds with it, pictures prepared and answers "
-    "generated; geometric mean over repeats, and its 95 % interval (Student's, on logarithms). "
-    "Ideal: the same of exact multiply-accumulates. Of ideal: the first over the second. Seconds: "
-    "median of a batch, without and with the controller."
-)
 
 
 def bench_policy(
@@ -70,26 +62,15 @@ def _controller(policy: str, pruner: str | None) -> "Controller":
 
 
 def _show(row: dict[str, Any], console: Console) -> None:
-    from saccade.studies.reports.table import number, percent, titled
+    from saccade.studies.reports.bench_tables import policy_table
+    from saccade.studies.reports.terminal import print_notes, print_table
 
-    table = titled(row["policy"] + ("" if row["pruner"] is None else f", {row['pruner']}"))
-    for name in ("speed-up", "95 % interval", "ideal", "of ideal", "seconds without", "with"):
-        table.add_column(name, justify="right", no_wrap=True)
-    spread = "" if row["repeats"] == 1 else f"{row['speedup_low']:.2f} to {row['speedup_high']:.2f}"
-    table.add_row(
-        Text(row["task"]),
-        number(row["speedup"], 2),
-        spread,
-        number(row["speedup_ideal"], 2),
-        percent(row["share_of_ideal"]),
-        number(statistics.median(row["seconds_bare"]), 3),
-        number(statistics.median(row["seconds"]), 3),
-    )
-    console.print(table)
+    table = policy_table(row)
+    print_table(table, console)
     console.print(
         Text(
             f"{row['model']}, {row['dtype']} on {row['device']}, threads: {row['threads']}, "
             f"samples in a batch: {row['batch']}, repeats: {row['repeats']}."
         )
     )
-    console.print(Text(LEGEND, style="dim"))
+    print_notes(table.helps(), console)

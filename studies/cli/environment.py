@@ -25,6 +25,7 @@ NEEDED = {
     "pandas": "pandas",
     "pyarrow": "pyarrow",
     "plotly": "plotly",
+    "jinja2": "jinja2",
     "scikit-learn": "sklearn",
     "scipy": "scipy",
 }

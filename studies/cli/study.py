@@ -115,13 +115,15 @@ def run(
 def show(
     folder: Annotated[Path, Argument(metavar="FOLDER", help="Folder of a study's results.")],
     as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_csv: Annotated[bool, Option("--csv", help="Print the table of all results as CSV.")] = False,
     report: Annotated[
         Path | None, Option(help="Also write the report, one self-contained page.", metavar="HTML")
     ] = None,
 ) -> None:
     """Show the results of a study, finished or not: accuracy, time and work of every case.
 
-    Of several models each is shown, then an overview; --json gives them as a list, "models".
+    Of several models each is shown, then an overview; --json gives them as a list, "models", and
+    --csv gives the rows of all.
     Figures are what was achieved (tokens really kept, forwards really run), each compared with the
     baseline on the same samples.
     """
@@ -130,11 +132,14 @@ def show(
     if report is not None:
         check_output(report)
     from saccade.studies.analysis.summary import summarise_all
-    from saccade.studies.reports.overview import render_overview
     from saccade.studies.reports.report import write_report
-    from saccade.studies.reports.table import render
+    from saccade.studies.reports.results_table import results_table
+    from saccade.studies.reports.show import print_methods, print_overview, print_results
+    from saccade.studies.reports.table import to_csv
     from saccade.studies.runs.model_folders import waiting_models
 
+    if as_json and as_csv:
+        raise ValueError("--json and --csv: choose one of them")
     summaries = summarise_all(folder)
     waiting = waiting_models(folder)
     if waiting:
@@ -142,26 +147,17 @@ def show(
     if as_json:
         found = [_json(summary) for summary in summaries]
         emit(found[0] if len(found) == 1 else {"models": found})
+    elif as_csv:
+        out().out(to_csv([results_table(summary) for summary in summaries]), end="")
     else:
         for summary in summaries:
-            render(summary, out(), work=True)
-            _show_methods(summary)
+            print_results(summary, out(), work=True)
+            print_methods(summary, out())
         if len(summaries) > 1:
-            render_overview(summaries, out())
+            print_overview(summaries, out())
     if report is not None:
         write_report(summaries, report)
         note(f"report written to {report}")
-
-
-def _show_methods(summary: "Summary") -> None:
-    """Print the table of a study's methods, if it is about methods."""
-    from saccade.studies.analysis.methods import has_methods, methods_of
-    from saccade.studies.reports.methods_table import render_methods
-    from saccade.studies.reports.table import heading
-
-    if has_methods(summary):
-        out().print(heading(summary), style="bold", highlight=False)
-        render_methods(methods_of(summary), out())
 
 
 def _json(summary: "Summary") -> dict[str, Any]:
@@ -175,9 +171,8 @@ def _finish(folder: Path) -> None:
     """Summarise the runs of a study, show their tables, and say where everything lies."""
     from saccade.studies.analysis.methods import has_methods
     from saccade.studies.analysis.summary import summarise_all, write_all
-    from saccade.studies.reports.overview import render_overview
     from saccade.studies.reports.report import write_report
-    from saccade.studies.reports.table import render
+    from saccade.studies.reports.show import print_methods, print_overview, print_results
     from saccade.studies.runs.model_folders import run_folders
 
     summaries, report = summarise_all(folder), folder / "report.html"
@@ -189,10 +184,10 @@ def _finish(folder: Path) -> None:
     console = out()
     if has_methods(summaries[0]):
         for summary in summaries:
-            _show_methods(summary)
+            print_methods(summary, console)
     elif len(summaries) == 1:
-        render(summaries[0], console)
+        print_results(summaries[0], console)
     else:
-        render_overview(summaries, console)
+        print_overview(summaries, console)
     console.out(f"results  {folder}", highlight=False)
     console.out(f"report   {report}", highlight=False)

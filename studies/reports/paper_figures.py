@@ -1,54 +1,41 @@
 """The paper's figures 1 and 2 from a run's own records: when pruning starts, what signals show."""
 
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from saccade.studies.analysis.summary import Row, Summary
 from saccade.studies.config.study import Case
+from saccade.studies.reports.charts import ChartGroup, Panel
+from saccade.studies.reports.marks import COLOURS
 from saccade.studies.runs.record import Record
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-COLOURS = ("#2f6db5", "#d0561a", "#1b8a6b", "#8c4bab", "#a87b12", "#c43b62", "#3a93bd", "#7a6a53")
 BINS = 32
 """Most steps that a chart of signals shows; more share one."""
 
 
-def figures_html(summaries: Sequence[Summary]) -> str:
-    """Sections for the report: those charts for which the records have something to show."""
-    sections: list[str] = []
-    starts = [one for one in summaries if len(set(start_shares(one).values())) > 1]
-    if starts:
-        title = "Score against when pruning starts"
-        sections.append(_section(title, list(map(start_figure, starts)), starts, None))
+def start_charts(summaries: Sequence[Summary]) -> list[Panel]:
+    """Figure 1 of every model whose cases start at different times."""
+    several = [one for one in summaries if len(set(start_shares(one).values())) > 1]
+    return [Panel(_title(one), start_figure(one)) for one in several]
+
+
+def signal_charts(summaries: Sequence[Summary]) -> list[Panel]:
+    """Figure 2 of every case that kept what it measured."""
     shown = [(one, case) for one in summaries for case in watched_cases(one)]
-    if shown:
-        title = "Attention of the answer, and confidence of its tokens, step by step"
-        charts = [signals_figure(*pair) for pair in shown]
-        cases = [case for _, case in shown] if len(shown) > len(summaries) else None
-        sections.append(_section(title, charts, [one for one, _ in shown], cases))
-    return "".join(sections)
+    several = len(shown) > len(summaries)
+    return [
+        Panel(_title(one) + (f": {case}" if several else ""), signals_figure(one, case))
+        for one, case in shown
+    ]
 
 
-def _section(
-    title: str,
-    figures: Sequence["Figure"],
-    summaries: Sequence[Summary],
-    cases: Sequence[str] | None,
-) -> str:
-    from plotly.io import to_html
-
-    config, parts = {"displayModeBar": False, "responsive": True}, []
-    for i, (figure, one) in enumerate(zip(figures, summaries, strict=True)):
-        own = f"{one.config.model} ({one.recipe['backbone']['origin']})"
-        own += "" if cases is None else f": {cases[i]}"
-        chart = to_html(figure, config, include_plotlyjs=False, full_html=False)
-        parts.append(f"<h3>{escape(own)}</h3>{chart}")
-    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
+def _title(summary: Summary) -> str:
+    return f"{summary.config.model} ({summary.recipe['backbone']['origin']})"
 
 
 def start_shares(summary: Summary) -> dict[str, float]:
@@ -202,3 +189,12 @@ def mean_signals(records: Sequence[Record]) -> tuple[Any, Any]:
         masses.append(own[places])
         sure.append(np.array(record.confidences, dtype=float)[places])
     return np.nanmean(masses, axis=0), np.nanmean(sure, axis=0)
+
+
+CHARTS = (
+    ChartGroup("Score against when pruning starts", start_charts),
+    ChartGroup(
+        "Attention of the answer, and confidence of its tokens, step by step", signal_charts
+    ),
+)
+"""Groups of charts that a report has where its runs have something to show, in their order."""

@@ -2,11 +2,8 @@
 
 import base64
 import io
-import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from PIL import Image
@@ -14,10 +11,8 @@ from PIL import Image
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.model import Model
 from saccade.controller.controller import Controller
-from saccade.controller.errors import StudyError
 from saccade.controller.trace import Generation, StepRecord
-from saccade.studies.reports.trace_page_parts import CSS, PAGE, SCRIPT
-from saccade.studies.runs.files import replacing
+from saccade.studies.reports.pages import render_page, write_page
 
 LARGEST = 900
 """Pixels of the longer side of a picture in the page."""
@@ -48,12 +43,7 @@ def write_trace_page(
     StudyError
         If the file cannot be written.
     """
-    page = trace_html(generation, model, controller, inputs, question, images)
-    try:
-        with replacing(path) as partial:
-            partial.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StudyError(f"the trace cannot be written to {path}: {error}") from error
+    write_page(trace_html(generation, model, controller, inputs, question, images), path, "trace")
 
 
 def trace_html(
@@ -73,15 +63,13 @@ def trace_html(
         "full": max(step.macs for step in generation.trace),
     }
     pruner = "" if controller.pruner is None else f" with {controller.pruner!r}"
-    return Template(PAGE).substitute(
-        css=CSS,
-        question=escape(question),
-        model=escape(f"{model.spec.name}, {model.spec.origin}"),
-        policy=escape(f"{controller.policy!r}{pruner}"),
-        answer=escape(generation.text or " ".join(map(str, generation.tokens))),
-        # In a script "</" could end it and "<!--" hide its end, whatever the text says.
-        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
-        script=SCRIPT,
+    return render_page(
+        "trace.html.j2",
+        question=question,
+        model=f"{model.spec.name}, {model.spec.origin}",
+        policy=f"{controller.policy!r}{pruner}",
+        answer=generation.text or " ".join(map(str, generation.tokens)),
+        data=data,
     )
 
 
@@ -96,7 +84,7 @@ def _picture(image: Image.Image) -> dict[str, Any]:
 
 
 def _places(inputs: Prepared) -> list[list[float] | None]:
-    """Picture number and centre of each visual token; None for newlines."""
+    """Picture number and center of each visual token; None for newlines."""
     numbers = inputs.images[inputs.visual_positions].tolist()
     centers = inputs.centers.tolist()
     return [

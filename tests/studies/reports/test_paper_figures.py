@@ -11,7 +11,7 @@ from saccade.studies.analysis.summary import Summary, summarise
 from saccade.studies.config.cases import load_study
 from saccade.studies.config.study import Case
 from saccade.studies.reports.paper_figures import (
-    figures_html,
+    CHARTS,
     line_names,
     mean_signals,
     signals_figure,
@@ -112,6 +112,6 @@ def test_studies_without_either_have_neither(tmp_path: Path) -> None:
     path = tmp_path / "plain.yaml"
     path.write_text(STUDY.split("  - {name: half")[0], encoding="utf-8")
     plain = summarise(run_study(load_study(path), tmp_path / "run"))
-    assert figures_html([plain]) == ""
+    assert [group.draw([plain]) for group in CHARTS] == [[], []]
     lines = unit_lines(tmp_path / "run")
     assert {len(json.loads(line)["attention"]) for line in lines} == {0}

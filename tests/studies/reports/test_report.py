@@ -68,6 +68,29 @@ def test_names_are_text(evil: str) -> None:
     assert "%{x}" not in "".join(re.findall(r"Plotly\.newPlot\(.*", evil))
 
 
+def test_names_of_methods_and_models_are_text(config: StudyConfig, made_run: MakeRun) -> None:
+    cases = (
+        Case(name="none"),
+        Case.model_validate(
+            {
+                "name": "dropped",
+                "method": EVIL + "method",
+                "group": EVIL + "group",
+                "policy": "after_share(0, keep=0.5)",
+                "pruner": "random",
+            }
+        ),
+    )
+    summary = summarise(made_run(config.model_copy(update={"cases": cases})))
+    other = replace(summary, config=summary.config.model_copy(update={"model": EVIL + "model"}))
+    source = report_html(summary, other)
+    page = Page(source)
+    assert "img" not in page.tags and EVIL not in source
+    for name in ("method", "group"):
+        assert page.text.count(EVIL + name) == 4, "table and recipe of each model"
+    assert page.text.count(EVIL + "model") >= 5  # lead, two overviews, charts, results
+
+
 def test_the_page_holds_charts_table_and_recipe(config: StudyConfig, made_run: MakeRun) -> None:
     summary = summarise(made_run(config))
     page = Page(report_html(summary))
@@ -76,7 +99,7 @@ def test_the_page_holds_charts_table_and_recipe(config: StudyConfig, made_run: M
     assert page.tags.count("tr") == 1 + len(config.tasks) * (1 + len(config.cases))
     assert json.dumps(summary.recipe, indent=2) in page.text
     assert "unfinished" not in page.text
-    assert page.tags.count("script") == page.tags.count("figure") + 2
+    assert page.tags.count("script") == page.tags.count("figure") + 3
 
 
 def test_an_unfinished_run_says_so(config: StudyConfig, made_run: MakeRun) -> None:

@@ -1,17 +1,23 @@
 """The table for the terminal: narrow, complete, and free of markup from names."""
 
 import io
+import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from saccade.studies.analysis import summary as module
-from saccade.studies.analysis.summary import summarise
+from saccade.studies.analysis.summary import COLUMNS, summarise
 from saccade.studies.config.study import Case, StudyConfig
-from saccade.studies.reports.table import render
+from saccade.studies.reports.report import report_html
+from saccade.studies.reports.results_table import results_table
+from saccade.studies.reports.show import print_results
+from saccade.studies.reports.table import to_csv
 from saccade.studies.runs.record import Record
 
 MakeRun = Callable[..., Path]
@@ -19,7 +25,7 @@ MakeRun = Callable[..., Path]
 
 def rendered(folder: Path, width: int = 100) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
-    render(summarise(folder), console)
+    print_results(summarise(folder), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -49,10 +55,8 @@ def test_shows_the_figures(config: StudyConfig, made_run: MakeRun) -> None:
     low, high = row["speedup_low"], row["speedup_high"]
     expected = f"half 1.000 ± 0.000 100.0 % {row['speedup']:.2f} [{low:.2f}, {high:.2f}]"
     assert any(" ".join(line.split()).startswith(expected) for line in lines)
-    assert [line.rstrip() for line in lines if "(n = 5)" in line] == [
-        "yesno (n = 5)",
-        "code (n = 5)",
-    ]
+    assert [line for line in lines if line in config.tasks] == ["yesno", "code"]
+    assert sum(line.startswith("5 samples in 3 units, ") for line in lines) == 2
 
 
 def test_names_are_not_markup(config: StudyConfig, made_run: MakeRun) -> None:
@@ -94,9 +98,39 @@ def test_narrow_terminals_get_fewer_columns_and_whole_names(
 def test_the_work_of_every_case_can_be_shown(config: StudyConfig, made_run: MakeRun) -> None:
     run = made_run(config, slower)
     console = Console(file=io.StringIO(), width=100)
-    render(summarise(run), console, work=True)
+    print_results(summarise(run), console, work=True)
     assert isinstance(console.file, io.StringIO)
     row = summarise(run).rows()[1]
-    wanted = f"yesno, half {row['seconds_per_sample']:.3f} {row['visual_tokens']:,.0f} "
+    wanted = f"half {row['seconds_per_sample']:.2f} s {row['visual_tokens']:,.0f} "
     wanted += f"{row['macs'] / 1e9:.2f} {row['macs_paper'] / 1e9:.2f}"
     assert wanted in [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+
+def test_csv_has_what_the_summary_says_in_full_precision(
+    config: StudyConfig, made_run: MakeRun
+) -> None:
+    summary = summarise(made_run(config, slower))
+    frame = pd.read_csv(io.StringIO(to_csv([results_table(summary)])))
+    assert frame[["backbone", "section", "case"]].values.tolist() == [
+        [config.model, task, case.name] for task in config.tasks for case in config.cases
+    ]
+    shown = [name for name in COLUMNS if name in frame.columns]
+    assert len(shown) >= 13 and set(frame.columns) - set(shown) == {"section"}
+    for mine, row in zip(frame.to_dict("records"), summary.rows(), strict=True):
+        for name in shown:
+            if row[name] is None:
+                assert math.isnan(mine[name])
+            elif name not in ("backbone", "case"):
+                assert mine[name] == pytest.approx(row[name], rel=1e-15)
+
+
+def test_page_and_terminal_show_the_same_cells(config: StudyConfig, made_run: MakeRun) -> None:
+    run = made_run(config, slower)
+    page = re.sub(r"<[^>]*>", " ", report_html(summarise(run)).split("<h2>Results</h2>")[1])
+    text = " ".join(page.split())
+    for line in rendered(run, 200):
+        if line.startswith(" half"):
+            score, error, speedup, spread = re.findall(r"(\S+) (± \S+).* % +(\S+) (\[.*\])", line)[
+                0
+            ]
+            assert f"{score} {error}" in text and f"{speedup} {spread}" in text

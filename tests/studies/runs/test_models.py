@@ -17,8 +17,10 @@ from saccade.studies.analysis.paired import paired_change
 from saccade.studies.analysis.summary import Summary, summarise, summarise_all, write_all
 from saccade.studies.config.cases import each_model, load_study, model_slug
 from saccade.studies.config.study import Case, StudyConfig
-from saccade.studies.reports.overview import UNTOUCHED, grid, render_overview, speed_cell
+from saccade.studies.reports.overview import UNTOUCHED, overview_groups
 from saccade.studies.reports.report import report_html
+from saccade.studies.reports.show import print_overview
+from saccade.studies.reports.table import Cell
 from saccade.studies.runs import runner
 from saccade.studies.runs.model_folders import run_folders, waiting_models, write_models
 from saccade.studies.runs.record import Record
@@ -132,7 +134,7 @@ def test_summaries_and_pages_name_the_models(run: Path) -> None:
     assert {row["origin"] for row in ar} == {"autoregressive"}
     assert {row["speedup_projected"] for row in ar} == {None}
     console = Console(width=100, record=True)
-    render_overview(summaries, console)
+    print_overview(summaries, console)
     text = console.export_text()
     page = report_html(*summaries)
     for model in MODELS:
@@ -221,6 +223,12 @@ def test_changes_are_paired_by_sample() -> None:
     assert math.isnan(paired_change({3: 1.0}, {3: 0.0})[1])
 
 
+def cells_of(summary: Summary, group: int = 0) -> dict[str, tuple[Cell, ...]]:
+    """Cells of the overview's first table by case: of scores, or of speed-ups."""
+    (table,) = overview_groups([summary])[group].tables
+    return {line.name: line.cells for line in table.lines}
+
+
 def test_only_sure_changes_are_marked(
     config: StudyConfig, made_run: "object", tmp_path: Path
 ) -> None:
@@ -230,10 +238,10 @@ def test_only_sure_changes_are_marked(
         return replace(record, score=score, visual_tokens_ratio=0.5 if record.case == "half" else 1)
 
     folder = made_run(config, worse)  # type: ignore[operator]
-    cells = dict(grid(summarise(folder)))
-    assert [c.figure for c in cells["none"]] == ["100.0", "100.0"]
-    assert [c.sign for c in cells["half"]] == [-1, 0]
-    assert cells["half"][0].change == "-80.0 ± 20.0" and cells["half"][1].change == "+0.0 ± 0.0"
+    cells = cells_of(summarise(folder))
+    assert [c.text for c in cells["none"]] == ["100.0", "100.0"]
+    assert [c.tone for c in cells["half"]] == ["worse", ""]
+    assert cells["half"][0].note == "-80.0 ± 20.0" and cells["half"][1].note == "+0.0 ± 0.0"
 
 
 def test_a_policy_that_never_acts_is_told_from_one_that_costs_nothing(
@@ -243,9 +251,9 @@ def test_a_policy_that_never_acts_is_told_from_one_that_costs_nothing(
         acted = record.case == "half" and record.task == "code"
         return replace(record, visual_tokens_ratio=0.6 if acted else 1.0)
 
-    cells = dict(grid(summarise(made_run(config, idle))))  # type: ignore[operator]
-    assert [c.change for c in cells["half"]] == [UNTOUCHED, "+0.0 ± 0.0"]
-    assert [c.change for c in cells["none"]] == ["", ""]
+    cells = cells_of(summarise(made_run(config, idle)))  # type: ignore[operator]
+    assert [c.note for c in cells["half"]] == [UNTOUCHED, "+0.0 ± 0.0"]
+    assert [c.note for c in cells["none"]] == ["", ""]
 
 
 def test_speed_ups_are_measured_and_ideal(
@@ -256,9 +264,9 @@ def test_speed_ups_are_measured_and_ideal(
         return replace(record, seconds=1.9 if full else 0.9, macs=900 if full else 300)
 
     summary = summarise(made_run(config, faster, units=3))  # type: ignore[operator]
-    cells = dict(grid(summary, speed_cell))
-    assert [c.figure for c in cells["none"]] == ["1.00 / 1.00", "-"]
-    assert [c.figure for c in cells["half"]] == ["2.00 / 2.50", "-"]
+    cells = cells_of(summary, 1)
+    assert [c.text for c in cells["none"]] == ["1.00 / 1.00", "-"]
+    assert [c.text for c in cells["half"]] == ["2.00 / 2.50", "-"]
 
 
 @pytest.mark.parametrize("n_models", [1, 3])
@@ -268,7 +276,7 @@ def test_the_overview_fits_100_columns(
     tasks = ("yesno", "digit", "code", "transcribe", "describe")
     summary: Summary = summarise(made_run(config.model_copy(update={"tasks": tasks})))  # type: ignore[operator]
     console = Console(width=140, record=True)
-    render_overview([summary] * n_models, console)
+    print_overview([summary] * n_models, console)
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 100 and not any("…" in line for line in lines)
     assert sum(line.startswith(("Score: ", "Speed-up: ")) for line in lines) == 2 * n_models

@@ -1,88 +1,6 @@
-"""The frame of a trace's page, for `string.Template`, its style, and what moves it."""
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Saccade trace</title>
-<link rel="icon" href="data:,">
-<style>$css</style>
-</head>
-<body>
-<main>
-<header><p class="kicker">Saccade trace</p><h1>$question</h1>
-<p class="answer">$answer</p>
-<p class="soft">$model &middot; $policy</p></header>
-<nav><button id="play" aria-label="Play">&#9654;</button>
-<input id="slider" type="range" min="0" value="0" aria-label="Step"><output id="now"></output></nav>
-<div class="two">
-<section><h2>What is read</h2><div id="pictures"></div>
-<p class="legend"><span class="clear"></span>read <span class="dropped"></span>dropped
-<span class="back"></span>brought back <span class="much"></span>attended to by the answer</p>
-</section>
-<section><h2>Attention of the answer, layer by layer</h2><div id="layers"></div>
-<p class="legend"><span class="visual"></span>picture <span class="prompt"></span>prompt
-<span class="response"></span>answer <span class="skipped"></span>layer that visual tokens skip</p>
-<h2>Confidence of its tokens</h2><div id="confidence"></div>
-<p class="legend"><span class="sure"></span>masked <span class="new"></span>committed in this step
-<span class="done"></span>committed before</p></section>
-</div>
-<section><h2>The text so far</h2><p id="text"></p></section>
-<section><h2>All steps</h2><div id="steps"></div>
-<p class="legend"><span class="kept"></span>visual tokens read <span class="line"></span>work, of
-the largest step</p></section>
-</main>
-<script>const data = $data;
-$script</script>
-</body>
-</html>
-"""
-CSS = """
-:root { --ink: #22262c; --soft: #686d76; --line: #e3e0d9; --accent: #2f6db5; --warm: #d0561a;
-  --green: #1b8a6b; --grey: #c9c6be; }
-* { box-sizing: border-box; }
-body { margin: 0; background: #fcfbf9; color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-main { max-width: 1220px; margin: 0 auto; padding: 40px 28px 64px; }
-.kicker { margin: 0; color: var(--accent); font-size: 13px; font-weight: 600;
-  letter-spacing: .08em; text-transform: uppercase; }
-h1 { margin: 4px 0 8px; font-size: 28px; line-height: 1.2; overflow-wrap: anywhere; }
-h2 { margin: 0 0 10px; font-size: 17px; }
-.answer { margin: 0 0 6px; font-size: 18px; white-space: pre-wrap; overflow-wrap: anywhere; }
-.soft { margin: 0; color: var(--soft); font-size: 14px; overflow-wrap: anywhere; }
-nav { position: sticky; top: 0; z-index: 2; display: flex; gap: 14px; align-items: center;
-  margin: 22px 0 0; padding: 10px 0; background: #fcfbf9; border-bottom: 1px solid var(--line); }
-nav input { flex: 1; accent-color: var(--accent); }
-nav button { width: 36px; height: 36px; border: 1px solid var(--line); border-radius: 50%;
-  background: white; color: var(--accent); font-size: 14px; cursor: pointer; }
-output { min-width: 29ch; font-variant-numeric: tabular-nums; font-size: 14px; }
-.two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 36px; }
-@media (max-width: 820px) { .two { grid-template-columns: minmax(0, 1fr); } }
-section { margin-top: 26px; }
-section h2:not(:first-child) { margin-top: 24px; }
-svg { display: block; width: 100%; height: auto; }
-#pictures svg + svg { margin-top: 12px; }
-.legend { margin: 8px 0 0; color: var(--soft); font-size: 13px; }
-.legend span { display: inline-block; width: 11px; height: 11px; margin: 0 5px 0 12px;
-  border-radius: 2px; }
-.legend span:first-child { margin-left: 0; }
-.kept, .visual { background: var(--accent); } .dropped { background: #22262ccc; }
-.clear { border: 1px solid var(--soft); }
-.back { background: var(--green); } .much { background: var(--warm); }
-.prompt { background: var(--grey); } .response { background: #a87b12; }
-.skipped { background: repeating-linear-gradient(45deg, #fff 0 3px, #b9b5ab 3px 5px); }
-.sure { background: #9db9dc; } .new { background: var(--warm); } .done { background: #e3e0d9; }
-.line { background: #22262c; }
-#text { margin: 0;
-  font: 15px/1.9 ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace;
-  white-space: pre-wrap; overflow-wrap: anywhere; }
-#text span { padding: 2px 0; border-radius: 3px; }
-#text .new { color: white; } #text .masked { color: var(--grey); }
-text { font: 11px system-ui, sans-serif; fill: var(--soft); }
-#steps rect { cursor: pointer; }
-"""
-SCRIPT = r"""
+// Shows an answer step by step: pictures, attention, confidences, text.
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
 const NS = "http://www.w3.org/2000/svg", $ = (id) => document.getElementById(id);
 const make = (parent, name, values) => {
   const node = document.createElementNS(NS, name);
@@ -221,4 +139,3 @@ $("play").addEventListener("click", () => {
 });
 overview();
 draw(Math.max(0, Math.min(steps.length - 1, parseInt(location.hash.slice(1)) - 1 || 0)));
-"""
