@@ -280,7 +280,7 @@ def committed_scores(model: str, seed: int) -> dict[tuple[str, int], float]:
 
 
 def _committed(own: Sequence[Record], committed: Mapping[tuple[str, int], float]) -> Row:
-    """Committed scores beside the baseline's own records; NaN unless they cover all of these."""
+    """Committed scores next to the baseline's own records; NaN unless they cover all of these."""
     every = [score for (task, _), score in committed.items() if own and task == own[0].task]
     same = [committed.get((record.task, record.sample), math.nan) for record in own]
     means = [float(np.mean(scores)) if scores else math.nan for scores in (same, every)]

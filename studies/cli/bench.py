@@ -131,7 +131,7 @@ def bench(
     ] = False,
     as_json: Annotated[bool, Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
-    """Time pruners on a random model, beside the speed-up that their arithmetic allows.
+    """Time pruners on a random model, and count the speed-up that their arithmetic allows.
 
     A model of LLaDA-V's shape is made in memory with random weights: its answers mean nothing, but
     a step costs what it would in a trained model of these sizes. The same request is answered

@@ -50,7 +50,7 @@ def generate(
         Option(
             "--pruner",
             help='Which visual tokens stay, as a call: fastv(queries="all"). Default where the '
-            f"policy drops and has none of its own: {DEFAULT_PRUNER}.",
+            f"policy drops and does not bring one: {DEFAULT_PRUNER}.",
             show_default=False,
         ),
     ] = None,

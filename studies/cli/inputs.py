@@ -22,7 +22,7 @@ def open_picture(path: Path) -> "Image.Image":
     """Read a picture as a viewer would show it.
 
     It is turned as its camera says, what is transparent shows white, and more than 8 bits a channel
-    are scaled down; a note says so, as published evaluations do none of this.
+    are scaled down; a note says so, as published evaluations do not do this.
 
     Raises
     ------

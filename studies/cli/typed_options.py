@@ -10,7 +10,7 @@ def options_from(given: Sequence[str]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        For what is no ``key=value``, or a key that is given twice.
+        For what is not ``key=value``, or a key that is given twice.
     """
     values: dict[str, Any] = {}
     for text in given:

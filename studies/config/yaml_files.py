@@ -73,7 +73,7 @@ def read_yaml(path: str | Path, what: str) -> Any:
     Raises
     ------
     StudyError
-        If there is no such file, it cannot be read, is no YAML, or gives a key twice.
+        If there is no such file, it cannot be read, is not YAML, or gives a key twice.
     """
     try:
         return yaml.load(Path(path).read_text(encoding="utf-8"), _UniqueKeys)

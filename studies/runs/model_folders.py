@@ -16,7 +16,7 @@ _NAMES = TypeAdapter(list[str])
 
 
 def write_models(folder: Path, config: StudyConfig) -> None:
-    """Say in ``models.json`` which models a study has, whose runs lie in the folders beside it.
+    """Say in ``models.json`` which models a study has, whose runs lie in the folders next to it.
 
     Raises
     ------
@@ -29,8 +29,8 @@ def write_models(folder: Path, config: StudyConfig) -> None:
     foreign = [name for name in _begun(folder) if name not in config.models]
     if foreign:
         raise StudyError(
-            f"{folder} also holds a run of {foreign[0]}, which is none of the study's models; give "
-            "another --out"
+            f"{folder} also holds a run of {foreign[0]}, which is not one of the study's models; "
+            "give another --out"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -96,9 +96,9 @@ def _backbone(model: Model) -> dict[str, Any]:
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of a checkpoint's weights, and of the JSON files read with them."""
     words = (TOKENIZER, VOCABULARY, MERGES, SPECIALS, ADDED)
-    beside = [folder / name for name in (CONFIG, TOWER_CONFIG, *words)]
+    others = [folder / name for name in (CONFIG, TOWER_CONFIG, *words)]
     hashes = {}
-    for path in [*shard_files(folder), *(path for path in beside if path.exists())]:
+    for path in [*shard_files(folder), *(path for path in others if path.exists())]:
         with path.open("rb") as file:
             hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return hashes

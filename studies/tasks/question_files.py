@@ -134,7 +134,7 @@ def _item(index: int, number: int, line: str, file: Path, metric: Metric) -> Fil
     try:
         given = json.loads(line)
     except ValueError as error:
-        raise StudyError(f"{where} is no JSON: {error}") from error
+        raise StudyError(f"{where} is not JSON: {error}") from error
     keys = set(given) if isinstance(given, dict) else set()
     if not {"image", "question"} <= keys or not keys & {"answer", "answers"}:
         raise StudyError(f"{where} has {sorted(keys)}; give image, question, and answers or answer")

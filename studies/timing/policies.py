@@ -75,7 +75,7 @@ def time_policy(
     repeats: int = 30,
     progress: Progress | None = None,
 ) -> PolicyTiming:
-    """Time a controller's answers beside those of the bare model.
+    """Time a controller's answers and the bare model's, in pairs.
 
     Repeat number r answers the samples from ``r * batch`` on (from the first again, where the task
     has no more), so that the interval also says how much the speed-up varies between questions.

@@ -1,4 +1,4 @@
-"""Speed-ups measured beside those that exact multiply-accumulates allow, on a random model."""
+"""Measured speed-ups, and those that exact multiply-accumulates allow, on a random model."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +44,7 @@ class Timing:
     kept : int
         Visual tokens that the last layer of the last step could attend to.
     peak : int
-        Bytes that the tensors of an answer took at once, beside the model and its request.
+        Bytes that the tensors of an answer took at once, in addition to the model and its request.
     """
 
     case: str
@@ -183,7 +183,7 @@ class _Rounds:
     ) -> None:
         self.model, self.options, self.repeats = model, sizes.settings, repeats
         self.request = random_request(model, sizes)
-        # Attention is measured only where a policy reads it: it is no part of the ideal.
+        # Attention is measured only where a policy reads it: it is not part of the ideal.
         self.cases: list[tuple[str, Controller | None]] = [(BASELINE, None)]
         self.cases += [(name, Controller(policy, p, probe="needed")) for name, p in pruners]
         self.report, self.done = report, 0

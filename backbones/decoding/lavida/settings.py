@@ -36,7 +36,7 @@ class LavidaSettings(PlainEnd):
     """Settings of `generate`, with the published names (jacklishufan/LaViDa, ``generate``).
 
     The defaults are those of the published evaluations; those of the published method's signature
-    (temperature 0.2, top_p 0.95, alg "entropy", prefix_lm False) are used by none of them.
+    (temperature 0.2, top_p 0.95, alg "entropy", prefix_lm False) are not used by any of them.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ def model(rounded: bool = False) -> Model:
 
 @functools.cache
 def model_with_words() -> Model:
-    """The recorded model beside its tokenizer, as real checkpoints lie on disk."""
+    """The recorded model next to its tokenizer, as real checkpoints lie on disk."""
     folder = golden_set(SET)
     assert folder is not None
     with tempfile.TemporaryDirectory() as aside:

@@ -76,7 +76,7 @@ def test_a_threshold_of_one_or_a_factor_of_nothing_is_the_schedule(name: str) ->
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_what_is_sure_is_committed_beside_the_schedule(name: str) -> None:
+def test_what_is_sure_is_committed_in_addition_to_the_schedule(name: str) -> None:
     model, options = model_of(name)
     page, views = fake_request(model, [(40, 30)]), list[StepView]()
     plain = model.generate(inputs=page, **options)

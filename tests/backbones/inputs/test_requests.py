@@ -1,4 +1,4 @@
-"""Requests: questions and pictures in every form, and the message for what is none."""
+"""Requests: questions and pictures in every form, and the message for what is not a request."""
 
 import re
 from dataclasses import replace

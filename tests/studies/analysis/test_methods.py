@@ -1,4 +1,4 @@
-"""Tables of methods: seeds, averages by hand, published figures beside, and how they are shown."""
+"""Tables of methods: seeds, averages by hand, published figures, and how they are shown."""
 
 import csv
 import json

@@ -179,7 +179,7 @@ def commit(folder: Path, *lines: object) -> None:
     target.write_text("\n".join(texts))
 
 
-def test_the_stored_evaluation_stands_beside_the_baseline(
+def test_the_stored_evaluation_stands_next_to_the_baseline(
     config: StudyConfig, made_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = [1, 1, 0, 1, 0, 0, 0, 0, 0, 0]

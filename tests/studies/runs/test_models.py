@@ -157,7 +157,7 @@ def test_a_folder_of_one_model_is_not_one_of_several(tmp_path: Path, run: Path) 
 def test_a_folder_keeps_its_models(tmp_path: Path, run: Path) -> None:
     before = (run / "models.json").read_bytes()
     other = study(models=(MODELS[0], "embedded/lavida-dream"))
-    with pytest.raises(StudyError, match=f"also holds a run of {MODELS[1]}, which is none of"):
+    with pytest.raises(StudyError, match=f"also holds a run of {MODELS[1]}, which is not one of"):
         run_study(other, run)
     assert (run / "models.json").read_bytes() == before and waiting_models(run) == []
     copied = tmp_path / "more"

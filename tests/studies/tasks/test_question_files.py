@@ -43,7 +43,7 @@ def question_file(path: Path) -> QuestionFile:
     ("lines", "message"),
     [
         ([], "has no line"),
-        (["{"], "line 1 is no JSON"),
+        (["{"], "line 1 is not JSON"),
         (
             [line(), {"image": "0.png"}],
             r"line 2 has \['image'\]; give image, question",

@@ -52,7 +52,7 @@ def by_case(*words: object) -> dict[str, Any]:
 
 
 def macs(*visual: int) -> int:
-    """Of one step with so many visual tokens in each layer: 5 prompt and 4 response rows beside."""
+    """Of one step with so many visual tokens in each layer: 5 prompt and 4 response rows too."""
     return forward_macs(GEOMETRY, [9 + n for n in visual], head_rows=4)
 
 
