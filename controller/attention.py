@@ -4,9 +4,7 @@ They are measured apart from the model's own attention, whatever kernel that use
 nothing.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 CHUNK = 128
@@ -90,19 +88,6 @@ def _by_key_head(q: Tensor, n_heads: int) -> Tensor:
     side, so that no key is copied."""
     batch, _, _, d = q.shape
     return q.float().reshape(batch, n_heads, -1, d)
-
-
-def row_groups(masked: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Weights (B, 2, Q) of the answer's rows in two groups: all of them, and those still masked
-    (B, Q); each group sums to 1.
-
-    A sequence without a masked row has NaN in the second group.
-    """
-    out = np.empty((len(masked), 2, masked.shape[1]), dtype=np.float32)
-    out[:, 0] = 1 / masked.shape[1]
-    with np.errstate(invalid="ignore"):
-        out[:, 1] = masked / masked.sum(axis=1, keepdims=True, dtype=np.float32)
-    return out
 
 
 def attention_received(

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from saccade.backbones.execution.kept_layers import KeptLayers, Shape
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.network.cache import Reader
 from saccade.backbones.network.token_states import Places, TokenStates
@@ -48,7 +49,7 @@ class AskedKeys:
     def take(self, keys: Tensor) -> Tensor:
         """Their keys (B, H, n, d) among all (B, H, width, d)."""
         if isinstance(self.columns, slice):
-            return keys[:, :, self.columns]
+            return keys.narrow(2, self.columns.start, self.n)
         if self.columns.ndim == 1:
             return keys.index_select(2, self.columns)
         index = self.columns[:, None, :, None].expand(-1, keys.shape[1], -1, keys.shape[3])
@@ -163,10 +164,12 @@ class KeyLayout:
 
 
 class KnownKeys:
-    """Keys that were asked about, found again as long as a batch's layers stay as they are."""
+    """What forwards of one call have in common: keys that were asked about, found again as long as
+    a batch's layers stay as they are, and the room for layers that wait to be scored."""
 
     def __init__(self) -> None:
         self._last: list[tuple[KeyLayout, tuple[int, ...], bool, AskedKeys]] = []
+        self._room: KeptLayers | None = None
 
     def asked(self, layout: KeyLayout, inputs: Sequence[Prepared], response: bool) -> AskedKeys:
         """As `KeyLayout.asked`."""
@@ -177,6 +180,16 @@ class KnownKeys:
         made = layout.asked(inputs, response)
         self._last = [(layout, whose, response, made), *self._last[: RECENT - 1]]
         return made
+
+    def room(self, shape: Shape, n_layers: int, device: torch.device, *, own: bool) -> KeptLayers:
+        """Empty room for layers of a shape: that of the forward before, or `own` room for those
+        that may be asked for after the next forward has begun."""
+        if own:
+            return KeptLayers(shape, n_layers, device)
+        if self._room is None or (self._room.shape, self._room.device) != (shape, device):
+            self._room = KeptLayers(shape, n_layers, device)
+        self._room.clear()
+        return self._room
 
 
 def _padded(

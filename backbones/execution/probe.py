@@ -6,38 +6,21 @@ where attention is wanted by kind; the model's own kernel tells how the rows wer
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.backbones.execution.kept_layers import KeptLayers, Shape
 from saccade.backbones.execution.key_layout import AskedKeys, KeyLayout, KnownKeys
 from saccade.backbones.execution.step_context import StepContext
 from saccade.backbones.network.decoder import Attended
 from saccade.backbones.network.token_states import TokenStates, take_last
-from saccade.controller.attention import attention_to, row_groups, row_normalizers
+from saccade.controller.attention import row_normalizers
 from saccade.controller.signals import ALL_ROWS
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL
 
 GROUPS, KINDS = 2, 3
-"""All rows of the answer and those still masked, see `row_groups`; prompt, visual and response."""
-
-
-AT_ONCE = 2**23
-"""Attention weights that may wait at once (32 MiB when they are computed): one large product is
-faster than several small ones, and what nobody asks for is never computed."""
-
-
-class _Waiting(NamedTuple):
-    """A layer that waits to be scored: copies of the answer's queries, of the keys that are asked
-    about, and the normalizers. Views would keep all of the layer's tensors in memory, and the next
-    layers from using their place again, which costs more time than the copies."""
-
-    layer: int
-    q: Tensor
-    keys: Tensor
-    normalizers: Tensor
+"""All rows of the answer and those still masked; prompt, visual and response."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +71,11 @@ class Probe:
         self._queries = contexts[0].span.queries
         self._layout: KeyLayout | None = None
         self._asked: AskedKeys | None = None
-        self._waiting: list[_Waiting] = []
+        self._kept: KeptLayers | None = None
         self._masses: Tensor | None = None
-        self._tokens: Tensor | None = None
+        self._received: Tensor | None = None
+        self._most: Tensor | None = None
         self._row_sums: Tensor | None = None
-        self._groups: Tensor | None = None
 
     def watches(self, layer: int) -> bool:
         """Whether it wants to see a layer."""
@@ -104,45 +87,46 @@ class Probe:
             self._score_all()
             inputs = [context.inputs for context in self.contexts]
             self._layout, self._asked = layout, self._known.asked(layout, inputs, self.kinds)
-        n = len(self.contexts)  # with guidance there are copies, which are not measured
-        q, keys = last_queries(rows, seen.q[:n], self._queries), seen.keys[:n]
-        if seen.normalizer is not None:
-            normalizers = _last_of(rows, seen.normalizer[:n], self._queries)
-        else:
-            normalizers = row_normalizers(q, keys, layout.mask)
-        own = (_copy(q), _copy(self._asked.take(keys)), _copy(normalizers))
-        self._waiting.append(_Waiting(layer, *own))
-        if normalizers.numel() * self._asked.n * (len(self._waiting) + 1) > AT_ONCE:
+            self._kept = self._room(seen, self._asked.n)
+        elif self._kept is None or self._kept.full:
             self._score_all()
+            self._kept = self._room(seen, self._asked.n)
+        q, keys, normalizers = self._answer_rows(rows, seen, layout)
+        self._kept.add(layer, q, self._asked.take(keys), normalizers)
+
+    def _room(self, seen: Attended, n_keys: int) -> KeptLayers:
+        """Room for layers like one."""
+        (_, heads, _, width), key_heads = seen.q.shape, seen.keys.shape[1]
+        shape = Shape(len(self.contexts), heads, key_heads, self._queries, n_keys, width)
+        return self._known.room(shape, self.n_layers, seen.q.device, own=self.by_row)
+
+    def _answer_rows(
+        self, rows: TokenStates, seen: Attended, layout: KeyLayout
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of the answer's rows, all keys, and the normalizers of those rows."""
+        n, (q, keys, normalizers) = len(self.contexts), (seen.q, seen.keys, seen.normalizer)
+        if len(q) > n:  # with guidance there are copies, which are not measured
+            q, keys = q[:n], keys[:n]
+            normalizers = None if normalizers is None else normalizers[:n]
+        q = last_queries(rows, q, self._queries)
+        if normalizers is None:
+            return q, keys, row_normalizers(q, keys, layout.mask)
+        return q, keys, _last_of(rows, normalizers, self._queries)
 
     def result(self) -> ProbeResult:
         """What the measured layers showed; others are NaN."""
         if not self.layers:
             return ProbeResult()
-        if self._masses is not None or not self.by_row:
-            self._score_all()
-        else:  # the others wait on, until they are asked for row by row
-            self._measure([own for own in self._waiting if own.layer in self.layers])
-        assert self._masses is not None and self._tokens is not None
-        masses = self._masses
-        if any(context.watched != self.layers for context in self.contexts):
-            masses = self._own_layers(masses)
-        spike = masses[:, :, ALL_ROWS, VISUAL].nan_to_num(-1.0).argmax(dim=1)
-        every = torch.arange(len(spike), device=spike.device)
-        return ProbeResult(masses, self._tokens[every, spike])
-
-    def _own_layers(self, masses: Tensor) -> Tensor:
-        """Masses in which a sequence's layers are NaN that others have measured for themselves."""
-        foreign = torch.ones(masses.shape[:2], dtype=torch.bool)
-        for own, context in zip(foreign, self.contexts, strict=True):
-            own[list(context.watched)] = False
-        return masses.masked_fill(foreign.to(masses.device)[..., None, None], torch.nan)
+        self._measure()
+        masses, foreign = self._masses, self._foreign(range(self.n_layers))
+        if foreign is not None and masses is not None:
+            masses = masses.masked_fill(foreign.to(masses.device)[..., None, None], torch.nan)
+        return ProbeResult(masses, self._received)
 
     def rows(self) -> list[Tensor]:
         """Attention (R, N) of each sequence's rows to its visual tokens, mean over heads and all
         layers; positions of the answer that were not forwarded are NaN."""
-        self._sum_rows(self._waiting)
-        self._waiting = []
+        self._sum_rows()
         assert self._row_sums is not None
         out = []
         for own, context in zip(self._row_sums / self.n_layers, self.contexts, strict=True):
@@ -153,69 +137,78 @@ class Probe:
 
     def _score_all(self) -> None:
         """Score all layers that wait: other ones follow, with other keys or too many."""
-        waiting, self._waiting = self._waiting, []
-        self._measure([own for own in waiting if own.layer in self.layers])
+        self._measure()
         if self.by_row:
-            self._sum_rows(waiting)
+            self._sum_rows()
 
-    def _weights(self, waiting: Sequence[_Waiting]) -> Tensor:
-        """Attention (layers, B, H, Q, keys) of some layers with the same keys."""
-        if len(waiting) == 1:
-            return attention_to(*waiting[0][1:])[None]
-        q, keys, normalizers = (torch.cat(part) for part in list(zip(*waiting, strict=True))[1:])
-        out: Tensor = attention_to(q, keys, normalizers).unflatten(0, (len(waiting), -1))
-        return out
-
-    def _sum_rows(self, waiting: Sequence[_Waiting]) -> None:
-        if waiting and self._asked is not None:
-            weights = self._weights(waiting)
-            summed = weights.sum(0).sum(1)  # one after the other is much faster than both at once
-            rows = self._asked.by_token(summed / weights.shape[2], self.longest)
+    def _sum_rows(self) -> None:
+        """Add up, row by row, the layers that wait."""
+        if self._kept is not None and self._asked is not None and self._kept.layers:
+            rows = self._asked.by_token(self._kept.by_row(), self.longest)
             self._row_sums = rows if self._row_sums is None else self._row_sums + rows
+            self._kept = None
 
-    def _measure(self, waiting: Sequence[_Waiting]) -> None:
-        if waiting and self._asked is not None:
-            layers = [own.layer for own in waiting]
-            self._add_up(layers, self._weights(waiting), self._asked)
+    def _measure(self) -> None:
+        """Write down what those layers showed that wait and are measured."""
+        kept, asked = self._kept, self._asked
+        if kept is None or asked is None:
+            return
+        places = [i for i, layer in enumerate(kept.layers) if layer in self.layers]
+        if not places:
+            return
+        masked = [own.masked.numpy()[-self._queries :] for own in self.contexts]
+        sums = kept.grouped(masked, places)
+        sums = asked.without_padding(sums.transpose(0, 1))
+        tokens = sums[..., : asked.n_visual]
+        layers, visual = [kept.layers[place] for place in places], tokens.sum(-1)
+        self._write(layers, visual, sums[..., asked.n_visual :].sum(-1) if self.kinds else None)
+        self._find_most(layers, visual[..., ALL_ROWS], tokens[:, :, ALL_ROWS], asked)
 
-    def _add_up(self, layers: list[int], weights: Tensor, asked: AskedKeys) -> None:
-        """Write the masses of some layers, and what their visual tokens received."""
-        n, batch, heads, queries, n_keys = weights.shape
-        if self._masses is None or self._tokens is None:
-            shape = (batch, self.n_layers, GROUPS, KINDS)
-            self._masses = weights.new_full(shape, torch.nan)
-            self._tokens = weights.new_zeros(batch, self.n_layers, self.longest)
-        groups = self._group_weights(heads, queries, weights.device).expand(n, -1, -1, -1)
-        sums = groups.flatten(0, 1) @ weights.view(n * batch, heads * queries, n_keys)
-        sums = asked.without_padding(sums.unflatten(0, (n, batch)).transpose(0, 1))
-        visual = sums[..., : asked.n_visual].sum(-1)
-        where: slice | list[int] = layers
-        if layers[-1] - layers[0] + 1 == n:
-            where = slice(layers[0], layers[-1] + 1)
-        self._masses[:, where, :, VISUAL] = visual
-        if self.kinds:
-            response = sums[..., asked.n_visual :].sum(-1)
-            self._masses[:, where, :, RESPONSE] = response
-            self._masses[:, where, :, PROMPT] = (1 - visual - response).clamp(min=0)
-        self._tokens[:, where] = asked.by_token(sums[:, :, ALL_ROWS], self.longest)
+    def _write(self, layers: list[int], visual: Tensor, response: Tensor | None) -> None:
+        """Write masses (B, layers, 2) of some layers."""
+        if self._masses is None:
+            shape = (len(self.contexts), self.n_layers, GROUPS, KINDS)
+            self._masses = visual.new_full(shape, torch.nan)
+        run = layers[-1] - layers[0] + 1 == len(layers)
+        own = self._masses[:, layers[0] : layers[-1] + 1] if run else self._masses[:, layers]
+        own[..., VISUAL] = visual
+        if response is not None:
+            own[..., RESPONSE] = response
+            own[..., PROMPT] = (1 - visual - response).clamp(min=0)
+        if not run:
+            self._masses[:, layers] = own
 
-    def _group_weights(self, heads: int, queries: int, device: torch.device) -> Tensor:
-        """Weight of each head's rows (B, 2, H Q) in the groups: all, and those still masked."""
-        if self._groups is None:
-            masked = [context.masked[-queries:].numpy() for context in self.contexts]
-            groups = row_groups(np.stack(masked)) / heads
-            self._groups = torch.from_numpy(np.tile(groups, (1, 1, heads))).to(device)
-        return self._groups
+    def _find_most(
+        self, layers: list[int], masses: Tensor, tokens: Tensor, asked: AskedKeys
+    ) -> None:
+        """Keep what visual tokens (B, layers, n) received in the layer in which that is most, of
+        these and of those before, by the mass (B, layers) on all of them."""
+        foreign = self._foreign(layers)
+        if foreign is not None:
+            masses = masses.masked_fill(foreign.to(masses.device), -1.0)
+        if len(layers) > 1:
+            place = masses.argmax(1, keepdim=True)
+            tokens = tokens.gather(1, place[..., None].expand(-1, 1, tokens.shape[2]))
+            masses = masses.gather(1, place)
+        received = asked.by_token(tokens, self.longest)[:, 0]
+        if self._received is not None and self._most is not None:
+            received = torch.where(masses > self._most, received, self._received)
+            masses = torch.maximum(masses, self._most)
+        self._most, self._received = masses, received
 
-
-def _copy(values: Tensor) -> Tensor:
-    return values.clone(memory_format=torch.contiguous_format)
+    def _foreign(self, layers: Sequence[int]) -> Tensor | None:
+        """Which of these layers each sequence does not ask for, (B, layers) on the CPU; None where
+        all ask for all."""
+        if all(context.watched == self.layers for context in self.contexts):
+            return None
+        own = [[layer not in c.watched for layer in layers] for c in self.contexts]
+        return torch.tensor(own)
 
 
 def last_queries(rows: TokenStates, q: Tensor, n: int) -> Tensor:
     """Queries (B, H, n, d) of the last `n` rows of each sequence."""
     if rows.key_mask is None:
-        return q[:, :, -n:]
+        return q.narrow(2, q.shape[2] - n, n)
     flat = take_last(q.transpose(1, 2).flatten(2), rows.lengths[: len(q)], n)
     heads: Tensor = flat.unflatten(2, (q.shape[1], q.shape[3]))
     return heads.transpose(1, 2)
@@ -224,7 +217,7 @@ def last_queries(rows: TokenStates, q: Tensor, n: int) -> Tensor:
 def _last_of(rows: TokenStates, normalizers: Tensor, n: int) -> Tensor:
     """Normalizers (B, H, n) of the last `n` rows of each sequence."""
     if rows.key_mask is None:
-        return normalizers[:, :, -n:]
+        return normalizers.narrow(2, normalizers.shape[2] - n, n)
     return take_last(normalizers.transpose(1, 2), rows.lengths[: len(normalizers)], n).transpose(
         1, 2
     )
