@@ -59,30 +59,6 @@ def row_normalizers(q: Tensor, k: Tensor, key_mask: Tensor | None = None) -> Ten
     return sums.view(batch, heads, rows)
 
 
-def attention_to(q: Tensor, k: Tensor, normalizers: Tensor) -> Tensor:
-    """Attention of some rows to some of the keys that they see, in float32.
-
-    Parameters
-    ----------
-    q : Tensor (B, H, Q, d)
-        Rotated queries.
-    k : Tensor (B, H_kv, K, d)
-        Rotated keys that are asked about; H is a multiple of H_kv.
-    normalizers : Tensor (B, H, Q)
-        Log-sum-exp of the rows' scores over ALL keys that they see.
-
-    Returns
-    -------
-    Tensor (B, H, Q, K): what `row_attention` gives for these keys.
-    """
-    (batch, heads, rows, d), (n_heads, n_keys) = q.shape, k.shape[1:3]
-    queries = _by_key_head(q, n_heads).flatten(0, 1)
-    keys = k.float().reshape(batch * n_heads, n_keys, d).transpose(1, 2)
-    sums = normalizers.float().reshape(batch * n_heads, -1, 1)
-    scores = torch.baddbmm(sums, queries, keys, beta=-1.0, alpha=d**-0.5)
-    return scores.exp_().view(batch, heads, rows, n_keys)
-
-
 def _by_key_head(q: Tensor, n_heads: int) -> Tensor:
     """Queries (B, H, Q, d) in float32 as (B, H_kv, H / H_kv * Q, d): heads that share keys side by
     side, so that no key is copied."""
