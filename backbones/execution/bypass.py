@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from saccade.backbones.execution.step_context import StepContext
-from saccade.backbones.network.token_states import Places, TokenStates
+from saccade.backbones.network.places import Places, among, run_of, without
+from saccade.backbones.network.token_states import TokenStates
 
 
 class Bypass:
@@ -42,7 +43,7 @@ class Bypass:
             return rows
         copies = len(rows.alive) // len(self.contexts)
         waits = [self._visual(i, rows.alive[i]) for i in range(len(self.contexts))] * copies
-        goes = [np.setdiff1d(np.arange(n), w) for n, w in zip(rows.lengths, waits, strict=True)]
+        goes = [without(run_of(0, n), w) for n, w in zip(rows.lengths, waits, strict=True)]
         self._waiting = rows.take(waits)
         return rows.take(goes)
 
@@ -53,4 +54,4 @@ class Bypass:
         """Places among a sequence's rows that wait."""
         if not self._out[i]:
             return np.zeros(0, dtype=np.int64)
-        return np.flatnonzero(np.isin(alive, self.contexts[i].inputs.visual_positions))
+        return np.flatnonzero(among(alive, self.contexts[i].inputs.visual_positions))

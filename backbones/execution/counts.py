@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from saccade.backbones.execution.step_context import StepContext
-from saccade.backbones.network.token_states import Places, TokenStates
+from saccade.backbones.network.places import Places, among
+from saccade.backbones.network.token_states import TokenStates
 
 
 class Counts:
@@ -58,11 +59,4 @@ class Counts:
 
 def _shared(visual: Places, places: Places) -> int:
     """How many of some ascending positions are visual ones."""
-    if not len(places) or not len(visual):
-        return 0
-    first, last = places[0], places[-1]
-    if last - first + 1 == len(places) and first <= visual[0] and visual[-1] <= last:
-        return len(visual)
-    if last - first + 1 == len(places):  # all positions from one to another
-        return int(np.searchsorted(visual, last, "right") - np.searchsorted(visual, first))
-    return int(np.isin(visual, places, assume_unique=True).sum())
+    return int(np.count_nonzero(among(visual, places)))

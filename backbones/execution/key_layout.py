@@ -11,10 +11,13 @@ from torch import Tensor
 from saccade.backbones.execution.kept_layers import KeptLayers, Shape
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.network.cache import Reader
-from saccade.backbones.network.token_states import Places, TokenStates
+from saccade.backbones.network.places import Places, among
+from saccade.backbones.network.token_states import TokenStates
 
 RECENT = 8
 """Layouts whose keys are remembered: a step's layers have few different ones."""
+ROOMS = 4
+"""Rooms that wait to be used again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +128,7 @@ class KeyLayout:
         """Columns of the visual tokens and, if asked, of the `response`."""
         visual, numbers, answers = [], [], []
         for own, places, start in zip(inputs, self.places, self.starts, strict=True):
-            there = np.flatnonzero(np.isin(own.visual_positions, places))
+            there = np.flatnonzero(among(own.visual_positions, places))
             visual.append(start + np.searchsorted(places, own.visual_positions[there]))
             numbers.append(there)
             first = np.searchsorted(places, len(own)) if response else len(places)
@@ -169,7 +172,7 @@ class KnownKeys:
 
     def __init__(self) -> None:
         self._last: list[tuple[KeyLayout, tuple[int, ...], bool, AskedKeys]] = []
-        self._room: KeptLayers | None = None
+        self._rooms: list[KeptLayers] = []
 
     def asked(self, layout: KeyLayout, inputs: Sequence[Prepared], response: bool) -> AskedKeys:
         """As `KeyLayout.asked`."""
@@ -181,15 +184,18 @@ class KnownKeys:
         self._last = [(layout, whose, response, made), *self._last[: RECENT - 1]]
         return made
 
-    def room(self, shape: Shape, n_layers: int, device: torch.device, *, own: bool) -> KeptLayers:
-        """Empty room for layers of a shape: that of the forward before, or `own` room for those
-        that may be asked for after the next forward has begun."""
-        if own:
+    def room(self, shape: Shape, n_layers: int, device: torch.device) -> KeptLayers:
+        """Empty room for layers of a shape, where possible one that was given back."""
+        found = [own for own in self._rooms if (own.shape, own.device) == (shape, device)]
+        if not found:
             return KeptLayers(shape, n_layers, device)
-        if self._room is None or (self._room.shape, self._room.device) != (shape, device):
-            self._room = KeptLayers(shape, n_layers, device)
-        self._room.clear()
-        return self._room
+        self._rooms.remove(found[0])
+        found[0].clear()
+        return found[0]
+
+    def give_back(self, room: KeptLayers) -> None:
+        """Let room be used again; of those that are not, the last few are kept."""
+        self._rooms = [*self._rooms[-ROOMS + 1 :], room]
 
 
 def _padded(

@@ -15,7 +15,8 @@ from saccade.backbones.execution.step_context import StepContext
 from saccade.backbones.network.cache import Cache, Reader
 from saccade.backbones.network.decoder import Attended
 from saccade.backbones.network.network import Network
-from saccade.backbones.network.token_states import Places, TokenStates
+from saccade.backbones.network.places import Places, among, run_of
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller.attach import check_choice
 from saccade.controller.errors import PlanError
 from saccade.controller.session import Session, Shown, StoredSelection
@@ -148,9 +149,9 @@ class PlanHook:
 
     def _without_dropped(self, layer: int, rows: TokenStates) -> TokenStates:
         """Take out the rows that plans drop before a layer."""
-        alive = rows.alive[: len(self.contexts)]
-        if not any([self._reduce(i, layer, here, rows) for i, here in enumerate(alive)]):
+        if not any([self._reduce(i, layer, rows) for i in range(len(self.contexts))]):
             return rows
+        alive = rows.alive[: len(self.contexts)]
         places = [self._surviving(i, here) for i, here in enumerate(alive)]
         copies = len(rows.alive) // len(self.contexts)
         left = rows.take(places * copies, compact=self.session.positions == "compact")
@@ -173,7 +174,7 @@ class PlanHook:
         for i, (context, own) in enumerate(zip(self.contexts, self._reductions, strict=True)):
             visual = context.inputs.visual_positions
             if context.plan.drops != memory.caches[i].drops:
-                self._reduce(i, layer, visual[own.kept], rows)
+                self._reduce(i, layer, rows)
             lost = visual if layer in context.plan.bypass else own.lost
             if lost is not None:
                 memory.cut(layer, i, lost)
@@ -186,27 +187,28 @@ class PlanHook:
         cached = None if self.memory is None else self.memory.caches[i].kept
         return np.arange(self.contexts[i].sequence.n_visual) if cached is None else cached
 
-    def _reduce(self, i: int, layer: int, alive: Places, rows: TokenStates) -> bool:
-        """Choose which of the visual tokens at positions `alive` stay from this layer on; whether
-        some go."""
+    def _reduce(self, i: int, layer: int, rows: TokenStates) -> bool:
+        """Choose which of the visual tokens that are there stay from this layer on; whether some
+        go."""
         context, own = self.contexts[i], self._reductions[i]
         own.chosen, keep = None, context.drop_before(layer)
         if keep is None:
             return False
-        visual = context.inputs.visual_positions
-        present = np.flatnonzero(np.isin(visual, alive))
+        visual, present = context.inputs.visual_positions, own.kept
         n = round_keep(keep, len(visual))
         if n > len(present) or (n == len(present) and self.memory is None):
             return False
         # Of what is cached the deepest layer may have as many as asked for, and others more.
         own.kept = present if n == len(present) else self._selected(i, layer, present, n, rows)
-        own.lost = np.setdiff1d(visual, visual[own.kept])
+        gone = np.ones(len(visual), dtype=bool)
+        gone[own.kept] = False
+        own.lost = visual[gone]
         return True
 
     def _surviving(self, i: int, alive: Places) -> Places:
         """Places among the present rows that stay."""
         lost = self._reductions[i].lost
-        return np.arange(len(alive)) if lost is None else np.flatnonzero(~np.isin(alive, lost))
+        return run_of(0, len(alive)) if lost is None else np.flatnonzero(~among(alive, lost))
 
     def _selected(self, i: int, layer: int, present: Places, n: int, rows: TokenStates) -> Places:
         """Numbers of the visual tokens that stay: as chosen before, or chosen now."""
@@ -239,9 +241,9 @@ class PlanHook:
     def _chosen_before(self, i: int, present: Places, n: int) -> StoredSelection | None:
         """The choice of `n` tokens made earlier in this call, if all of them are still there."""
         before = self.session.remembered(self.contexts[i].number, n)
-        if before is None or not np.isin(before.here.keep.numpy(), present).all():
-            return None
-        return before
+        if before is None or len(present) == self.contexts[i].sequence.n_visual:
+            return before
+        return before if among(before.here.keep.numpy(), present).all() else None
 
     def _pruner_asks(self, layer: int) -> bool:
         """Whether a sequence will choose by attention before `layer`, among the tokens there."""

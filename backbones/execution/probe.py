@@ -4,7 +4,8 @@ Only the columns that are asked for are scored again: those of the visual tokens
 where attention is wanted by kind; the model's own kernel tells how the rows were normalised.
 """
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -72,6 +73,7 @@ class Probe:
         self._layout: KeyLayout | None = None
         self._asked: AskedKeys | None = None
         self._kept: KeptLayers | None = None
+        self._leave: Callable[[], object] = lambda: None
         self._masses: Tensor | None = None
         self._received: Tensor | None = None
         self._most: Tensor | None = None
@@ -87,18 +89,21 @@ class Probe:
             self._score_all()
             inputs = [context.inputs for context in self.contexts]
             self._layout, self._asked = layout, self._known.asked(layout, inputs, self.kinds)
-            self._kept = self._room(seen, self._asked.n)
-        elif self._kept is None or self._kept.full:
+        elif self._kept is not None and self._kept.full:
             self._score_all()
+        if self._kept is None:
             self._kept = self._room(seen, self._asked.n)
         q, keys, normalizers = self._answer_rows(rows, seen, layout)
         self._kept.add(layer, q, self._asked.take(keys), normalizers)
 
     def _room(self, seen: Attended, n_keys: int) -> KeptLayers:
-        """Room for layers like one."""
+        """Room for layers like one. It is given back when nobody can ask for them any more."""
         (_, heads, _, width), key_heads = seen.q.shape, seen.keys.shape[1]
         shape = Shape(len(self.contexts), heads, key_heads, self._queries, n_keys, width)
-        return self._known.room(shape, self.n_layers, seen.q.device, own=self.by_row)
+        room = self._known.room(shape, self.n_layers, seen.q.device)
+        self._leave = weakref.finalize(self, self._known.give_back, room)
+        self._leave.atexit = False
+        return room
 
     def _answer_rows(
         self, rows: TokenStates, seen: Attended, layout: KeyLayout
@@ -118,6 +123,8 @@ class Probe:
         if not self.layers:
             return ProbeResult()
         self._measure()
+        if not self.by_row:  # else they wait on, until they are asked for row by row
+            self._forget()
         masses, foreign = self._masses, self._foreign(range(self.n_layers))
         if foreign is not None and masses is not None:
             masses = masses.masked_fill(foreign.to(masses.device)[..., None, None], torch.nan)
@@ -127,6 +134,7 @@ class Probe:
         """Attention (R, N) of each sequence's rows to its visual tokens, mean over heads and all
         layers; positions of the answer that were not forwarded are NaN."""
         self._sum_rows()
+        self._forget()
         assert self._row_sums is not None
         out = []
         for own, context in zip(self._row_sums / self.n_layers, self.contexts, strict=True):
@@ -140,13 +148,18 @@ class Probe:
         self._measure()
         if self.by_row:
             self._sum_rows()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Leave the layers that waited."""
+        self._kept = None
+        self._leave()
 
     def _sum_rows(self) -> None:
         """Add up, row by row, the layers that wait."""
-        if self._kept is not None and self._asked is not None and self._kept.layers:
+        if self._kept is not None and self._asked is not None:
             rows = self._asked.by_token(self._kept.by_row(), self.longest)
             self._row_sums = rows if self._row_sums is None else self._row_sums + rows
-            self._kept = None
 
     def _measure(self) -> None:
         """Write down what those layers showed that wait and are measured."""

@@ -13,7 +13,8 @@ from saccade.backbones.execution.step_context import StepContext
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.network.decoder import Attended
 from saccade.backbones.network.network import Network
-from saccade.backbones.network.token_states import Places, TokenStates
+from saccade.backbones.network.places import Places, among
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller.attention import attention_received, row_attention
 from saccade.controller.session import Shown
 from saccade.controller.view_fields import EXTRAS, MEASURED, VIEW_FIELDS, Tokens
@@ -106,7 +107,7 @@ class PrunerInputs:
         """States (N, D) of the visual tokens behind the last layer and the final norm; NaN where
         they did not reach it."""
         visual = self.contexts[i].inputs.visual_positions
-        there = np.isin(visual, ran.alive[i])
+        there = among(visual, ran.alive[i])
         hidden = _rows_at(ran, i, visual[there])
         out = hidden.new_full((len(visual), hidden.shape[-1]), torch.nan)
         out[torch.from_numpy(there).to(out.device)] = self.network.model.norm(hidden)
@@ -154,7 +155,7 @@ class _Source:
         if tokens == "answer":
             entered = self.kept.entered
             assert entered is not None
-            there = positions[np.isin(positions, entered.alive[self.i])]
+            there = positions[among(positions, entered.alive[self.i])]
             return _rows_at(entered, self.i, there)
         embeds = self.context.inputs.embeds
         return embeds[torch.from_numpy(positions).to(embeds.device)].clone()
@@ -179,7 +180,7 @@ class _Source:
 
     def weights(self, tokens: Tokens) -> Tensor:
         layer, i = self._kept_layer(), self.i
-        asking = np.flatnonzero(np.isin(layer.rows.alive[i], self._positions(tokens)))
+        asking = np.flatnonzero(among(layer.rows.alive[i], self._positions(tokens)))
         q = layer.q[i : i + 1, :, torch.from_numpy(asking).to(layer.q.device)]
         mask = None if layer.layout.mask is None else layer.layout.mask[i : i + 1]
         weights = row_attention(q, layer.k[i : i + 1], mask).mean(dim=1)[0]

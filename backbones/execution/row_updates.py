@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.inputs.prepare import Prepared
-from saccade.backbones.network.token_states import Places, TokenStates
+from saccade.backbones.network.places import Places, among
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller.merging import merged_rows
 from saccade.controller.views import Selection
 
@@ -45,7 +46,7 @@ def row_update(
         return RowUpdate(i, visual[into], inputs.tower.project(sums))
     here = rows.alive[i]
     own = rows.hidden[i, : len(here)]
-    there = np.flatnonzero(np.isin(visual, here))
+    there = np.flatnonzero(among(visual, here))
     values = own.new_zeros(len(visual), own.shape[1])
     index = torch.from_numpy(np.searchsorted(here, visual[there])).to(own.device)
     values[torch.from_numpy(there).to(own.device)] = own[index]

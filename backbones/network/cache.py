@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saccade.backbones.network.token_states import Places, TokenStates
+from saccade.backbones.network.places import Places, among
+from saccade.backbones.network.token_states import TokenStates
 from saccade.controller.plan import Drop, Plan
 
 
@@ -66,7 +67,7 @@ class Cache:
 
     def present(self, layer: int, positions: Places) -> NDArray[np.bool_]:
         """Which of these original positions are there in a layer."""
-        return np.isin(positions, self.entries[layer].places)
+        return among(positions, self.entries[layer].places)
 
     def fits(self, plan: Plan, n: int, visual: Places) -> bool:
         """Whether a plan can be carried out on what is there, by cutting alone.
@@ -217,7 +218,7 @@ class Reader:
         entry = self.caches[i].entries[layer]
         known = self._cuts.get(i)
         if known is None or known.before is not entry.places or known.lost is not lost:
-            stays = ~np.isin(entry.places, lost)
+            stays = ~among(entry.places, lost)
             known = self._cuts[i] = _Cut(entry.places, lost, stays, entry.places[stays])
         if len(known.after) < len(known.before):
             self.caches[i].entries[layer] = entry.keep(known.stays, known.after)

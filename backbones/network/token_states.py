@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Places = NDArray[np.int64]
+from saccade.backbones.network.places import Places, run_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +44,7 @@ class TokenStates:
         original position `starts[b]` (0 by default)."""
         batch, longest = hidden.shape[:2]
         many = zip(starts or [0] * batch, lengths or [longest] * batch, strict=True)
-        alive = tuple(_run(start, n) for start, n in many)
+        alive = tuple(run_of(start, n) for start, n in many)
         positions, mask = _padded(alive, longest)
         device = hidden.device
         return cls(hidden, positions.to(device), None if mask is None else mask.to(device), alive)
@@ -105,14 +103,6 @@ class TokenStates:
         if self.key_mask is None:
             return self.hidden[:, -n:]
         return take_last(self.hidden, self.lengths, n)
-
-
-@lru_cache(1024)
-def _run(start: int, n: int) -> Places:
-    """Positions from `start` on: the same array each time, so that equal ones are known by it."""
-    places = np.arange(start, start + n)
-    places.flags.writeable = False
-    return places
 
 
 def take_last(values: Tensor, lengths: Sequence[int], n: int) -> Tensor:

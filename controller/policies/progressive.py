@@ -271,9 +271,9 @@ class _Climb:
             return 0.0
         if now.confidence is None or before.confidence is None:
             return 0.0
-        both = now.masked & before.masked
-        lost = (before.confidence - now.confidence)[both]
-        lost = lost[~lost.isnan()]
+        both = now.masked.numpy() & before.masked.numpy()
+        lost = (before.confidence.numpy() - now.confidence.numpy())[both]
+        lost = lost[lost == lost]  # not NaN
         return float(lost.max()) if len(lost) else 0.0
 
     def down(self, step: int, keep: float) -> None:
