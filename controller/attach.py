@@ -51,7 +51,7 @@ def check_fit(policy: BasePolicy, pruner: Pruner | None, spec: BackboneSpec) -> 
         sites = {name for name in spec.can if name.startswith("site:")}
         wanted = [*sorted(pruner.needs), f"site:{pruner.site}"]
         _check_offered(pruner, wanted, fields | sites, spec)
-    check_plan(policy.plan_ahead, spec, repr(policy))
+    check_plan(policy.plan_ahead, spec, policy)
     for drop in policy.drops_ahead or ():
         check_plan(Plan((drop,)), spec)
         if 0 < drop.keep < 1:
@@ -74,7 +74,7 @@ def _check_offered(
         )
 
 
-def check_plan(plan: Plan, spec: BackboneSpec, who: str = "the plan") -> None:
+def check_plan(plan: Plan, spec: BackboneSpec, who: object = "the plan") -> None:
     """Raise `CapabilityError` or `PlanError` if a backbone cannot carry out a plan of `who`."""
     asked = {
         "drop": bool(plan.drops),

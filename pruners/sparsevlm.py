@@ -13,9 +13,6 @@ from saccade.pruners.base import ChoosingPruner, others, top_indices
 from saccade.pruners.clusters import cluster
 
 Text = Literal["prompt", "all"]
-TABLES = {192: (300, 200, 110), 128: (303, 110, 36), 96: (238, 48, 26), 64: (66, 30, 17)}
-"""Tokens of 576 that are kept before layers 3, 7 and 16 of 32 in the published settings (of version
-1.5), by the number that this is on average over the layers."""
 RECYCLED = 0.3
 """Share of the dropped tokens that is folded into others, the best rated first."""
 
@@ -48,9 +45,9 @@ class SparseVLM(ChoosingPruner):
     Notes
     -----
     SparseVLM, arXiv 2410.04417. Its layers and counts are those of the policy: ``by_layer`` with
-    three layers, `TABLES` for the counts. Differs in that clusters stand at a place, instead of
-    being appended with all tokens numbered anew, live on in later steps, and that ties are broken
-    by order instead of noise.
+    three layers (published: before layers 3, 7 and 16 of 32). Differs in that clusters stand at a
+    place, instead of being appended with all tokens numbered anew, live on in later steps, and that
+    ties are broken by order instead of noise.
     """
 
     text: Text = "prompt"

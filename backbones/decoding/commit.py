@@ -21,7 +21,7 @@ def factor_count(confidence: Tensor, factor: float, commit_failing_last: bool) -
     """Positions that Fast-dLLM's factor rule commits, 1 or more.
 
     In descending order the r-th confidence has to reach ``1 - factor / (r + 1)``, the first
-    nothing; those before the first that fails are committed. ML-GSAI/LLaDA-V calls the factor
+    nothing; those before the first that fails are committed. The published LLaDA-V calls the factor
     "threshold".
 
     Parameters

@@ -1,5 +1,5 @@
-"""Candidates and confidences from filtered logits, as LaViDa-Dream takes them
-(``dream/generation_utils.py``, ``sample_tokens``, of jacklishufan/LaViDa at commit 284ef5c)."""
+"""Candidates and confidences from filtered logits, as LaViDa-Dream takes them (LaViDa, arXiv
+2505.16839)."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
 """Commit what the model is sure of, in addition to what the schedule commits: fewer steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from saccade.controller.plan import CommitRule, Drop, Plan
@@ -39,14 +39,17 @@ class ConfidentCommits(BasePolicy):
     value: float = tunable(0.95, 0.5, 1.0, "probability")
     kind: Literal["threshold", "factor"] = "threshold"
 
+    _rule: Plan = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
-        self.value = CommitRule(self.kind, self.value).value
+        rule = CommitRule(self.kind, self.value)
+        self.value, self._rule = rule.value, Plan(commit=rule)
 
     @property
     def plan_ahead(self) -> Plan:
         """The rule."""
-        return Plan(commit=CommitRule(self.kind, self.value))
+        return self._rule
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """The rule, in every step."""
-        return self.plan_ahead
+        return self._rule

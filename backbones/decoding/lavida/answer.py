@@ -12,7 +12,7 @@ from saccade.controller.types import StepState
 
 
 class LavidaAnswer:
-    """State of one sequence's answer (``_sample`` of jacklishufan/LaViDa at commit 284ef5c).
+    """State of one sequence's answer as LaViDa-Dream denoises it (LaViDa, arXiv 2505.16839).
 
     The published loop runs all its steps; here it ends as soon as no position is masked, or a
     schedule's table is used up, which gives the same answer.

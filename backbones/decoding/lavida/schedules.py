@@ -1,5 +1,4 @@
-"""How many positions each step of LaViDa-Dream commits (``dream/generation_utils.py`` and
-``llada/generate.py`` of jacklishufan/LaViDa at commit 284ef5c)."""
+"""How many positions each step of LaViDa-Dream commits (LaViDa, arXiv 2505.16839)."""
 
 import math
 

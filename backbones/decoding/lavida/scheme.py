@@ -17,8 +17,7 @@ from saccade.controller.types import BackboneSpec
 
 
 class MaskedAnswer:
-    """Denoising of a whole answer at once (jacklishufan/LaViDa at commit 284ef5c,
-    ``dream/generation_utils.py``).
+    """Denoising of a whole answer at once, as LaViDa-Dream does it (LaViDa, arXiv 2505.16839).
 
     In prefix mode the prompt runs once and is cached; its last row decides the first token. In full
     mode every step runs prompt and response.

@@ -33,7 +33,7 @@ IGNORED = {
 
 @dataclass(frozen=True, slots=True)
 class LavidaSettings(PlainEnd):
-    """Settings of `generate`, with the published names (jacklishufan/LaViDa, ``generate``).
+    """Settings of `generate`, with the published names (LaViDa, arXiv 2505.16839).
 
     The defaults are those of the published evaluations; those of the published method's signature
     (temperature 0.2, top_p 0.95, alg "entropy", prefix_lm False) are not used by any of them.

@@ -1,7 +1,6 @@
 """The answer of one sequence while it is denoised: blocks, schedule, commits, stops. Host only.
 
-Follows LLaDA-V's published loop (ML-GSAI, commit c810b4b, ``generate_with_embeds``), with masked
-positions found by id.
+As LLaDA-V decodes (arXiv 2505.16933), with masked positions found by id.
 """
 
 from collections.abc import Sequence

@@ -23,8 +23,8 @@ from saccade.controller.types import BackboneSpec
 
 
 class MaskedBlocks:
-    """Denoising block by block (ML-GSAI/LLaDA-V at commit c810b4b, ``generate_with_embeds``; with
-    `prefix_refresh_interval` its ``fast_dllm_hook``).
+    """Denoising block by block, as LLaDA-V does it (arXiv 2505.16933); with
+    `prefix_refresh_interval` as with its prefix cache (Fast-dLLM, arXiv 2505.22618).
 
     Parameters
     ----------
