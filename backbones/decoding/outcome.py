@@ -137,8 +137,8 @@ class Achieved(TypedDict):
 
 
 def counted(hook: PlanHook | None, i: int, whole: Count) -> Count:
-    """What a hook counted of sequence `i`, or `whole` if there was none to drop anything."""
-    if hook is None:
+    """What a hook counted of sequence `i`, or `whole` if there was none that acts."""
+    if hook is None or not hook.acts:
         return whole
     _, rows, keys = hook.counts.of(i)
     return Count(rows, keys, whole.head, whole.copies)
@@ -147,8 +147,9 @@ def counted(hook: PlanHook | None, i: int, whole: Count) -> Count:
 def achieved(context: StepContext, hook: PlanHook | None, i: int, geometry: Geometry) -> Achieved:
     """What the forwards of a step computed for one sequence; its last one is the answer's."""
     n, counts = context.sequence.n_visual, context.counts
-    visual = (n,) * geometry.n_layers if hook is None else hook.counts.of(i)[0]
-    kept = tuple(range(n)) if hook is None else tuple(hook.kept(i).tolist())
+    visual, kept = (n,) * geometry.n_layers, tuple(range(n))
+    if hook is not None and hook.acts:
+        visual, kept = hook.counts.of(i)[0], tuple(hook.kept(i).tolist())
     return Achieved(
         visual_per_layer=visual,
         rows_per_layer=tuple(map(sum, zip(*(count.rows for count in counts), strict=True))),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 WAITING = 2**24
 """Numbers that layers which wait may take at once (64 MiB), if that is enough for one."""
-AT_ONCE = 2**19
+AT_ONCE = 2**18
 """Attention weights that are made at once on a CPU: what stays in its cache is read again soon."""
 AT_ONCE_ELSEWHERE = 2**23
 """The same on other devices, where one large product is faster than several small ones."""

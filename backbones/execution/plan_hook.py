@@ -67,8 +67,10 @@ class PlanHook:
 
     Attributes
     ----------
+    acts : bool
+        Whether there may be anything to change; else it only measures, and nothing is counted.
     counts : Counts
-        ACHIEVED visual tokens, rows and keys per layer of each sequence.
+        ACHIEVED visual tokens, rows and keys per layer of each sequence, where it acts.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class PlanHook:
         self._drops = any(context.plan.drops for context in contexts)
         self._bypass = Bypass(contexts)
         self._bypasses = any(context.plan.bypass for context in contexts)
+        self.acts = memory is not None or self._drops or self._bypasses
         self._reductions = [_Reduction(self._there(i)) for i in range(len(contexts))]
         self._inputs = PrunerInputs(session.needs, contexts, network)
         accumulates = any(context.accumulates and context.answers for context in contexts)
@@ -104,9 +107,11 @@ class PlanHook:
         """Drop visual tokens where a plan says so before this layer, and let others skip it."""
         if layer == 0:
             self._inputs.enter(rows)
+        if not self.acts:
+            return rows
         if self.memory is not None:
             rows = self._after_cuts(layer, rows, self.memory)
-        elif self._drops or self._bypasses:
+        else:
             drops = any(context.drop_before(layer) is not None for context in self.contexts)
             if drops or not self._bypass.unchanged(layer):
                 rows = self._without_dropped(layer, self._bypass.back(rows))
