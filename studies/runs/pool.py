@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -17,11 +17,9 @@ from saccade.controller.errors import SaccadeError, StudyError
 from saccade.studies.config.study import StudyConfig, plan_units
 from saccade.studies.runs.record import Record
 from saccade.studies.runs.records import RecordStore
+from saccade.studies.runs.unit_runner import Progress, UnitRunner
 
-if TYPE_CHECKING:
-    from saccade.studies.runs.runner import Progress, UnitRunner
-
-_runner: "UnitRunner | None" = None
+_runner: UnitRunner | None = None
 """Of a process of the pool."""
 
 
@@ -36,7 +34,7 @@ def run_in_pool(
     jobs: int,
     threads: int | None,
     where: Mapping[str, Any],
-    progress: "Progress | None",
+    progress: Progress | None,
 ) -> None:
     """Answer what the store does not have yet, in `jobs` processes.
 
@@ -89,7 +87,6 @@ def _begin(config: StudyConfig, where: Mapping[str, Any], threads: int | None) -
     """What a process does once. Ctrl-C goes to all processes: the first one ends the others, and a
     process whose parent is gone ends itself, as nobody would take its answers."""
     global _runner
-    from saccade.studies.runs.runner import UnitRunner
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

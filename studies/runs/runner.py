@@ -1,42 +1,30 @@
 """Running a study: every case answers the same units, in changing order, and is timed on each."""
 
-import functools
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from saccade.backbones.checkpoints.config import language_config
 from saccade.backbones.checkpoints.json_files import read_json
 from saccade.backbones.families.registry import family_of
-from saccade.backbones.inputs.prepare import Prepared
-from saccade.backbones.inputs.processor import Encode, encode_for
 from saccade.backbones.loading import load, resolve
 from saccade.backbones.model import Model
 from saccade.controller.errors import SaccadeError, StudyError
-from saccade.controller.trace import Generation
 from saccade.studies.config.cases import (
     check_study,
     controller_of,
     each_model,
     model_slug,
-    settings_of,
 )
-from saccade.studies.config.study import Case, StudyConfig, Unit, plan_units
-from saccade.studies.runs.answer_records import record_of, signals_of
+from saccade.studies.config.study import StudyConfig, plan_units
 from saccade.studies.runs.model_folders import MODELS, write_models
 from saccade.studies.runs.pool import run_in_pool, threads_of
 from saccade.studies.runs.recipe import ROOT, git_state, make_recipe
-from saccade.studies.runs.record import Record
 from saccade.studies.runs.records import RecordStore
-from saccade.studies.tasks.task import Sample
-
-T = TypeVar("T")
-Progress = Callable[[int, int, str], None]
-"""Called with the units answered so far, times cases, their total, and what comes next."""
+from saccade.studies.runs.unit_runner import Progress, UnitRunner
 
 
 def run_study(
@@ -175,17 +163,6 @@ def _check_capabilities(config: StudyConfig) -> None:
             raise StudyError(f"case {case.name!r}: {error}") from error
 
 
-def case_order(n: int, index: int) -> list[int]:
-    """Order of `n` cases in unit number `index` of the study.
-
-    Forwards and backwards in turn, starting one later every two units: in any 2 n units in a row
-    every case comes first twice, and no pair of cases keeps its order.
-    """
-    start = index // 2 % n
-    order = [*range(start, n), *range(start)]
-    return order[::-1] if index % 2 else order
-
-
 def run_here(
     config: StudyConfig, model: Model, store: RecordStore, progress: Progress | None
 ) -> None:
@@ -201,95 +178,3 @@ def run_here(
         if (unit.task, unit.number) not in store.done:
             store.append(unit, runner.answer(unit, index))
     report(0, "done")
-
-
-class UnitRunner:
-    """Answers units of a study with all of its cases.
-
-    Parameters
-    ----------
-    config : StudyConfig
-    model : Model
-    report : callable, optional
-        ``report(answered, label)``: cases of the present unit that have answered, and what comes
-        next.
-    """
-
-    def __init__(
-        self,
-        config: StudyConfig,
-        model: Model,
-        report: Callable[[int, str], None] | None = None,
-    ) -> None:
-        self.config, self.model, self.report = config, model, report
-        self.tasks = {name: config.task_of(name) for name in config.tasks}
-        self.warm: set[str] = set()
-
-    def answer(self, unit: Unit, index: int) -> list[Record]:
-        """All records of a unit, number `index` of the study."""
-        samples = self.tasks[unit.task].samples(unit.samples, seed=unit.seed)
-        self._warm_up(unit, samples)
-        ways = dict.fromkeys(encode_for(controller_of(case)) for case in self.config.cases)
-        prepared = {
-            way: self._timed(functools.partial(self._prepare, samples, way)) for way in ways
-        }
-        records = []
-        for position, number in enumerate(case_order(len(self.config.cases), index)):
-            case = self.config.cases[number]
-            inputs, prepare_seconds = prepared[encode_for(controller_of(case))]
-            self._report(position, f"{unit.task}, unit {unit.number + 1}: {case.name}")
-            work = functools.partial(self._generate, case, unit, inputs)
-            answers, seconds = self._timed(work)
-            shared = {
-                "task": unit.task,
-                "case": case.name,
-                "unit": unit.number,
-                "seed": unit.seed,
-                "position": position,
-                "seconds": seconds / len(samples),
-                "prepare_seconds": prepare_seconds / len(samples),
-            }
-            records += [
-                record_of(sample, out, shared | (signals_of(out) if case.probe == "all" else {}))
-                for sample, out in zip(samples, answers, strict=True)
-            ]
-        return records
-
-    def _warm_up(self, unit: Unit, samples: Sequence[Sample]) -> None:
-        """Answer a task's first unit once without looking at the clock."""
-        if unit.task not in self.warm:
-            self.warm.add(unit.task)
-            self._report(0, f"{unit.task}: warm-up")
-            baseline = next(c for c in self.config.cases if c.name == self.config.baseline)
-            self._generate(baseline, unit, self._prepare(samples))
-
-    def _prepare(self, samples: Sequence[Sample], encode: Encode = "now") -> list[Prepared]:
-        prepare = self.model.processor.prepare
-        return [prepare(s.question, s.images, encode=encode) for s in samples]
-
-    def _generate(self, case: Case, unit: Unit, inputs: Sequence[Prepared]) -> list[Generation]:
-        # Per unit, so that random choices differ between units but neither between the cases
-        # of one nor between a run and its repetition.
-        seed = {"seed": unit.seed + unit.samples[0]}
-        options: dict[str, Any] = seed | settings_of(
-            case, self.tasks[unit.task], self.model.family.settings
-        )
-        try:
-            return self.model.generate(inputs=inputs, controller=controller_of(case), **options)
-        except SaccadeError as error:
-            raise StudyError(f"case {case.name!r} on task {unit.task!r}: {error}") from error
-
-    def _timed(self, work: Callable[[], T]) -> tuple[T, float]:
-        self._synchronise()
-        started = time.perf_counter()
-        result = work()
-        self._synchronise()
-        return result, time.perf_counter() - started
-
-    def _synchronise(self) -> None:
-        if self.model.device.type == "cuda":
-            torch.cuda.synchronize(self.model.device)
-
-    def _report(self, answered: int, label: str) -> None:
-        if self.report is not None:
-            self.report(answered, label)

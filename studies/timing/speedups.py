@@ -15,7 +15,8 @@ from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.policy import BasePolicy
 from saccade.controller.protocols import Pruner
 from saccade.controller.trace import Generation
-from saccade.studies.runs.runner import case_order, limited_threads
+from saccade.studies.runs.runner import limited_threads
+from saccade.studies.runs.unit_runner import case_order
 from saccade.studies.timing.clock import timed
 from saccade.studies.timing.memory import PeakMemory
 from saccade.studies.timing.random_model import Sizes, random_model, random_request

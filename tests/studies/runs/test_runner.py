@@ -14,7 +14,8 @@ from saccade.controller import StudyError
 from saccade.studies.config.study import Case, StudyConfig, plan_units
 from saccade.studies.runs.record import Record
 from saccade.studies.runs.records import read_run
-from saccade.studies.runs.runner import case_order, run_study
+from saccade.studies.runs.runner import run_study
+from saccade.studies.runs.unit_runner import case_order
 from tests.studies.unit_files import contents
 
 ROOT = Path(__file__).parents[3]
