@@ -33,7 +33,8 @@ from saccade.controller.protocols import Pruner
 from saccade.controller.registry import policies, pruners
 from saccade.controller.session import Session
 from saccade.controller.signals import SignalChange, Signals
-from saccade.controller.trace import Generation, StepRecord, Trace
+from saccade.controller.step_record import StepRecord
+from saccade.controller.trace import Generation, Trace
 from saccade.controller.tunable import Tunable, tunables
 from saccade.controller.types import BackboneSpec, Geometry, Segments, StepState
 from saccade.controller.views import Merge, Selection, VisualView

@@ -1,18 +1,12 @@
-"""The record of one generate call: what was known, planned and achieved in every step."""
+"""The record of one generate call, step by step."""
 
 import json
-import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from saccade.controller.plan import Plan
-from saccade.controller.signals import Signals
-from saccade.controller.types import StepState
+from saccade.controller.step_record import StepRecord, plain_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,58 +14,6 @@ if TYPE_CHECKING:
 
 SHOWN = 60
 """Letters of an answer in its `repr`."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StepRecord:
-    """One step of one sequence: a denoising step, or a token of an autoregressive model.
-
-    Attributes
-    ----------
-    state : StepState
-    plan : Plan
-    signals : Signals
-        Measured in this step (the policy reads them before the next).
-    committed : tuple of int
-        Response positions that received their token.
-    tokens : tuple of int
-        Response ids after the step (masked ones carry the mask id).
-    visual_per_layer : tuple of int
-        ACHIEVED visual tokens that the answer could attend to in every layer, cached or computed.
-    rows_per_layer : tuple of int
-        ACHIEVED rows computed in every layer, without padding; those of a prompt that was computed
-        on its own first are counted too.
-    keys_per_layer : tuple of int
-        Keys that the answer's rows attended to in every layer, cached ones included.
-    refreshed : bool
-        Whether the prompt was computed in this step, and not read from a cache.
-    kept : tuple of int
-        Indices of the visual tokens that reached the last layer.
-    macs : int
-        Exact multiply-accumulates of this sequence's rows (layers and output head): what it would
-        cost alone. The padding that a batch of unequal sequences computes too is not counted.
-    macs_paper : int
-        The same by the paper's formula.
-    seconds : float
-        Wall time of the forward this sequence took part in (shared by its batch).
-    batch : int
-        Sequences in that forward.
-    """
-
-    state: StepState
-    plan: Plan
-    signals: Signals
-    committed: tuple[int, ...]
-    tokens: tuple[int, ...]
-    visual_per_layer: tuple[int, ...]
-    rows_per_layer: tuple[int, ...]
-    keys_per_layer: tuple[int, ...]
-    refreshed: bool
-    kept: tuple[int, ...]
-    macs: int
-    macs_paper: int
-    seconds: float
-    batch: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +84,7 @@ class Trace:
 
     def records(self) -> list[dict[str, Any]]:
         """Plain values of every step, ready for JSON or a table."""
-        return [_plain(step) for step in self.steps]
+        return [plain_record(step) for step in self.steps]
 
     def to_frame(self) -> "pd.DataFrame":
         """One row a step, as a pandas table."""
@@ -159,9 +101,9 @@ class Trace:
         ImportError
             If plotly is not installed.
         """
-        from saccade.controller.trace_plot import plot_trace
+        from saccade.controller.trace_plot import plot_steps
 
-        return plot_trace(self)
+        return plot_steps(self.steps, self.n_visual)
 
     def to_jsonl(self, path: str | Path) -> None:
         """Write one JSON line a step."""
@@ -189,50 +131,3 @@ class Generation:
     def __repr__(self) -> str:
         said = repr(self.text if len(self.text or "") <= SHOWN else f"{self.text:.{SHOWN}}...")
         return f"Generation({said}, {len(self.tokens)} tokens, {self.trace.forwards} steps)"
-
-
-def _value(number: float | None) -> float | None:
-    """The number, or None for NaN, which JSON does not know."""
-    return None if number is None or math.isnan(number) else number
-
-
-def _values(tensor: Tensor | None) -> list[float | None] | None:
-    if tensor is None:
-        return None
-    return [_value(round(x, 6)) for x in tensor.to(torch.float64).tolist()]
-
-
-def _plain(step: StepRecord) -> dict[str, Any]:
-    plan, signals = step.plan, step.signals
-    return {
-        **asdict(step.state),
-        "drops": [[drop.layer, drop.keep] for drop in plan.drops],
-        "bypass": sorted(plan.bypass),
-        "refresh": plan.refresh,
-        "commit": None if plan.commit is None else [plan.commit.kind, plan.commit.value],
-        "reselect": plan.reselect,
-        "committed_now": list(step.committed),
-        "tokens": list(step.tokens),
-        "visual_per_layer": list(step.visual_per_layer),
-        "rows_per_layer": list(step.rows_per_layer),
-        "keys_per_layer": list(step.keys_per_layer),
-        "refreshed": step.refreshed,
-        "kept": list(step.kept),
-        "macs": step.macs,
-        "macs_paper": step.macs_paper,
-        "seconds": step.seconds,
-        "batch": step.batch,
-        "attention_visual": _values(signals.attention_visual),
-        "attention_prompt": _values(signals.attention_prompt),
-        "attention_response": _values(signals.attention_response),
-        "confidence": _values(signals.confidence),
-        "attention_visual_masked": _values(signals.attention_visual_masked),
-        "attention_prompt_masked": _values(signals.attention_prompt_masked),
-        "attention_response_masked": _values(signals.attention_response_masked),
-        "received": _values(signals.received),
-        "entropy": _values(signals.entropy),
-        "margin": _values(signals.margin),
-        "changes": None if signals.change is None else asdict(signals.change),
-        "mean_confidence": _value(signals.mean_confidence),
-        "min_confidence": _value(signals.min_confidence),
-    }

@@ -1,17 +1,18 @@
 """A trace as a chart; plotly is loaded when one is drawn."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from saccade.controller.step_record import StepRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from saccade.controller.trace import Trace
-
 INK, BLUE, RED, OCHRE, GREEN = "#3a3f47", "#2f6db5", "#d0561a", "#a87b12", "#1b8a6b"
 
 
-def plot_trace(trace: "Trace") -> "Figure":
-    """Three charts over the steps; see `Trace.plot`."""
+def plot_steps(records: Sequence[StepRecord], n_visual: int) -> "Figure":
+    """Three charts over the steps of a trace; see `Trace.plot`."""
     from plotly.subplots import make_subplots
 
     titles = (
@@ -20,18 +21,18 @@ def plot_trace(trace: "Trace") -> "Figure":
         "confidence of the masked positions",
     )
     figure = make_subplots(rows=3, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.09)
-    steps = [step.state.step + 1 for step in trace]
-    full = max((step.macs for step in trace), default=1)
-    kept = [len(step.kept) / max(trace.n_visual, 1) for step in trace]
+    steps = [step.state.step + 1 for step in records]
+    full = max((step.macs for step in records), default=1)
+    kept = [len(step.kept) / max(n_visual, 1) for step in records]
     figure.add_bar(
         x=steps, y=kept, name="visual tokens", marker_color=BLUE, opacity=0.45, row=1, col=1
     )
     lines: list[tuple[int, str, str, list[Any]]] = [
-        (1, "work, of the largest step", INK, [step.macs / full for step in trace]),
-        (2, "to the picture", BLUE, [step.signals.visual_mass for step in trace]),
-        (2, "to the answer", OCHRE, [step.signals.response_mass for step in trace]),
-        (3, "mean", GREEN, [step.signals.mean_confidence for step in trace]),
-        (3, "least", RED, [step.signals.min_confidence for step in trace]),
+        (1, "work, of the largest step", INK, [step.macs / full for step in records]),
+        (2, "to the picture", BLUE, [step.signals.visual_mass for step in records]),
+        (2, "to the answer", OCHRE, [step.signals.response_mass for step in records]),
+        (3, "mean", GREEN, [step.signals.mean_confidence for step in records]),
+        (3, "least", RED, [step.signals.min_confidence for step in records]),
     ]
     for row, name, colour, values in lines:
         figure.add_scatter(

@@ -20,7 +20,7 @@ from saccade.backbones.network.network import Network
 from saccade.backbones.network.token_states import TokenStates
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
-from saccade.controller.trace import StepRecord
+from saccade.controller.step_record import StepRecord
 from saccade.controller.types import BackboneSpec
 
 

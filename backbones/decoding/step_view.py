@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from saccade.backbones.decoding.commit import Commit
-from saccade.controller.trace import StepRecord
+from saccade.controller.step_record import StepRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)

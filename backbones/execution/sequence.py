@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.network.cache import Cache
-from saccade.controller.trace import StepRecord
+from saccade.controller.step_record import StepRecord
 from saccade.controller.types import StepState
 
 

@@ -15,7 +15,8 @@ from saccade.studies.cli.consoles import scaled
 if TYPE_CHECKING:
     from saccade.backbones import Model, Prepared
     from saccade.controller import Controller, Generation
-    from saccade.controller.trace import StepRecord, Trace
+    from saccade.controller.step_record import StepRecord
+    from saccade.controller.trace import Trace
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 48

@@ -11,7 +11,8 @@ from PIL import Image
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.model import Model
 from saccade.controller.controller import Controller
-from saccade.controller.trace import Generation, StepRecord
+from saccade.controller.step_record import StepRecord
+from saccade.controller.trace import Generation
 from saccade.studies.reports.pages import render_page, write_page
 
 LARGEST = 900
