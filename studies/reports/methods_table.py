@@ -14,7 +14,7 @@ def methods_group(methods: Methods) -> TableGroup:
         Section(group, tuple(line(own.method, own, columns, baseline=not group) for own in lines))
         for group, lines in methods.groups
     )
-    table = Table("", "method", columns, sections)
+    table = Table("", "method", columns, sections, by="group")
     over = "seeds" if methods.seeds > 1 else "samples"
     scores = (
         f"in percent with their standard error over {over}; a dash where nothing was done, as "

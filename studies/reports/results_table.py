@@ -168,7 +168,7 @@ def results_table(
         for task, rows in by_task(summary).items()
     )
     model = summary.config.model
-    return Table(model, "case", tuple(chosen), sections, labels={"backbone": model})
+    return Table(model, "case", tuple(chosen), sections, {"backbone": model}, by="task")
 
 
 def by_task(summary: Summary) -> dict[str, list[Row]]:

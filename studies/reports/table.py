@@ -91,7 +91,8 @@ class Section:
 class Table:
     """A table; `names` is the heading of its first column.
 
-    ``labels`` are columns of the CSV that are the same in every row, such as the model's name.
+    ``labels`` are columns of the CSV that are the same in every row, such as the model's name;
+    ``by`` is the name of that which has the title of each row's section.
     """
 
     title: str
@@ -99,6 +100,7 @@ class Table:
     columns: tuple[Column, ...]
     sections: tuple[Section, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
+    by: str = "section"
 
     @classmethod
     def of(
@@ -124,9 +126,12 @@ class Table:
         """What its columns mean, by their headings."""
         return {column.heading: column.help for column in self.columns if column.help}
 
-    def widest_note(self, number: int) -> str:
-        """The longest note of a column, which the others are set under."""
-        return max((own.cells[number].note for own in self.lines), key=len, default="")
+    def widest_notes(self) -> list[str]:
+        """The longest note of each column, which the others are set under."""
+        return [
+            max((own.cells[i].note for own in self.lines), key=len, default="")
+            for i in range(len(self.columns))
+        ]
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -137,7 +142,7 @@ class Table:
         """Plain values of all rows: labels, title of the section, name, and every cell's values."""
         found = []
         for section in self.sections:
-            titled = {"section": section.title} if section.title else {}
+            titled = {self.by: section.title} if section.title else {}
             for own in section.lines:
                 values = {key: value for cell in own.cells for key, value in cell.values.items()}
                 found.append({**self.labels, **titled, self.names: own.name, **values})

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from saccade.studies.reports.table import WIDTH, Line, Table, TableGroup
+from saccade.studies.reports.table import WIDTH, Cell, Column, Table, TableGroup
 
 FOLDED = 70
 """Columns of a terminal below which figures with notes under them are folded rather than cut."""
@@ -47,8 +47,10 @@ def _grid(table: Table, width: int) -> RichTable:
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=len(table.columns) > 9)
     grid.add_column(Text(table.names), overflow="fold", ratio=1, min_width=10)
     shown = [i for i, column in enumerate(table.columns) if width >= column.narrowest]
+    rooms, widest = {}, table.widest_notes()
     for i in shown:
-        heading, room = table.columns[i].heading, _room(table, i, width)
+        heading = table.columns[i].heading
+        room = rooms[i] = _room(table, i, len(widest[i]), width)
         # On the left, padded: on the right the figures of rows without a note would move.
         grid.add_column(
             Text(f"{heading:>{sum(room)}}" if room else heading),
@@ -59,26 +61,25 @@ def _grid(table: Table, width: int) -> RichTable:
         if section.title:
             grid.add_row(Text(section.title, style="bold", overflow="fold"))
         for line in section.lines:
-            cells = [_text(table, line, i, width) for i in shown]
+            cells = [_text(table.columns[i], line.cells[i], rooms[i], width) for i in shown]
             # Text, as names may hold what rich would take for markup.
             grid.add_row(Text(line.name), *cells, style="bold" if line.baseline else None)
     return grid
 
 
-def _room(table: Table, number: int, width: int) -> tuple[int, int] | None:
-    """Characters that figures and notes of a column take; None where no notes follow figures."""
+def _room(table: Table, number: int, note: int, width: int) -> tuple[int, int] | None:
+    """Characters that figures and notes of a column take, the longest `note` being so long; None
+    where no notes follow figures."""
     column = table.columns[number]
-    note = len(table.widest_note(number))
     if column.stacked or width < column.notes_from or not note:
         return None
     return max(len(line.cells[number].text) for line in table.lines), note + 1
 
 
-def _text(table: Table, line: Line, number: int, width: int) -> Text:
-    cell, room = line.cells[number], _room(table, number, width)
+def _text(column: Column, cell: Cell, room: tuple[int, int] | None, width: int) -> Text:
     if room:
         return Text(f"{cell.text:>{room[0]}} {cell.note}")
     text = Text(cell.text)
-    if table.columns[number].stacked and cell.note and width >= table.columns[number].notes_from:
+    if column.stacked and cell.note and width >= column.notes_from:
         text.append(f"\n{cell.note}", style=TONES[cell.tone])
     return text
