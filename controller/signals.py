@@ -102,7 +102,7 @@ class SignalChange:
     confidence: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Signals:
     """What one sequence showed in the step before; host values, None where not measured.
 
@@ -156,6 +156,13 @@ class Signals:
     change: SignalChange | None = None
     bypassed: frozenset[int] = frozenset()
 
+    @classmethod
+    def after(cls, before: "Signals | None", **seen: Any) -> "Signals":
+        """Signals of these fields, with their change since those of the step `before`."""
+        now = cls(**seen)
+        object.__setattr__(now, "change", signal_change(now, before))
+        return now
+
     def _over_masked(self) -> NDArray[np.float64] | None:
         """Confidences of the positions that were masked and forwarded; None without any."""
         if self.confidence is None or self.masked is None:
@@ -164,25 +171,25 @@ class Signals:
         known = values[values == values]  # not NaN
         return known if len(known) else None
 
-    @property
+    @cached_property
     def mean_confidence(self) -> float | None:
         """Mean confidence of the positions that were masked and forwarded, or None."""
         values = self._over_masked()
         return None if values is None else float(values.mean())
 
-    @property
+    @cached_property
     def min_confidence(self) -> float | None:
         """Least confidence of the positions that were masked and forwarded, or None."""
         values = self._over_masked()
         return None if values is None else float(values.min())
 
-    @property
+    @cached_property
     def visual_mass(self) -> float | None:
         """Answer-to-picture attention of the masked rows, mean over the probed layers that visual
         tokens did not skip, or None."""
         return self._mean(self.attention_visual_masked)
 
-    @property
+    @cached_property
     def response_mass(self) -> float | None:
         """Answer-to-answer attention of the masked rows, mean over the same layers, or None."""
         return self._mean(self.attention_response_masked)
@@ -256,7 +263,8 @@ def _same_layers(now: Signals, before: Signals) -> bool:
     a, b = now.attention_visual, before.attention_visual
     if a is None or b is None:
         return False
-    return bool((np.isnan(a.numpy()) == np.isnan(b.numpy())).all())
+    pairs = zip(a.tolist(), b.tolist(), strict=True)
+    return all((x == x) == (y == y) for x, y in pairs)  # NaN where not measured
 
 
 def _difference(now: float | None, before: float | None) -> float | None:

@@ -1,7 +1,7 @@
 """What the forwards of a step showed, brought to the host in one transfer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import torch
@@ -12,7 +12,7 @@ from saccade.backbones.execution.plan_hook import PlanHook
 from saccade.backbones.execution.probe import ProbeResult
 from saccade.backbones.execution.step_context import Count, StepContext
 from saccade.controller.cost import forward_macs, paper_macs
-from saccade.controller.signals import MEASUREMENTS, ForwardResult, Signals, signal_change
+from saccade.controller.signals import MEASUREMENTS, ForwardResult, Signals
 from saccade.controller.types import Geometry
 
 
@@ -83,7 +83,7 @@ class Outcome:
     def signals(self, i: int, context: StepContext, masked: Tensor, committed: int) -> Signals:
         """What sequence `i` showed in this step, in which the positions `masked` (R,) were masked
         and so many were `committed`."""
-        seen: dict[str, Any] = {}
+        seen: dict[str, Any] = {"masked": masked, "committed": committed}
         for name, measurement in MEASUREMENTS.items():
             table = self.tables.get(name)
             if table is None:
@@ -95,8 +95,8 @@ class Outcome:
                 tokens = measurement.axis == "tokens"
                 seen[name] = values[: context.sequence.n_visual] if tokens else values
         records = context.sequence.records
-        now = Signals(**seen, masked=masked, committed=committed, bypassed=context.plan.bypass)
-        return replace(now, change=signal_change(now, records[-1].signals if records else None))
+        before = records[-1].signals if records else None
+        return Signals.after(before, **seen, bypassed=context.plan.bypass)
 
 
 def _widened(values: Tensor, first: int, filler: float) -> Tensor:

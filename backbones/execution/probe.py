@@ -5,7 +5,7 @@ where attention is wanted by kind; the model's own kernel tells how the rows wer
 """
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,7 +73,7 @@ class Probe:
         self._layout: KeyLayout | None = None
         self._asked: AskedKeys | None = None
         self._kept: KeptLayers | None = None
-        self._leave: Callable[[], object] = lambda: None
+        self._leave: weakref.finalize[..., Probe] | None = None
         self._masses: Tensor | None = None
         self._received: Tensor | None = None
         self._most: Tensor | None = None
@@ -86,7 +86,8 @@ class Probe:
     def add(self, layer: int, rows: TokenStates, seen: Attended, layout: KeyLayout) -> None:
         """Take in a layer."""
         if layout is not self._layout or self._asked is None:
-            self._score_all()
+            if self._kept is not None:
+                self._score_all()
             inputs = [context.inputs for context in self.contexts]
             self._layout, self._asked = layout, self._known.asked(layout, inputs, self.kinds)
         elif self._kept is not None and self._kept.full:
@@ -97,12 +98,13 @@ class Probe:
         self._kept.add(layer, q, self._asked.take(keys), normalizers)
 
     def _room(self, seen: Attended, n_keys: int) -> KeptLayers:
-        """Room for layers like one. It is given back when nobody can ask for them any more."""
+        """Room for layers like one, given back when nobody can ask for them any more."""
         (_, heads, _, width), key_heads = seen.q.shape, seen.keys.shape[1]
         shape = Shape(len(self.contexts), heads, key_heads, self._queries, n_keys, width)
         room = self._known.room(shape, self.n_layers, seen.q.device)
-        self._leave = weakref.finalize(self, self._known.give_back, room)
-        self._leave.atexit = False
+        if self.by_row:  # nobody may ask: then it is given back with the probe's end
+            self._leave = weakref.finalize(self, self._known.give_back, room)
+            self._leave.atexit = False
         return room
 
     def _answer_rows(
@@ -152,8 +154,11 @@ class Probe:
 
     def _forget(self) -> None:
         """Leave the layers that waited."""
+        if self._leave is not None:
+            self._leave()
+        elif self._kept is not None:
+            self._known.give_back(self._kept)
         self._kept = None
-        self._leave()
 
     def _sum_rows(self) -> None:
         """Add up, row by row, the layers that wait."""

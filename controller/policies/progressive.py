@@ -135,8 +135,10 @@ class Progressive(BasePolicy):
             climb.up(state.step)
         elif self._may_reduce(climb, state):
             climb.down(state.step, self.ladder[climb.rung + 1])
-        drops = (Drop(self.layer, self.ladder[climb.rung]),) if climb.rung else ()
-        return Plan(drops, reselect=climb.rung > before and climb.rung in climb.failed)
+        if climb.rung != before or climb.plan.reselect:
+            drops = (Drop(self.layer, self.ladder[climb.rung]),) if climb.rung else ()
+            climb.plan = Plan(drops, reselect=climb.rung > before and climb.rung in climb.failed)
+        return climb.plan
 
     def _may_reduce(self, climb: "_Climb", state: StepState) -> bool:
         """Whether the next rung down is there, may be tried, and signals allow it."""
@@ -189,6 +191,8 @@ class _Climb:
         The layer that attended most to the picture when all were measured last.
     before : Signals or None
         Of the step before the last rung down.
+    plan : Plan
+        Of the step before.
     """
 
     rung: int = 0
@@ -205,6 +209,7 @@ class _Climb:
     held: list[float] = field(default_factory=lambda: [1.0])
     now: Signals | None = None
     before: Signals | None = None
+    plan: Plan = field(default_factory=Plan)
     full: bool = True
     spike: int | None = None
 

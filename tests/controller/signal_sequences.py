@@ -1,7 +1,7 @@
 """Made-up signals, step by step, and what a policy plans over them."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
 
@@ -42,10 +42,7 @@ def run(policy: BasePolicy, shown: Sequence[Signals], n_steps: int | None = None
     for step in range(len(shown) + 1):
         plans.append(policy.plan(state(step, total), before))
         if step < len(shown):
-            own = shown[step]
-            change = signal_change(own, before)
-            values: dict[str, Any] = {f: getattr(own, f) for f in own.__slots__}
-            before = Signals(**{**values, "change": change})
+            before = replace(shown[step], change=signal_change(shown[step], before))
     return plans
 
 
