@@ -321,7 +321,7 @@ class Model:
             raise ValueError(f"{name}={wrong[0]} is outside the vocabulary of {vocab}")
 
     def _generation(self, sequence: SequenceState) -> Generation:
-        tokens, inputs = sequence.answer.tokens, sequence.inputs
+        inputs = sequence.inputs
         encoding = inputs.views * tower_macs(self.network.tower, self.network.language)
         encoding = 0 if inputs.pending else encoding
         trace = Trace(
@@ -330,4 +330,10 @@ class Model:
             sequence.tower_macs + encoding,
             sequence.transfers,
         )
-        return Generation(tokens, self.processor.decode(tokens), trace)
+        tokenizer = self.tokenizer
+        text = (
+            None
+            if tokenizer is None
+            else sequence.answer.text(lambda ids: tokenizer.decode(list(ids)))
+        )
+        return Generation(sequence.answer.tokens, text, trace)

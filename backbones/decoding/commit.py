@@ -1,6 +1,5 @@
-"""What a step commits, how many positions a rule takes, and where an answer ends."""
+"""What a step commits, and how many positions a rule takes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,19 +39,6 @@ def factor_count(confidence: Tensor, factor: float, commit_failing_last: bool) -
         return len(ranked)
     first = int(failing[0])
     return first + (commit_failing_last and first == len(ranked) - 1)
-
-
-def find_sequence(ids: Sequence[int], wanted: Sequence[int]) -> int | None:
-    """First place where `wanted` occurs in `ids`, or None."""
-    n = len(wanted)
-    hits = (i for i in range(len(ids) - n + 1) if list(ids[i : i + n]) == list(wanted))
-    return next(hits, None) if n else None
-
-
-def first_stop(ids: Sequence[int], stops: Sequence[Sequence[int]]) -> int | None:
-    """Where the earliest of some sequences begins in `ids`, or None."""
-    found = [at for stop in stops if (at := find_sequence(ids, stop)) is not None]
-    return min(found, default=None)
 
 
 def with_sure(picked: Tensor, sure: Tensor | None) -> Tensor:

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any, Protocol, Self, TypedDict
 
 from saccade.backbones.inputs.chat import Stop
+from saccade.backbones.inputs.stops import SEARCHES
 from saccade.controller.arguments import check_int
 
 
@@ -25,6 +26,7 @@ class GenerateOptions(TypedDict, total=False):
     remasking: str
     stopping_criteria: Sequence[Stop]
     append_eot: bool
+    stop_search: str
     generation_suffix: Stop | None
     mask_id: int | None
     forbidden_ids: Sequence[int] | None
@@ -60,6 +62,9 @@ class Settings(Protocol):
 
     @property
     def append_eot(self) -> bool: ...
+
+    @property
+    def stop_search(self) -> str: ...
 
     @property
     def mask_id(self) -> int | None: ...
@@ -151,3 +156,9 @@ def plain_stops(given: object) -> tuple[Stop, ...]:
     if not all(stops):
         raise ValueError(f"{what}: an empty stop ends nothing; leave it out")
     return stops
+
+
+def check_search(given: object) -> None:
+    """Raise `ValueError` for an unknown way of looking for stops."""
+    if given not in SEARCHES:
+        raise ValueError(f"stop_search={given!r}; allowed: {', '.join(SEARCHES)}")

@@ -10,6 +10,7 @@ from torch import Tensor
 from saccade.backbones.decoding.commit import Commit
 from saccade.backbones.execution.sequence import Answer, SequenceState
 from saccade.backbones.execution.step_context import Span
+from saccade.backbones.inputs.stops import AnswerStop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +55,7 @@ class Scheme(Protocol):
     def answer(
         self,
         prompt_len: int,
-        stops: Sequence[Sequence[int]],
+        stops: Sequence[AnswerStop],
         suffix: Sequence[int],
         generator: torch.Generator | None,
     ) -> Answer:

@@ -1,6 +1,7 @@
 """One sequence of a call while it is decoded: what lives from its first step to its last."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,6 +45,10 @@ class Answer(Protocol):
 
     def eligible(self) -> Tensor:
         """Positions (R,) bool that may be committed now."""
+        ...
+
+    def text(self, decode: Callable[[Sequence[int]], str]) -> str:
+        """The answer so far as text, to the character at which a stop begins."""
         ...
 
 

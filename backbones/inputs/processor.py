@@ -19,6 +19,7 @@ from saccade.backbones.inputs.chat import (
 )
 from saccade.backbones.inputs.pictures import Picture, encoded, image_picture, video_picture
 from saccade.backbones.inputs.prepare import Prepared, check_image, splice
+from saccade.backbones.inputs.stops import AnswerStop, TextStop
 from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.text_tower import TextTower
@@ -64,6 +65,8 @@ class Stopping(Protocol):
     def stopping_criteria(self) -> Sequence[Stop]: ...
     @property
     def append_eot(self) -> bool: ...
+    @property
+    def stop_search(self) -> str: ...
 
 
 class Processor:
@@ -207,9 +210,22 @@ class Processor:
         """Token ids of a text, or those that were given."""
         return self.encode(given) if isinstance(given, str) else list(given)
 
-    def stops(self, settings: Stopping) -> list[list[int]]:
-        """Token ids of the stopping criteria, with the end of turn last if it is to be added."""
+    def stops(self, settings: Stopping) -> list[AnswerStop]:
+        """What ends an answer, with the end of turn last if it is to be added: texts to be searched
+        in what is decoded, ids of special tokens and those that were given."""
         stops, last = list(settings.stopping_criteria), self.family.end_of_turn
         if settings.append_eot and self.tokenizer is not None and last not in stops:
             stops.append(last)
-        return [self.ids(stop) for stop in stops]
+        return [self._stop(stop, settings.stop_search) for stop in stops]
+
+    def _stop(self, given: Stop, search: str) -> AnswerStop:
+        """A stop as it is searched; special tokens are seen only by stops that name some."""
+        ids, tokenizer = self.ids(given), self.tokenizer
+        if not isinstance(given, str) or tokenizer is None or search == "ids":
+            return ids
+        special = [tokenizer.decode([token]) == "" for token in ids]
+        shown = any(special)
+        token = ids[0] if shown and len(ids) == 1 else None
+        return TextStop(
+            given, lambda ids: tokenizer.decode(list(ids), skip_special_tokens=not shown), token
+        )

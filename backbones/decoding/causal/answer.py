@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.decoding.causal.settings import CausalSettings
-from saccade.backbones.decoding.commit import Commit, first_stop
+from saccade.backbones.decoding.commit import Commit
+from saccade.backbones.inputs.stops import AnswerStop, Decode, Ending, answer_text, first_stop
 from saccade.controller.types import StepState
 
 
@@ -16,7 +17,7 @@ class CausalAnswer:
     Parameters
     ----------
     settings : CausalSettings
-    stops : sequence of token id lists
+    stops : sequence of token id lists or TextStop
         The answer ends before the first of these.
 
     Attributes
@@ -26,8 +27,9 @@ class CausalAnswer:
     done : bool
     """
 
-    def __init__(self, settings: CausalSettings, stops: Sequence[Sequence[int]] = ()) -> None:
-        self.settings, self.stops = settings, [list(stop) for stop in stops]
+    def __init__(self, settings: CausalSettings, stops: Sequence[AnswerStop] = ()) -> None:
+        self.settings, self.stops = settings, tuple(stops)
+        self._ending: Ending | None = None
         self.ids = torch.zeros(0, dtype=torch.int64)
         self.done = False
 
@@ -40,7 +42,11 @@ class CausalAnswer:
     def tokens(self) -> tuple[int, ...]:
         """The ids before the first stop, or all."""
         ids: list[int] = self.ids.tolist()
-        return tuple(ids[: first_stop(ids, self.stops)])
+        return tuple(ids if self._ending is None else ids[: self._ending.at])
+
+    def text(self, decode: Decode) -> str:
+        """The text before the first stop, or all."""
+        return answer_text(self.ids.tolist(), self._ending, decode)
 
     @property
     def state(self) -> StepState:
@@ -63,6 +69,7 @@ class CausalAnswer:
         """Write a token, `chosen` (1,), and see whether it ends the answer."""
         at = len(self.ids)
         self.ids = torch.cat([self.ids, chosen])
-        stopped = first_stop(self.ids.tolist(), self.stops) is not None
-        self.done = stopped or len(self.ids) >= self.settings.gen_length
+        self._ending = first_stop(self.ids.tolist(), self.stops)
+        full = len(self.ids) >= self.settings.gen_length
+        self.done = full or self._ending is not None
         return Commit(1, (at,), (at,))

@@ -12,6 +12,7 @@ from saccade.backbones.decoding.filtered import candidates, filtered
 from saccade.backbones.decoding.scheme import Proposal
 from saccade.backbones.execution.sequence import SequenceState
 from saccade.backbones.execution.step_context import Span
+from saccade.backbones.inputs.stops import AnswerStop
 from saccade.controller.types import BackboneSpec
 
 
@@ -37,7 +38,7 @@ class NextToken:
     def answer(
         self,
         prompt_len: int,
-        stops: Sequence[Sequence[int]],
+        stops: Sequence[AnswerStop],
         suffix: Sequence[int],
         generator: torch.Generator | None,
     ) -> CausalAnswer:

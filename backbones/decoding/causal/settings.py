@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from saccade.backbones.decoding.options import PlainEnd, check_options, plain_stops, renamed
+from saccade.backbones.decoding.options import (
+    PlainEnd,
+    check_options,
+    check_search,
+    plain_stops,
+    renamed,
+)
 from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
 
@@ -27,6 +33,8 @@ class CausalSettings(PlainEnd):
         The answer ends before the first of these.
     append_eot : bool
         Add the end-of-turn token as last stop. Needs a tokenizer.
+    stop_search : "text" or "ids"
+        As in `GenerateSettings`.
     seed : int, optional
         Of every sequence's own random numbers, 0 to 2**64 - 1; None takes torch's global generator.
 
@@ -42,9 +50,11 @@ class CausalSettings(PlainEnd):
     top_k: int | None = None
     stopping_criteria: Sequence[Stop] = ()
     append_eot: bool = True
+    stop_search: str = "text"
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        check_search(self.stop_search)
         plain: dict[str, object] = {
             "gen_length": check_int("gen_length", self.gen_length, 1),
             "append_eot": check_bool("append_eot", self.append_eot),

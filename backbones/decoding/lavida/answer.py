@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.commit import Commit, first_stop, with_sure
+from saccade.backbones.decoding.commit import Commit, with_sure
 from saccade.backbones.decoding.lavida.schedules import linear_count, schedule_table, time_grid
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
+from saccade.backbones.inputs.stops import AnswerStop, Decode, Ending, answer_text, first_stop
 from saccade.controller.types import StepState
 
 
@@ -21,7 +22,7 @@ class LavidaAnswer:
     ----------
     settings : LavidaSettings
     mask_id : int
-    stops : sequence of token id lists
+    stops : sequence of token id lists or TextStop
         The returned answer is cut at the first of these.
     generator : torch.Generator or None
         On the CPU, for positions that are committed by chance; None for torch's global one.
@@ -37,11 +38,11 @@ class LavidaAnswer:
         self,
         settings: LavidaSettings,
         mask_id: int,
-        stops: Sequence[Sequence[int]] = (),
+        stops: Sequence[AnswerStop] = (),
         generator: torch.Generator | None = None,
     ) -> None:
         self.settings, self.mask_id, self.generator = settings, mask_id, generator
-        self.stops = [list(stop) for stop in stops]
+        self.stops = tuple(stops)
         self.ids = torch.full((settings.gen_length,), mask_id)
         self.step, self.done = 0, False
         self._times = time_grid(min(settings.steps, settings.gen_length), settings.eps)
@@ -66,8 +67,17 @@ class LavidaAnswer:
     @property
     def tokens(self) -> tuple[int, ...]:
         """The ids before the first stop, or all."""
+        ending = self._ending
         ids: list[int] = self.ids.tolist()
-        return tuple(ids[: first_stop(ids, self.stops)])
+        return tuple(ids if ending is None else ids[: ending.at])
+
+    @property
+    def _ending(self) -> Ending | None:
+        return first_stop(self.ids.tolist(), self.stops)
+
+    def text(self, decode: Decode) -> str:
+        """The text before the first stop, or all."""
+        return answer_text(self.ids.tolist(), self._ending, decode)
 
     @property
     def state(self) -> StepState:

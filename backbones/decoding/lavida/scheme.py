@@ -13,6 +13,7 @@ from saccade.backbones.decoding.lavida.settings import LavidaSettings
 from saccade.backbones.decoding.scheme import Proposal
 from saccade.backbones.execution.sequence import SequenceState
 from saccade.backbones.execution.step_context import Span
+from saccade.backbones.inputs.stops import AnswerStop
 from saccade.controller.types import BackboneSpec
 
 
@@ -40,7 +41,7 @@ class MaskedAnswer:
     def answer(
         self,
         prompt_len: int,
-        stops: Sequence[Sequence[int]],
+        stops: Sequence[AnswerStop],
         suffix: Sequence[int],
         generator: torch.Generator | None,
     ) -> LavidaAnswer:

@@ -6,7 +6,13 @@ from typing import Any, Self
 
 from saccade.backbones.decoding.filtered import ALGORITHMS
 from saccade.backbones.decoding.lavida.schedules import SCHEDULES
-from saccade.backbones.decoding.options import PlainEnd, check_options, plain_stops, renamed
+from saccade.backbones.decoding.options import (
+    PlainEnd,
+    check_options,
+    check_search,
+    plain_stops,
+    renamed,
+)
 from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
 
@@ -70,6 +76,8 @@ class LavidaSettings(PlainEnd):
         What confidences are computed in. Published is the model's own, in which many are equal.
     stopping_criteria, append_eot
         As in `GenerateSettings`, but nothing ends early: what is returned is cut there.
+    stop_search : "text" or "ids"
+        As in `GenerateSettings`.
     mask_id : int, optional
         Another mask token than the backbone's.
     seed : int, optional
@@ -96,10 +104,12 @@ class LavidaSettings(PlainEnd):
     confidence_dtype: str = "model"
     stopping_criteria: Sequence[Stop] = ()
     append_eot: bool = True
+    stop_search: str = "text"
     mask_id: int | None = None
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        check_search(self.stop_search)
         plain: dict[str, object] = {
             **{name: check_int(name, getattr(self, name), 1) for name in ("gen_length", "steps")},
             **{name: check_bool(name, getattr(self, name)) for name in ("prefix_lm", "append_eot")},

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from saccade.backbones.decoding.commit import Commit, factor_count, find_sequence, with_sure
+from saccade.backbones.decoding.commit import Commit, factor_count, with_sure
 from saccade.backbones.decoding.llada.settings import GenerateSettings
+from saccade.backbones.inputs.stops import AnswerStop, Decode, Ending, TextStop, find_stop
 from saccade.controller.types import StepState
 
 
@@ -27,7 +28,7 @@ class LladaAnswer:
     prompt_len : int
         Tokens before the response (visual ones included).
     mask_id : int
-    stops : sequence of token id lists
+    stops : sequence of token id lists or TextStop
         In the order in which they are searched.
     suffix : sequence of int
         Ids after the response.
@@ -44,18 +45,23 @@ class LladaAnswer:
         settings: GenerateSettings,
         prompt_len: int,
         mask_id: int,
-        stops: Sequence[Sequence[int]] = (),
+        stops: Sequence[AnswerStop] = (),
         suffix: Sequence[int] = (),
     ) -> None:
         self.settings, self.prompt_len, self.mask_id = settings, prompt_len, mask_id
-        self.stops = [list(stop) for stop in stops]
+        self.stops = tuple(stops)
         self.ids = torch.tensor([mask_id] * settings.gen_length + list(suffix))
-        self.stop_pos: int | None = None
+        self.ending: Ending | None = None
         self.forwards, self.block = 0, -1
         self._schedule: list[int] = []
         self._next_in_block = 0
         self.done = False
         self._advance()
+
+    @property
+    def stop_pos(self) -> int | None:
+        """Position of the token with which the stop begins; None without one."""
+        return None if self.ending is None else self.ending.at
 
     @property
     def masked(self) -> Tensor:
@@ -65,10 +71,23 @@ class LladaAnswer:
     @property
     def tokens(self) -> tuple[int, ...]:
         """The answer so far: ids before the stop, then the suffix."""
-        g = self.settings.gen_length
-        end = g if self.stop_pos is None else self.stop_pos
-        ids: list[int] = self.ids.tolist()
-        return tuple(ids[:end] + ids[g:])
+        return (*self._before_stop, *self._suffix)
+
+    @property
+    def _before_stop(self) -> list[int]:
+        ids: list[int] = self.ids[: self.settings.gen_length][: self.stop_pos].tolist()
+        return ids
+
+    @property
+    def _suffix(self) -> list[int]:
+        ids: list[int] = self.ids[self.settings.gen_length :].tolist()
+        return ids
+
+    def text(self, decode: Decode) -> str:
+        """The answer so far as text, to the character at which the stop begins."""
+        if self.ending is None or not self.ending.rest:
+            return decode(self.tokens)
+        return decode(self._before_stop) + self.ending.rest + decode(self._suffix)
 
     @property
     def state(self) -> StepState:
@@ -182,10 +201,13 @@ class LladaAnswer:
         return factor_count(confidence[masked], factor, self.settings.commit_failing_last)
 
     def _search_stops(self) -> None:
+        """Find where the answer ends. Published code, once it knows a stop, looks further for the
+        first criterion alone. Texts are looked for always: none may be left in an answer."""
         ids = self.ids[: self.settings.gen_length].tolist()
-        for stop in self.stops:
-            at = find_sequence(ids, stop)
-            if at is not None and (self.stop_pos is None or at < self.stop_pos):
-                self.stop_pos = at
-            if self.stop_pos is not None and not self.settings.search_all_stops:
-                return
+        for i, stop in enumerate(self.stops):
+            known = self.ending is not None and not self.settings.search_all_stops
+            if known and i > 0 and not isinstance(stop, TextStop):
+                continue
+            found = find_stop(ids, stop, self.mask_id)
+            if found is not None and (self.ending is None or found < self.ending):
+                self.ending = found

@@ -19,6 +19,7 @@ from saccade.backbones.decoding.sampling import (
 from saccade.backbones.decoding.scheme import Proposal
 from saccade.backbones.execution.sequence import SequenceState
 from saccade.backbones.execution.step_context import Span
+from saccade.backbones.inputs.stops import AnswerStop
 from saccade.controller.types import BackboneSpec
 
 
@@ -47,7 +48,7 @@ class MaskedBlocks:
     def answer(
         self,
         prompt_len: int,
-        stops: Sequence[Sequence[int]],
+        stops: Sequence[AnswerStop],
         suffix: Sequence[int],
         generator: torch.Generator | None,
     ) -> LladaAnswer:

@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from saccade.backbones.decoding.options import check_options, plain_stops, text_or_ids, token_ids
+from saccade.backbones.decoding.options import (
+    check_options,
+    check_search,
+    plain_stops,
+    text_or_ids,
+    token_ids,
+)
 from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
 
@@ -33,6 +39,10 @@ class GenerateSettings:
         The answer ends before the first of these. None and an empty sequence mean no stop.
     append_eot : bool
         Add the end-of-turn token as last stop, as the published evaluation does. Needs a tokenizer.
+    stop_search : "text" or "ids"
+        How a stop that is text is found: in the decoded answer, which then ends at the very
+        character, or (published) by the ids that the text has on its own, which miss it where its
+        tokens differ in context.
     generation_suffix : str or token ids, optional
         Text after the response that the model sees and the answer ends with.
     mask_id : int, optional
@@ -40,7 +50,8 @@ class GenerateSettings:
     forbidden_ids : sequence of int, optional
         Ids never predicted; None for the backbone's own, () for none.
     search_all_stops : bool
-        False (published): once a stop is known only the first criterion is searched further.
+        False (published): once a stop is known only the first criterion is searched further, if
+        the others are ids. Stops that are text are always searched, unless by their ids.
     commit_ineligible : bool
         True (published): a step commits its full number even where fewer positions are eligible, so
         that masked positions beyond a stop may be filled early. False: eligible ones only.
@@ -73,6 +84,7 @@ class GenerateSettings:
     remasking: str = "low_confidence"
     stopping_criteria: Sequence[Stop] = ()
     append_eot: bool = True
+    stop_search: str = "text"
     generation_suffix: Stop | None = None
     mask_id: int | None = None
     forbidden_ids: Sequence[int] | None = None
@@ -108,6 +120,7 @@ class GenerateSettings:
             plain["seed"] = check_int("seed", self.seed, most=2**64 - 1)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
+        check_search(self.stop_search)
         if self.remasking not in REMASKING:
             raise ValueError(f"remasking={self.remasking!r}; allowed: {', '.join(REMASKING)}")
         self._check_blocks()

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from saccade.backbones.decoding.commit import Commit, find_sequence
+from saccade.backbones.decoding.commit import Commit
 from saccade.backbones.decoding.llada.answer import LladaAnswer, transfer_schedule
 from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.decoding.sampling import forbid
+from saccade.backbones.inputs.stops import find_sequence
 from saccade.controller.signals import candidate_confidence
 from tests.backbones.network.naive import LoopStep, published_loop
 
