@@ -123,6 +123,7 @@ def load(
     check_packing(config)
     tokenizer = read_tokenizer(folder)
     language, tower = language_config(config, family.decoder), read_tower_config(folder, config)
+    stored_vocab = language.vocab_size
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     kind = _dtype(dtype, config, where)
     cut = tokenizer is not None and cut_vocab
@@ -139,7 +140,7 @@ def load(
     network = _empty_network(language, tower)
     stored = torch.float16 if weights_via_fp16 else kind
     vocab = language.vocab_size if cut else None
-    load_weights(network, shard_files(folder), stored, vocab, tied)
+    load_weights(network, shard_files(folder), stored, vocab, tied, stored_vocab)
     name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
     spec = family.spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
     preprocessor = _preprocessor(config, tower, family)

@@ -17,6 +17,10 @@ class PlanError(SaccadeError, ValueError):
     """A policy returned a plan, or a pruner a selection, that cannot be carried out."""
 
 
+class NonFiniteError(SaccadeError, ArithmeticError):
+    """A model computed something that is no number; the message says where, and what to try."""
+
+
 class UnknownNameError(SaccadeError, KeyError):
     """A name that is not registered; the message lists those that are."""
 

@@ -125,5 +125,6 @@ class BackboneSpec:
 
 
 def round_keep(keep: float, n: int) -> int:
-    """How many of `n` tokens a keep ratio leaves: ``round`` half to even, as DivPrune does."""
-    return int(round(keep * n))
+    """How many of `n` tokens a keep ratio leaves: ``round`` half to even, as DivPrune does, but one
+    at least where it is above 0 and there are some."""
+    return max(int(round(keep * n)), int(keep > 0 and n > 0))

@@ -1,6 +1,7 @@
 """Checkpoints on disk: configuration, shards, tokenizer; read strictly, written as published."""
 
 import json
+import math
 import os
 import re
 import tempfile
@@ -98,6 +99,7 @@ def load_weights(
     dtype: torch.dtype,
     vocab: int | None,
     tied: bool = False,
+    stored_vocab: int | None = None,
 ) -> None:
     """Fill a network from a checkpoint, strictly.
 
@@ -115,18 +117,21 @@ def load_weights(
         their tokenizer; None keeps all.
     tied : bool
         A checkpoint without a head takes the embedding, of which it gets a copy.
+    stored_vocab : int, optional
+        Rows that embedding and head must have before they are cut.
 
     Raises
     ------
     CheckpointError
-        Naming keys that are missing or unexpected, or tensors of wrong shape or not of floats.
+        Naming keys that are missing or unexpected, tensors of wrong shape or not of floats, a
+        vocabulary that is not the configuration's, or numbers that are not finite in `dtype`.
     """
     wanted = {_published(name): name for name in network.state_dict()}
     shapes = {name: value.shape for name, value in network.state_dict().items()}
     last = rf"{re.escape(_PUBLISHED_TOWER)}encoder\.layers\.{network.tower.n_layers}\..*"
     unused = re.compile("|".join((*_UNUSED, last)))
     found: dict[str, Tensor] = {}
-    unexpected, misshapen, whole = [], [], []
+    unexpected, misshapen, whole, endless = [], [], [], []
     for name, value in read_tensors(files):
         if name not in wanted:
             if not unused.fullmatch(name):
@@ -135,10 +140,14 @@ def load_weights(
         if not value.is_floating_point():
             whole.append(f"{name} {str(value.dtype).removeprefix('torch.')}")
         if vocab is not None and name in (EMBEDDING, HEAD):
+            if stored_vocab is not None and len(value) != stored_vocab:
+                misshapen.append(f"{name} has {len(value)} rows, vocab_size={stored_vocab}")
             value = value[:vocab].clone()
         own = wanted.pop(name)
         if value.shape != shapes[own]:
             misshapen.append(f"{name} {tuple(value.shape)}, expected {tuple(shapes[own])}")
+        else:
+            endless += _not_finite(name, value, dtype)
         found[own] = value.to(dtype)
     if tied and HEAD in wanted and EMBEDDING in found:
         found[wanted.pop(HEAD)] = found[EMBEDDING].clone()
@@ -153,12 +162,27 @@ def load_weights(
             ("unexpected keys", unexpected),
             ("wrong shapes", misshapen),
             ("not floating point", whole),
+            ("not finite", endless),
         )
         if names
     ]
     if problems:
         raise CheckpointError(f"the weights do not fit the configuration; {'; '.join(problems)}")
     network.load_state_dict(found, assign=True)
+
+
+def _not_finite(name: str, value: Tensor, dtype: torch.dtype) -> list[str]:
+    """What is wrong with a tensor that holds no numbers, or some that a type cannot hold."""
+    if not value.is_floating_point() or not value.numel():
+        return []
+    ends = (value.float() if value.element_size() == 1 else value).aminmax()
+    largest = max(abs(float(ends.min)), abs(float(ends.max)))
+    if not math.isfinite(largest):
+        return [f"{name} (damaged: it holds NaN or infinity)"]
+    if largest > torch.finfo(dtype).max:
+        kind = str(dtype).removeprefix("torch.")
+        return [f"{name} (up to {largest:.3g}, beyond {kind}: load it as bfloat16 or float32)"]
+    return []
 
 
 def _published(name: str) -> str:

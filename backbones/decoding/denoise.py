@@ -1,10 +1,12 @@
 """The loop: step by step over all unfinished sequences of a batch, whatever the way of decoding."""
 
+import functools
 import time
 from collections.abc import Sequence
 
 import torch
 
+from saccade.backbones.decoding.finite import FiniteWatch, check_finite
 from saccade.backbones.decoding.grouping import forward_groups
 from saccade.backbones.decoding.outcome import GroupForward, Outcome, achieved, counted, fetched
 from saccade.backbones.decoding.prompt_rows import can_cut, prompt_of
@@ -51,7 +53,9 @@ class Denoiser:
         self.network, self.spec, self.scheme = network, spec, scheme
         self.session, self.callback = session, callback
         self._n_layers = spec.geometry.n_layers
+        self._dtype = network.model.image_newline.dtype
         self._known = KnownKeys()
+        self._watch: FiniteWatch | None = None
         self._stacks: dict[tuple[int, ...], dict[int, Stack]] = {}
 
     @torch.inference_mode()
@@ -69,6 +73,7 @@ class Denoiser:
         outcomes = fetched(groups)
         seconds = time.perf_counter() - started
         for group, outcome in zip(groups, outcomes, strict=True):
+            check_finite(group, outcome, self._dtype, functools.partial(self._trace, group))
             for i in range(len(group.contexts)):
                 self._finish(group, outcome, i, seconds)
 
@@ -90,7 +95,7 @@ class Denoiser:
             self._prefill(contexts)
         memory = self._memory(contexts)
         hook = self._hook(contexts, memory if isinstance(memory, Reader) else None)
-        ran = self.network.run(self._rows(contexts), hook, memory)
+        ran = self._run(self._rows(contexts), hook, memory)
         self._remember(contexts, memory, hook)
         hidden = self.scheme.rows(ran.last(self.scheme.last(span)), span)
         logits = self.network.logits(hidden)
@@ -101,13 +106,31 @@ class Denoiser:
         self._show(hook, ran)
         return GroupForward.of(contexts, hook, proposal)
 
+    def _run(
+        self, rows: TokenStates, hook: PlanHook | None, memory: Reader | Recorder | None
+    ) -> TokenStates:
+        """Run the layers, under the eyes of the watch if there is one."""
+        watch = self._watch
+        if watch is None:
+            return self.network.run(rows, hook, memory)
+        watch.hook = hook
+        ran = self.network.run(rows, watch, memory)
+        watch.look(ran, f"layer {self._n_layers - 1}")
+        return ran
+
+    def _trace(self, group: GroupForward) -> str:
+        """Run a forward again, after which nothing else runs, and say where it goes wrong."""
+        self._watch = FiniteWatch(None)
+        self._forward(list(group.contexts))
+        return self._watch.found or "the output head gave values that are NaN or infinite"
+
     def _prefill(self, contexts: list[StepContext]) -> None:
         """Run prompts on their own and cache them; at first the scheme reads their last row."""
         prompts = [prompt_of(own.sequence, own.plan, self.session) for own in contexts]
         lengths = [len(prompt) for prompt in prompts]
         memory, hook = Recorder(lengths), self._hook([own.of_prompt() for own in contexts], None)
         padded = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True)
-        ran = self.network.run(TokenStates.of(padded, lengths), hook, memory)
+        ran = self._run(TokenStates.of(padded, lengths), hook, memory)
         self._show(hook, ran)
         self._remember(contexts, memory, hook)
         for i, (context, length) in enumerate(zip(contexts, lengths, strict=True)):

@@ -10,6 +10,12 @@ ALGORITHMS = ("maskgit_plus", "topk_margin", "entropy", "origin")
 """What decides which positions are committed first: the candidate's probability, its lead over the
 second, the (negative) entropy, or chance."""
 
+COLD = 1e-4
+"""A temperature up to this is 0: what is drawn is the best token, and the confidences by which
+positions are ranked would all be 1."""
+SMALLEST = torch.finfo(torch.float32).tiny
+"""A divisor below it would be 0 in float32 and in smaller types."""
+
 
 def filtered(logits: Tensor, temperature: float, top_p: float | None, top_k: int | None) -> Tensor:
     """Divide by the temperature, then leave the nucleus and the best; the rest goes to the least
@@ -19,15 +25,16 @@ def filtered(logits: Tensor, temperature: float, top_p: float | None, top_k: int
     ----------
     logits : Tensor (..., V)
     temperature : float
-        0 divides by nothing.
+        Up to `COLD` it is 0, and divides by nothing. Where the dtype ends, differences from the
+        largest are divided.
     top_p : float or None
         A token goes if those before it already exceed this probability; the first stays.
     top_k : int or None
         Tokens below the k-th best go; equal ones stay. More than V is V.
     """
-    if temperature > 0:
-        logits = logits / temperature
     least = torch.finfo(logits.dtype).min
+    if temperature > COLD:
+        logits = _tempered(logits, temperature, least)
     if top_p is not None and top_p < 1:
         ordered, order = logits.sort(-1, descending=True)
         beyond = ordered.softmax(-1).cumsum(-1) > top_p
@@ -39,6 +46,14 @@ def filtered(logits: Tensor, temperature: float, top_p: float | None, top_k: int
         worst = logits.topk(min(top_k, logits.shape[-1])).values[..., -1:]
         logits = logits.masked_fill(logits < worst, least)
     return logits
+
+
+def _tempered(logits: Tensor, temperature: float, least: float) -> Tensor:
+    """Logits over a temperature; those of rows that leave the dtype's range less their largest."""
+    scaled = logits / temperature
+    below = (logits - logits.amax(-1, keepdim=True)) / temperature
+    inside = scaled.isfinite().all(-1, keepdim=True)
+    return torch.where(inside, scaled, below.clamp(min=least))
 
 
 def ranking_confidence(probabilities: Tensor, chosen: Tensor, alg: str) -> Tensor:
@@ -69,6 +84,8 @@ def candidates(
         Rows to draw for; the others get the best.
     """
     chosen = probabilities.argmax(-1)
+    if generators is not None:  # what is no number is refused later, and must not fail to be drawn
+        probabilities = probabilities.nan_to_num(nan=1.0)
     for i, generator in enumerate(() if generators is None else generators):
         here = slice(None) if wanted is None else wanted[i]
         rows = probabilities[i, here]

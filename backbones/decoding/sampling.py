@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+HOT = 16.0
+"""Temperature up to which a power of Gumbel noise cannot leave the range of float64."""
+
 
 def guided(logits: Tensor, cfg_scale: float) -> Tensor:
     """Classifier-free guidance over stacked rows (2B, R, V), conditional first: (B, R, V)."""
@@ -20,8 +23,14 @@ def forbid(logits: Tensor, masked: Tensor, ids: Sequence[int]) -> Tensor:
 
 
 def gumbel_scores(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
-    """``exp(logits) / (-ln u)^temperature`` in float64: its argmax samples from the softmax."""
-    return logits.double().exp() / (-noise.log()) ** temperature
+    """``exp(logits) / (-ln u)^temperature`` in float64: its argmax samples from the softmax.
+
+    At temperatures at which that leaves float64's range it is the logarithm, with the same argmax.
+    """
+    drawn = -noise.log()
+    if temperature > HOT:
+        return logits.double() - temperature * drawn.log()
+    return logits.double().exp() / drawn**temperature
 
 
 def response_noise(

@@ -112,6 +112,10 @@ class PlanHook:
         if self.memory is not None:
             rows = self._after_cuts(layer, rows, self.memory)
         else:
+            if self._bypasses and layer == self.session.spec.geometry.n_layers - 1:
+                for context in self.contexts:
+                    if layer in context.plan.bypass:  # nothing brings them back behind it
+                        self._check_words(context)
             drops = any(context.drop_before(layer) is not None for context in self.contexts)
             if drops or not self._bypass.unchanged(layer):
                 rows = self._without_dropped(layer, self._bypass.back(rows))
@@ -203,6 +207,8 @@ class PlanHook:
         n = round_keep(keep, len(visual))
         if n > len(present) or (n == len(present) and self.memory is None):
             return False
+        if n == 0 and self.memory is None:
+            self._check_words(context)
         # Of what is cached the deepest layer may have as many as asked for, and others more.
         own.kept = present if n == len(present) else self._selected(i, layer, present, n, rows)
         gone = np.ones(len(visual), dtype=bool)
@@ -233,6 +239,15 @@ class PlanHook:
             context.sequence.transfers += bool(self.session.needs - {"centers"})  # else on the host
             context.sequence.tower_macs += 0 if tower is None else tower.spent - spent
         return own.chosen.here.keep.numpy()
+
+    def _check_words(self, context: StepContext) -> None:
+        """Raise `PlanError` where a prompt of visual tokens alone would be lost, and the row before
+        the answer decides its first token."""
+        if self.session.spec.logit_shift and len(context.inputs) == context.sequence.n_visual:
+            raise PlanError(
+                "the plan takes all visual tokens of a prompt that holds nothing else, and the "
+                "answer's first token is read from its last row; keep some, or ask a question"
+            )
 
     def _check_measured(self, i: int, layer: int) -> None:
         """Raise `PlanError` where the pruner reads what was to be measured in a layer that visual

@@ -234,9 +234,10 @@ def _rows_at(rows: TokenStates, i: int, positions: Places) -> Tensor:
 
 
 def _instruction(rows: TokenStates, q: Tensor, inputs: Sequence[Prepared]) -> Tensor:
-    """Queries (B, H, 1, d) of the last row of each prompt."""
+    """Queries (B, H, 1, d) of the last row of each prompt that is there: one that ends in visual
+    tokens may have lost its very last."""
     ends = [
-        int(np.searchsorted(alive, len(own) - 1))
+        int(np.searchsorted(alive, len(own))) - 1
         for alive, own in zip(rows.alive, inputs, strict=False)
     ]
     index = torch.tensor(ends, device=q.device)[:, None, None, None]

@@ -8,7 +8,7 @@ from torch import Tensor
 from saccade.backbones.decoding.causal.answer import CausalAnswer
 from saccade.backbones.decoding.causal.settings import CausalSettings
 from saccade.backbones.decoding.commit import Commit
-from saccade.backbones.decoding.filtered import candidates, filtered
+from saccade.backbones.decoding.filtered import COLD, candidates, filtered
 from saccade.backbones.decoding.scheme import Proposal
 from saccade.backbones.execution.sequence import SequenceState
 from saccade.backbones.execution.step_context import Span
@@ -60,7 +60,7 @@ class NextToken:
 
     def choose(self, logits: Tensor, group: Sequence[SequenceState], span: Span) -> Proposal:
         s = self.settings
-        if s.temperature == 0:
+        if s.temperature <= COLD:
             return Proposal(logits, logits, logits.argmax(-1))
         left = filtered(logits, s.temperature, s.top_p, s.top_k)
         return Proposal(logits, left, candidates(left.softmax(-1), [d.generator for d in group]))

@@ -24,7 +24,7 @@ class CausalSettings(PlainEnd):
     gen_length : int
         Most tokens of the answer; ``max_new_tokens`` means the same.
     temperature : float
-        0 is greedy; above, tokens are drawn.
+        0 is greedy, and so is what is at most 0.0001; above, tokens are drawn.
     top_p : float, optional
         Leaves the nucleus of this probability, in (0, 1].
     top_k : int, optional

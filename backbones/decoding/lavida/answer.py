@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.decoding.commit import Commit, with_sure
+from saccade.backbones.decoding.filtered import SMALLEST
 from saccade.backbones.decoding.lavida.schedules import linear_count, schedule_table, time_grid
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
 from saccade.backbones.inputs.stops import AnswerStop, Decode, Ending, answer_text, first_stop
@@ -143,5 +144,16 @@ class LavidaAnswer:
             return torch.zeros(0, dtype=torch.int64)
         if self.settings.alg_temp == 0:
             return confidence.topk(k).indices
-        chances = (confidence / self.settings.alg_temp).softmax(-1)
+        chances = _chances(confidence, self.settings.alg_temp)
+        if int((chances > 0).sum()) < k:  # too cold to draw as many: the surest
+            return confidence.topk(k).indices
         return torch.multinomial(chances, k, generator=self.generator)
+
+
+def _chances(confidence: Tensor, alg_temp: float) -> Tensor:
+    """Chances (M,) of positions to be committed; of differences where the dtype ends."""
+    chances = (confidence / alg_temp).softmax(-1)
+    if bool(chances.isfinite().all()):
+        return chances
+    wide = confidence.double()
+    return ((wide - wide.max()) / max(alg_temp, SMALLEST)).softmax(-1)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saccade.backbones.decoding.commit import Commit
-from saccade.backbones.decoding.filtered import candidates, filtered, ranking_confidence
+from saccade.backbones.decoding.filtered import COLD, candidates, filtered, ranking_confidence
 from saccade.backbones.decoding.lavida.answer import LavidaAnswer
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
 from saccade.backbones.decoding.scheme import Proposal
@@ -73,7 +73,7 @@ class MaskedAnswer:
         s = self.settings
         left = filtered(logits.to(self.dtype), s.temperature, s.top_p, s.top_k)
         probabilities = left.softmax(-1)
-        generators = [d.generator for d in group] if s.temperature > 0 else None
+        generators = [d.generator for d in group] if s.temperature > COLD else None
         masked = torch.stack([d.answer.masked for d in group]).to(logits.device)
         chosen = candidates(probabilities, generators, masked)
         return Proposal(logits, logits, chosen, ranking_confidence(probabilities, chosen, s.alg))

@@ -51,7 +51,7 @@ class LavidaSettings(PlainEnd):
     steps : int
         Denoising steps, at most `gen_length`. Without a schedule the last ones commit most.
     temperature : float
-        0 is greedy; above, candidates are drawn.
+        0 is greedy, and so is what is at most 0.0001; above, candidates are drawn.
     top_p : float, optional
         Leaves the nucleus of this probability, in (0, 1].
     top_k : int, optional
