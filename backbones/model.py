@@ -290,7 +290,8 @@ class Model:
         for number, prepared in enumerate(inputs):
             own, host = self._generators(settings.seed)
             answer = scheme.answer(len(prepared), stops, suffix_ids, host)
-            sequences.append(SequenceState(number, prepared, answer, own, settings.seed or 0))
+            bound = prepared.bound(self.network, self.processor.text_tower)
+            sequences.append(SequenceState(number, bound, answer, own, settings.seed or 0))
         Denoiser(self.network, spec, scheme, session, callback).run(sequences)
         return [self._generation(sequence) for sequence in sequences]
 

@@ -62,24 +62,40 @@ def read_tower_config(folder: Path, config: Mapping[str, Any]) -> TowerConfig:
 
 
 def shard_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint, from its index where it has one.
+    """The safetensors files of a checkpoint: those that its index names, one file, or shards whose
+    names say that they are all there.
 
     Raises
     ------
     CheckpointError
-        If there is none, or one that the index names is missing.
+        If there is none, or one is missing.
     """
     if (folder / INDEX).exists():
         places = read_json(folder / INDEX).get("weight_map")
         if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
             raise CheckpointError(f"{folder / INDEX} has no weight_map from keys to file names")
         names = sorted(set(places.values()))
-    else:
+    elif (folder / SINGLE).exists():
         names = [SINGLE]
+    else:
+        names = _shards_without_index(folder)
     missing = [name for name in names if not (folder / name).exists()]
     if missing or not names:
         raise CheckpointError(f"{folder} lacks {', '.join(missing) or SINGLE}")
     return [folder / name for name in names]
+
+
+def _shards_without_index(folder: Path) -> list[str]:
+    """Names of all shards, of which some may be missing; `SINGLE` where there is none."""
+    found = [path.name for path in folder.iterdir() if _SHARD.fullmatch(path.name)]
+    totals = {int(name[-17:-12]) for name in found}
+    if len(totals) > 1:
+        raise CheckpointError(
+            f"{folder} holds shards of several checkpoints (of {', '.join(map(str, totals))}) and "
+            f"no {INDEX} that says which belong together"
+        )
+    total = max(totals, default=0)
+    return [f"model-{i:05d}-of-{total:05d}.safetensors" for i in range(1, total + 1)] or [SINGLE]
 
 
 def read_tensors(files: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
@@ -118,13 +134,13 @@ def load_weights(
     tied : bool
         A checkpoint without a head takes the embedding, of which it gets a copy.
     stored_vocab : int, optional
-        Rows that embedding and head must have before they are cut.
+        Of the configuration: where there are more rows, it would lose ids that can be predicted.
 
     Raises
     ------
     CheckpointError
         Naming keys that are missing or unexpected, tensors of wrong shape or not of floats, a
-        vocabulary that is not the configuration's, or numbers that are not finite in `dtype`.
+        vocabulary that is larger than the configuration's, or numbers that are not finite in `dtype`.
     """
     wanted = {_published(name): name for name in network.state_dict()}
     shapes = {name: value.shape for name, value in network.state_dict().items()}
@@ -140,7 +156,7 @@ def load_weights(
         if not value.is_floating_point():
             whole.append(f"{name} {str(value.dtype).removeprefix('torch.')}")
         if vocab is not None and name in (EMBEDDING, HEAD):
-            if stored_vocab is not None and len(value) != stored_vocab:
+            if stored_vocab is not None and len(value) > stored_vocab:
                 misshapen.append(f"{name} has {len(value)} rows, vocab_size={stored_vocab}")
             value = value[:vocab].clone()
         own = wanted.pop(name)

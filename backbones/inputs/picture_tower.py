@@ -1,7 +1,10 @@
 """The vision tower with the pictures of one request, for methods that act in it or read it."""
 
+import copy
+import threading
+import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -15,8 +18,26 @@ from saccade.controller.errors import CapabilityError
 from saccade.controller.views import Reduce
 
 
+class _Seen:
+    """What a tower showed of a request's pictures, once for all calls that ask."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.features: Tensor | None = None
+        self.looks: dict[str, Tensor] = {}
+
+    def __getstate__(self) -> tuple[Tensor | None, dict[str, Tensor]]:
+        return self.features, self.looks
+
+    def __setstate__(self, state: tuple[Tensor | None, dict[str, Tensor]]) -> None:
+        self.lock = threading.RLock()
+        self.features, self.looks = state
+
+
 class PictureTower:
     """Runs the tower again over a request's pictures; see `saccade.controller.views.TowerAccess`.
+
+    It does not keep the network alive, and is stored without it: `bound` gives it one.
 
     Parameters
     ----------
@@ -30,16 +51,54 @@ class PictureTower:
     ----------
     spent : int
         Exact multiply-accumulates of all its runs so far.
+    question : str or None
+        What was asked about the pictures.
     """
 
     def __init__(self, network: Network, shown: Sequence[Picture], count: int) -> None:
-        self.network, self.shown, self.count = network, shown, count
+        self.shown, self.count = shown, count
         self.pictures = list(dict.fromkeys(shown))
         self.spent = 0
         self.question: str | None = None
-        self.text: TextTower | None = None
-        self._features: Tensor | None = None
-        self._looks: dict[str, Tensor] = {}
+        self._network: weakref.ref[Network] | None = weakref.ref(network)
+        self._text: weakref.ref[TextTower] | None = None
+        self._seen = _Seen()
+
+    def bound(self, network: Network, text: TextTower | None) -> Self:
+        """The same pictures for one call of a model, with a count of its own."""
+        own = copy.copy(self)
+        own.spent, own._network = 0, weakref.ref(network)
+        own.text = text
+        return own
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_network": None, "_text": None}
+
+    @property
+    def network(self) -> Network:
+        """The model's network.
+
+        Raises
+        ------
+        CapabilityError
+            If it is gone, or these inputs were stored and not given to a model since.
+        """
+        found = None if self._network is None else self._network()
+        if found is None:
+            raise CapabilityError(
+                "these inputs know no model: theirs is gone, or they were stored; give them to "
+                "generate, or prepare them anew"
+            )
+        return found
+
+    @property
+    def text(self) -> TextTower | None:
+        """The model's text tower, if it has one."""
+        return None if self._text is None else self._text()
+
+    @text.setter
+    def text(self, tower: TextTower | None) -> None:
+        self._text = None if tower is None else weakref.ref(tower)
 
     @property
     def n_layers(self) -> int:
@@ -83,43 +142,49 @@ class PictureTower:
 
     def features(self) -> Tensor:
         """The visual tokens (N, D), encoded at the first call."""
-        if self._features is None:
-            self.look()
-        assert self._features is not None
-        return self._features
+        with self._seen.lock:
+            if self._seen.features is None:
+                self.look()
+            assert self._seen.features is not None
+            return self._seen.features
 
     @torch.inference_mode()
     def look(self) -> None:
         """Encode the pictures, and keep what methods may ask about the last layer."""
         features, q, k = self.network.model.vision_tower.look(self._pixels())
         self.spent += self.n_views * tower_macs(self.network.tower, self.network.language)
-        self._features = self.pack(self.network.model.mm_projector(features))
+        encoded = self.pack(self.network.model.mm_projector(features))
         q_full, k_full = (x.transpose(1, 2).flatten(2)[:, None] for x in (q, k))
-        self._looks = {
+        looks = {
             "tower:features": features,
             "tower:keys": k.mean(dim=1),
             "tower:keys:full": k_full[:, 0],
             "tower:attention": attention_received(q, k)[..., None],
             "tower:attention:full": attention_received(q_full, k_full)[..., None],
         }
+        with self._seen.lock:
+            self._seen.features, self._seen.looks = encoded, looks
 
     def seen(self, name: str) -> Tensor:
         """What `look` kept under a name of `EXTRAS`, as visual tokens (N, C) or (N,)."""
-        if not self._looks:
-            self.look()
-        if name == "tower:text" and name not in self._looks:
-            self._looks[name] = self._relevance()[..., None]
-        values = self._looks[name]
+        with self._seen.lock:
+            looks = self._seen.looks
+            if not looks:
+                self.look()
+                looks = self._seen.looks
+            if name == "tower:text" and name not in looks:
+                looks[name] = self._relevance(looks["tower:features"])[..., None]
+            values = looks[name]
         packed = self._packed(values, values.new_zeros(values.shape[2]))
         return packed[:, 0] if values.shape[2] == 1 else packed
 
     @torch.inference_mode()
-    def _relevance(self) -> Tensor:
+    def _relevance(self, features: Tensor) -> Tensor:
         if self.text is None or self.question is None:
             lacks = "a text tower" if self.text is None else "a question: they were made from ids"
             raise CapabilityError(f"'tower:text' is needed, and the inputs lack {lacks}")
         norm: Any = self.network.model.vision_tower.transformer.post_layernorm
-        return relevance(self._looks["tower:features"], norm, self.text.embed(self.question))
+        return relevance(features, norm, self.text.embed(self.question))
 
     @torch.inference_mode()
     def project(self, rows: Tensor) -> Tensor:

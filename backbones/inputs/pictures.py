@@ -1,5 +1,6 @@
 """Pictures on their way to the language model: views, the rule that packs them, visual tokens."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -122,7 +123,10 @@ def image_picture(
         pack = _plain
     else:
         centers = token_grid_anyres(size, grid, side, max_tiles, coverage, pooled)
-        pack, columns = _anyres(size, grid, max_tiles, pooled), grid[0]
+        pack = functools.partial(
+            _pack_anyres, size_wh=size, grid_wh=grid, max_tiles=max_tiles, pooled=pooled
+        )
+        columns = grid[0]
     views = len(image.pixels)
     return Picture(torch.zeros(0), centers, views, image.pixels, pack, columns, side)
 
@@ -139,12 +143,16 @@ def _plain(features: Tensor, newline: Tensor) -> Tensor:
     return pack_plain(features)
 
 
-def _anyres(size_wh: Pair, grid_wh: Pair, max_tiles: int | None, pooled: bool) -> Pack:
-    def pack(features: Tensor, newline: Tensor) -> Tensor:
-        views = pool_2d(features) if pooled else features
-        return pack_anyres(views, size_wh, grid_wh, newline, max_tiles)
-
-    return pack
+def _pack_anyres(
+    features: Tensor,
+    newline: Tensor,
+    size_wh: Pair,
+    grid_wh: Pair,
+    max_tiles: int | None,
+    pooled: bool,
+) -> Tensor:
+    views = pool_2d(features) if pooled else features
+    return pack_anyres(views, size_wh, grid_wh, newline, max_tiles)
 
 
 def encoded(network: Network, picture: Picture) -> Picture:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from saccade.backbones.inputs.chat import IMAGE_ID
 from saccade.backbones.inputs.picture_tower import PictureTower
 from saccade.backbones.inputs.pictures import Picture
 from saccade.backbones.network.network import Network
+from saccade.backbones.network.text_tower import TextTower
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Segments
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ class Prepared:
     views : int
         Views that went through the tower.
     tower : PictureTower or None
-        The vision tower with this request's pictures, for what has to see them again.
+        The vision tower with this request's pictures, for what has to see them again. Inputs can be
+        stored (pickled, copied, sent to a process); they do not hold the model.
     pending : bool
         Whether the visual tokens are encoded only when they are asked for.
     visual_positions : int64 array (N,)
@@ -62,6 +64,12 @@ class Prepared:
     def images(self) -> Tensor:
         """Number of the image of each prompt position, -1 for text."""
         return self.segments.images
+
+    def bound(self, network: Network, text: TextTower | None) -> "Prepared":
+        """The same inputs for one call of a model, also where they were stored without one."""
+        if self.tower is None:
+            return self
+        return replace(self, tower=self.tower.bound(network, text))
 
     def whole(self) -> Tensor:
         """The spliced prompt (P, D), its visual tokens encoded now if they were pending."""

@@ -54,22 +54,19 @@ class VisionTower(nn.Module):
         return cast(nn.ModuleList, self.transformer.encoder.layers)  # type: ignore[union-attr]
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What `forward` gives, and the queries and keys (V, H, patches, d) of the last layer."""
-        seen: list[Tensor] = []
-        attention = cast(nn.Module, self.layers[-1].self_attn)
-        hooks = [
-            cast(nn.Module, getattr(attention, name)).register_forward_hook(
-                lambda _module, _given, out: seen.append(out)
-            )
-            for name in ("q_proj", "k_proj")
-        ]
-        try:
-            features = self(pixels)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        q, k = (self._heads(out) for out in seen)
-        return features, q, k
+        """What `forward` gives, and the queries and keys (V, H, patches, d) of the last layer.
+
+        The layers are called one by one: a hook on them would see what other threads run, and
+        nothing of a tower that is compiled.
+        """
+        hidden = self.transformer.embeddings(pixels)  # type: ignore[operator]
+        *before, last = self.layers
+        for layer in before:
+            hidden = _encoded(layer, hidden)
+        own: Any = last
+        x = own.layer_norm1(hidden)
+        q, k = (self._heads(project(x)) for project in (own.self_attn.q_proj, own.self_attn.k_proj))
+        return _encoded(last, hidden).to(pixels.dtype), q, k
 
     def reduced(self, pixels: Tensor, reduce: Reduce) -> tuple[Tensor, list[int]]:
         """What `forward` gives when rows are taken out between attention and MLP of every layer:
@@ -95,6 +92,12 @@ class VisionTower(nn.Module):
     def _heads(self, x: Tensor) -> Tensor:
         heads: Tensor = x.unflatten(-1, (self.config.n_heads, -1))
         return heads.transpose(1, 2)
+
+
+def _encoded(layer: nn.Module, hidden: Tensor) -> Tensor:
+    """What a layer of the encoder makes of all patches; older ones give it in a tuple."""
+    out = layer(hidden, attention_mask=None)
+    return cast(Tensor, out[0] if isinstance(out, tuple) else out)
 
 
 def make_projector(vision_size: int, hidden_size: int) -> nn.Sequential:

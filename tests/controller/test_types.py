@@ -154,11 +154,16 @@ def test_confidence_is_that_of_masked_positions() -> None:
 def test_a_share_of_a_count(n: int) -> None:
     counts = [round_keep(keep / 100, n) for keep in range(101)]
     assert counts[0] == 0 and counts[100] == n and counts == sorted(counts)
-    assert all(abs(count - n * keep / 100) <= 0.5 for keep, count in enumerate(counts))
+    assert all(count >= min(n, 1) for count in counts[1:])  # a ratio above 0 keeps one at least
+    exact = [n * keep / 100 for keep in range(101)]
+    assert all(
+        abs(count - wanted) <= 0.5 or (count == 1 and wanted < 1)
+        for count, wanted in zip(counts, exact, strict=True)
+    )
 
 
 def test_halves_go_to_the_even_count() -> None:
-    assert [round_keep(0.25, n) for n in (2, 6, 10, 14)] == [0, 2, 2, 4]
+    assert [round_keep(0.25, n) for n in (6, 10, 14, 18)] == [2, 2, 4, 4]
 
 
 @pytest.mark.parametrize(

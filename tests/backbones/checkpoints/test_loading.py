@@ -164,3 +164,31 @@ def test_the_checkpoints_own_dtype(
     edit_json(folder / "config.json", **{"torch_dtype": ..., **stored})
     assert {v.dtype for v in weights(load(folder, device="meta")).values()} == {wanted}
     assert {v.dtype for v in weights(load(folder, device="cpu")).values()} == {torch.float32}
+
+
+def test_shards_without_an_index(model: Model, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path, max_shard_bytes=20_000)
+    (tmp_path / INDEX).unlink()
+    assert_same(load(tmp_path, device="cpu"), model)
+    shards = sorted(tmp_path.glob("model-*.safetensors"))
+    assert len(shards) > 2
+    shards[1].rename(tmp_path / "aside")
+    with pytest.raises(CheckpointError, match=f"lacks {shards[1].name}"):
+        load(tmp_path)
+    shards[0].rename(tmp_path / "model-00001-of-00099.safetensors")
+    with pytest.raises(CheckpointError, match="shards of several checkpoints"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("cut_vocab", [True, False])
+@pytest.mark.parametrize("less", [1, 7, 200])
+def test_a_vocabulary_smaller_than_the_stored_one(
+    cut_vocab: bool, less: int, tmp_path: Path
+) -> None:
+    for tokenizer in (True, False):
+        own = tiny_model(tokenizer=tokenizer, vocab=None if tokenizer else 264)
+        own.save_pretrained(tmp_path)
+        rows = own.spec.geometry.vocab
+        edit_json(tmp_path / "config.json", vocab_size=rows - less)
+        with pytest.raises(CheckpointError, match=rf"embed_tokens.*{rows}.*{rows - less}"):
+            load(tmp_path, cut_vocab=cut_vocab)
