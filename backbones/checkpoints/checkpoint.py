@@ -140,7 +140,7 @@ def load_weights(
     ------
     CheckpointError
         Naming keys that are missing or unexpected, tensors of wrong shape or not of floats, a
-        vocabulary that is larger than the configuration's, or numbers that are not finite in `dtype`.
+        vocabulary larger than the configuration says, or numbers that are not finite in `dtype`.
     """
     wanted = {_published(name): name for name in network.state_dict()}
     shapes = {name: value.shape for name, value in network.state_dict().items()}
