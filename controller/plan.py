@@ -1,7 +1,7 @@
 """Plans: what one step will do, as frozen values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from saccade.controller.arguments import check_bool, check_float, check_fraction, check_int
@@ -85,6 +85,9 @@ class Plan:
         What is committed in addition to the model's own schedule; None: nothing.
     reselect : bool
         Ask the pruner again instead of keeping the selection made before.
+    reason : str
+        Why: the rule, what was measured, and its threshold; "" where nothing is said. Plans that
+        do the same are equal, whatever their reasons.
 
     Raises
     ------
@@ -100,6 +103,15 @@ class Plan:
     refresh: bool = False
     commit: CommitRule | None = None
     reselect: bool = False
+    reason: str = field(default="", compare=False)
+
+    def because(self, reason: str) -> "Plan":
+        """The same plan, for this reason."""
+        own = object.__new__(Plan)  # it was checked when it was made
+        for name in PARTS:
+            object.__setattr__(own, name, getattr(self, name))
+        object.__setattr__(own, "reason", reason)
+        return own
 
     def __post_init__(self) -> None:
         self._make_plain()
@@ -114,6 +126,8 @@ class Plan:
         drops, bypass = _entries("drops", self.drops), _entries("bypass", self.bypass)
         if not all(isinstance(drop, Drop) for drop in drops):
             raise TypeError(f"Plan: drops={self.drops!r}; give a collection of Drop(layer, keep)")
+        if not isinstance(self.reason, str):
+            raise TypeError(f"Plan: reason={self.reason!r}; give a text")
         if not isinstance(self.commit, CommitRule | None):
             raise TypeError(f"Plan: commit={self.commit!r}; give a CommitRule or None")
         try:
@@ -123,6 +137,10 @@ class Plan:
             raise PlanError(f"Plan: {error}") from None
         object.__setattr__(self, "drops", drops)
         object.__setattr__(self, "bypass", layers)
+
+
+PARTS = ("drops", "bypass", "refresh", "commit", "reselect")
+"""What a plan does: its fields but the reason."""
 
 
 def _entries(name: str, given: object) -> tuple[Any, ...]:

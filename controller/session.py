@@ -1,5 +1,6 @@
 """One generate call under control: everything that changes lives here and ends with the call."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,8 @@ from saccade.controller.signals import Signals
 from saccade.controller.types import BackboneSpec, StepState, round_keep
 from saccade.controller.view_fields import BEFORE
 from saccade.controller.views import Selection, VisualView
+
+log = logging.getLogger(__name__)
 
 Positions = Literal["original", "compact"]
 Shown = Callable[[], torch.Tensor]
@@ -132,6 +135,8 @@ class Session:
         check_plan(plan, self.spec)
         if plan.bypass and self.positions == "compact":
             raise PlanError(COMPACT)
+        if plan.reason:
+            log.debug("sequence %d, step %d: %s", sequence, state.step, plan.reason)
         self._anew[sequence] = set(self._choices[sequence]) if plan.reselect else set()
         return plan
 

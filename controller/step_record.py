@@ -85,6 +85,7 @@ def plain_record(step: StepRecord) -> dict[str, Any]:
         "refresh": plan.refresh,
         "commit": None if plan.commit is None else [plan.commit.kind, plan.commit.value],
         "reselect": plan.reselect,
+        "reason": plan.reason,
         "committed_now": list(step.committed),
         "tokens": list(step.tokens),
         "visual_per_layer": list(step.visual_per_layer),

@@ -55,7 +55,9 @@ class Abstain(Wrapper):
         """Nothing if the call is too short, else what the policy inside plans."""
         if state.step == 0:
             self._abstains = state.n_steps < self.steps
-        return Plan() if self._abstains else self.policy.plan(state, signals)
+        if self._abstains:
+            return Plan().because(f"abstained: {state.n_steps} steps < {self.steps}")
+        return self.policy.plan(state, signals)
 
     def reset(self) -> None:
         """Forget the call."""

@@ -19,6 +19,16 @@ from saccade.controller.types import BackboneSpec, StepState
 from saccade.controller.view_fields import BEFORE
 
 
+@dataclass(frozen=True, repr=False)
+class _Rest(Keep):
+    """Nothing, and why."""
+
+    reason: str
+
+    def plan(self, state: StepState, signals: Signals | None) -> Plan:
+        return Plan().because(self.reason)
+
+
 @dataclass(repr=False)
 class Auto(BasePolicy):
     """Choose the policy by how the backbone was trained.
@@ -63,8 +73,10 @@ class Auto(BasePolicy):
         if spec.origin != "from-scratch" or not BEFORE & spec.can:  # as its default pruner reads
             del parts["drop"]
         able = [p for action, p in parts.items() if action in spec.can and p.reads <= spec.can]
-        if spec.origin == "autoregressive" or not able:
-            return Keep()
+        if spec.origin == "autoregressive":
+            return _Rest("autoregressive models are left alone")
+        if not able:
+            return _Rest(f"{spec.name} can do nothing of what auto does")
         return Abstain(Compose(able), self.steps)
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:

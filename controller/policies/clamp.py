@@ -6,6 +6,7 @@ from saccade.controller.arguments import check_fraction, check_int
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
 from saccade.controller.policy import BasePolicy
+from saccade.controller.reasons import joined
 from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
 from saccade.controller.types import StepState
@@ -61,7 +62,12 @@ class Clamp(Wrapper):
         bounded: dict[int, Drop] = {}
         for drop in map(self._bounded, plan.drops):
             bounded[drop.layer] = drop  # of those that meet before one layer, the last keeps least
-        return replace(plan, drops=tuple(bounded.values()))
+        drops = tuple(bounded.values())
+        limits = f"clamped to keep {self.least:g} to {self.most:g}"
+        if self.first_layer:
+            limits += f", not before layer {self.first_layer}"
+        reason = plan.reason if drops == plan.drops else joined(plan.reason, limits)
+        return replace(plan, drops=drops, reason=reason)
 
     def _bounded(self, drop: Drop) -> Drop:
         keep = min(max(drop.keep, self.least), self.most)

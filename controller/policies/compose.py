@@ -7,6 +7,7 @@ from saccade.controller.plan import CommitRule, Drop, Plan
 from saccade.controller.policies.wrapper import checked
 from saccade.controller.policy import BasePolicy, DefaultPruner, Watch
 from saccade.controller.protocols import Pruner
+from saccade.controller.reasons import joined
 from saccade.controller.signals import Signals
 from saccade.controller.text_form import text_form
 from saccade.controller.types import BackboneSpec, StepState
@@ -105,6 +106,7 @@ class Compose(BasePolicy):
             any(plan.refresh for plan in plans),
             _first_rule(plans),
             any(plan.reselect for plan in plans),
+            joined(*(plan.reason for plan in plans)),
         )
 
     def reset(self) -> None:

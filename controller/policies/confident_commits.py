@@ -43,7 +43,9 @@ class ConfidentCommits(BasePolicy):
 
     def __post_init__(self) -> None:
         rule = CommitRule(self.kind, self.value)
-        self.value, self._rule = rule.value, Plan(commit=rule)
+        limit = f"confidence >= {rule.value:g}" if rule.kind == "threshold" else None
+        reason = f"commits by {limit or f'the factor rule, {rule.value:g}'}"
+        self.value, self._rule = rule.value, Plan(commit=rule, reason=reason)
 
     @property
     def plan_ahead(self) -> Plan:

@@ -6,6 +6,7 @@ from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
 from saccade.controller.policy import BasePolicy, Watch
+from saccade.controller.reasons import joined
 from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
 from saccade.controller.types import StepState
@@ -46,7 +47,9 @@ class EveryNSteps(Wrapper):
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """A new plan every `n` steps."""
         if state.step % self.n:
-            return replace(self._last, refresh=False, reselect=False)
+            held = f"held since step {state.step - state.step % self.n}"
+            reason = joined(self._last.reason, held)
+            return replace(self._last, refresh=False, reselect=False, reason=reason)
         self._last = self.policy.plan(state, signals)
         return self._last
 

@@ -61,6 +61,7 @@ class LayerSkip(BasePolicy):
     _measured: int | None = field(default=None, init=False, repr=False, compare=False)
     _pending: bool = field(default=False, init=False, repr=False, compare=False)
     _skips: frozenset[int] = field(default=frozenset(), init=False, repr=False, compare=False)
+    _reason: str = field(default="", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.threshold = check_fraction("threshold", self.threshold)
@@ -87,19 +88,41 @@ class LayerSkip(BasePolicy):
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Skip what is known, or was found in the last full step; or take a full step."""
         if self.layers is not None:
-            return Plan(bypass=frozenset(self.layers))
+            known = Plan(bypass=frozenset(self.layers))
+            return known.because(f"layers {_listed(self.layers)}: known to be skipped")
         if self._measured is None or (self.again and state.step - self._measured >= self.again):
             self._measured, self._pending = state.step, True
-            return Plan()
+            return Plan().because("attention to the picture is measured in all layers")
         if self._pending and signals is not None and signals.attention_visual_masked is not None:
             masses = signals.attention_visual_masked
             self._skips = skipped_layers(masses, self.threshold, self.margin, self.early)
             self._pending = False
-        return Plan() if self._pending else Plan(bypass=self._skips)
+            self._reason = _why(masses, self._skips, self.threshold)
+        if self._pending:
+            return Plan().because("attention to the picture is not known yet")
+        return Plan(bypass=self._skips).because(self._reason)
 
     def reset(self) -> None:
         """Forget what was measured."""
         self._measured, self._pending, self._skips = None, False, frozenset()
+        self._reason = ""
+
+
+def _listed(layers: Sequence[int]) -> str:
+    return ", ".join(map(str, layers)) or "none"
+
+
+def _why(masses: Tensor, skips: frozenset[int], threshold: float) -> str:
+    """Which layers attend how little to the picture, compared with the spike."""
+    known = {i: value for i, value in enumerate(masses.tolist()) if value == value}  # not NaN
+    if not known:
+        return "no masked position shows what layers attend to"
+    spike = max(known, key=lambda layer: known[layer])
+    limit = f"{threshold:g} of layer {spike}'s {known[spike]:.2f}"
+    if not skips:
+        return f"no layer that may be skipped attends to the picture less than {limit}"
+    own = ", ".join(f"layer {layer}: {known[layer]:.2f}" for layer in sorted(skips))
+    return f"attention to the picture < {limit}: {own}"
 
 
 def skipped_layers(

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from saccade.controller.arguments import check_float, check_fraction, check_int, check_sequence
 from saccade.controller.plan import Drop, Plan
+from saccade.controller.policies.climb import Climb
 from saccade.controller.policy import BasePolicy, DefaultPruner, Watch
+from saccade.controller.reasons import compared
 from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
-from saccade.controller.types import StepState, round_keep
+from saccade.controller.types import StepState
 
 LADDER = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)
 
@@ -82,7 +82,7 @@ class Progressive(BasePolicy):
     stall: int = tunable(4, 2, 16, "steps")
     retry: int = tunable(8, 1, 32, "steps")
     layer: int = 0
-    _state: "_Climb" = field(init=False, repr=False, compare=False)
+    _state: Climb = field(init=False, repr=False, compare=False)
 
     default_pruner: ClassVar[DefaultPruner] = ("redvtp", {"rows": "all"})
     """The pruner that chooses where none is given."""
@@ -125,179 +125,76 @@ class Progressive(BasePolicy):
 
     def reset(self) -> None:
         """Stand on the highest rung, with nothing seen."""
-        self._state = _Climb()
+        self._state = Climb()
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Move at most one rung, and keep to it."""
         climb, before = self._state, self._state.rung
         climb.see(signals)
-        if climb.rung and self._should_restore(climb):
+        missed = self._missed(climb) if climb.rung else ""
+        barred, reason = ("", missed) if missed else self._weigh(climb, state)
+        if missed:
             climb.up(state.step)
-        elif self._may_reduce(climb, state):
+        elif not barred:
             climb.down(state.step, self.ladder[climb.rung + 1])
         if climb.rung != before or climb.plan.reselect:
             drops = (Drop(self.layer, self.ladder[climb.rung]),) if climb.rung else ()
             climb.plan = Plan(drops, reselect=climb.rung > before and climb.rung in climb.failed)
-        return climb.plan
+        return climb.plan.because(self._told(climb, before, barred or reason))
 
-    def _may_reduce(self, climb: "_Climb", state: StepState) -> bool:
-        """Whether the next rung down is there, may be tried, and signals allow it."""
-        if climb.rung + 1 >= len(self.ladder) or state.step < self.warmup:
-            return False
+    def _told(self, climb: Climb, before: int, reason: str) -> str:
+        """Why it moves, and from how many tokens to how many; or why it stays."""
+        then, now = (climb.count(self.ladder[rung]) for rung in (before, climb.rung))
+        if climb.rung == before:
+            return f"{now} tokens stay: {reason}"
+        return f"{reason}: {then} -> {now} tokens"
+
+    def _weigh(self, climb: Climb, state: StepState) -> tuple[str, str]:
+        """Why the next rung down may not be taken, "" if it may; and why it may."""
+        if climb.rung + 1 >= len(self.ladder):
+            return "it is the lowest rung", ""
+        if state.step < self.warmup:
+            return f"step {state.step} < warmup {self.warmup}", ""
         if climb.moved is not None and state.step - climb.moved < self.every:
-            return False
+            return f"{state.step - climb.moved} steps since the last move < every {self.every}", ""
         failed = climb.failed.get(climb.rung + 1)
         if failed is not None and state.step - failed < self.retry:
-            return False
-        if not (climb.risen(self.rise) and climb.surged(self.sure, self.surge)):
-            return False
-        return climb.covered(self.ladder[climb.rung + 1]) >= self.cover
+            return f"{state.step - failed} steps since that rung failed < retry {self.retry}", ""
+        barred, sure = self._surge(climb)
+        if barred:
+            return barred, ""
+        cover = climb.covered(self.ladder[climb.rung + 1])
+        if cover < self.cover:
+            return compared("cover", cover, "<", self.cover), ""
+        return "", f"{compared('cover', cover, '>=', self.cover)}, {sure}"
 
-    def _should_restore(self, climb: "_Climb") -> bool:
-        """Whether what was dropped is missed."""
-        if climb.lost() > self.fall:
-            return True
+    def _surge(self, climb: Climb) -> tuple[str, str]:
+        """Why the answer is not sure enough, "" if it is; and why it is."""
+        risen = climb.answer_rise()
+        if self.rise and (risen is None or risen < self.rise):
+            return compared("attention to the answer rose by", risen or 0.0, "<", self.rise), ""
+        confidence, lowest = climb.confidence, climb.lowest_confidence
+        if confidence is None or lowest is None:
+            return "no confidence is known yet", ""
+        if confidence >= self.sure:
+            return "", compared("confidence", confidence, ">=", self.sure)
+        gained = confidence - lowest
+        if gained >= self.surge:
+            return "", compared("confidence rose by", gained, ">=", self.surge)
+        low = compared("confidence", confidence, "<", self.sure)
+        return f"{low}, {compared('risen by', gained, '<', self.surge)}", ""
+
+    def _missed(self, climb: Climb) -> str:
+        """Why what was dropped is missed; "" if it is not."""
+        lost = climb.lost()
+        if lost > self.fall:
+            return compared("a position lost confidence", lost, ">", self.fall, "fall")
         if climb.confidence is None or climb.confidence >= self.sure:
-            return False
-        return climb.stalled >= self.stall or climb.rebounded(self.rebound)
-
-
-@dataclass(slots=True)
-class _Climb:
-    """What a ladder remembers of one sequence.
-
-    Attributes
-    ----------
-    rung : int
-    moved : int or None
-        Step of the last move.
-    failed : dict of int to int
-        Rungs that were left upwards, and when.
-    confidence, lowest_confidence, best : float or None
-        Mean over the masked positions: now, at its lowest in this call, at its best since the last
-        move.
-    answer, picture : float or None
-        Attention masses now; `lowest_answer`, `lowest_picture`: at their lowest since the last
-        move.
-    stalled : int
-        Steps without a gain of confidence.
-    held : list of float
-        Share of the attention to the whole picture that each rung down to this one left.
-    now : Signals or None
-        Of the step before.
-    full : bool
-        Whether all layers are measured in the present step.
-    spike : int or None
-        The layer that attended most to the picture when all were measured last.
-    before : Signals or None
-        Of the step before the last rung down.
-    plan : Plan
-        Of the step before.
-    """
-
-    rung: int = 0
-    moved: int | None = None
-    failed: dict[int, int] = field(default_factory=dict)
-    confidence: float | None = None
-    lowest_confidence: float | None = None
-    best: float | None = None
-    answer: float | None = None
-    picture: float | None = None
-    lowest_answer: float | None = None
-    lowest_picture: float | None = None
-    stalled: int = 0
-    held: list[float] = field(default_factory=lambda: [1.0])
-    now: Signals | None = None
-    before: Signals | None = None
-    plan: Plan = field(default_factory=Plan)
-    full: bool = True
-    spike: int | None = None
-
-    def see(self, signals: Signals | None) -> None:
-        """Take in what the step before showed."""
-        before, self.now = self.now, signals
-        if signals is None:
-            return
-        self.confidence = signals.mean_confidence
-        if before is not None and before.bypassed != signals.bypassed:  # no longer comparable
-            self.lowest_answer = self.lowest_picture = None
-        self.lowest_confidence = _least(self.lowest_confidence, self.confidence)
-        if self.full:
-            self.see_all_layers(signals)
-        if self.confidence is not None:
-            gained = self.best is None or self.confidence > self.best
-            self.stalled = 0 if gained else self.stalled + 1
-            self.best = self.confidence if self.best is None else max(self.best, self.confidence)
-
-    def see_all_layers(self, signals: Signals) -> None:
-        """Take in attention, by its mean over the layers, and which of them attends most."""
-        self.answer, self.picture = signals.response_mass, signals.visual_mass
-        self.lowest_answer = _least(self.lowest_answer, self.answer)
-        self.lowest_picture = _least(self.lowest_picture, self.picture)
-        masses = signals.attention_visual
-        if masses is not None and not bool(masses.isnan().all()):
-            self.spike = int(masses.nan_to_num(-1.0).argmax())
-
-    def risen(self, rise: float) -> bool:
-        """Whether attention to the answer stands `rise` above its lowest."""
-        if not rise:
-            return True
-        if self.answer is None or self.lowest_answer is None:
-            return False
-        return self.answer - self.lowest_answer >= rise
-
-    def rebounded(self, rebound: float) -> bool:
-        """Whether attention to the picture stands more than that above its lowest."""
-        if self.picture is None or self.lowest_picture is None:
-            return False
-        return self.picture - self.lowest_picture > rebound
-
-    def surged(self, sure: float, surge: float) -> bool:
-        """Whether confidence is high, or has risen that much."""
-        if self.confidence is None or self.lowest_confidence is None:
-            return False
-        return self.confidence >= sure or self.confidence - self.lowest_confidence >= surge
-
-    def covered(self, keep: float) -> float:
-        """Share of the attention to the whole picture that the most attended tokens of the next
-        rung hold; 0 where it was not measured."""
-        received = None if self.now is None else self.now.received
-        if received is None:
-            return 0.0
-        values = np.sort(received.numpy())
-        most = values[len(values) - round_keep(keep, len(values)) :]
-        return self.held[-1] * float(most.sum() / max(values.sum(), 1e-12))
-
-    def lost(self) -> float:
-        """Largest loss of confidence of any position since the step before the last rung down, over
-        what was masked then and is still."""
-        now, before = self.now, self.before
-        if now is None or before is None or now.masked is None or before.masked is None:
-            return 0.0
-        if now.confidence is None or before.confidence is None:
-            return 0.0
-        both = now.masked.numpy() & before.masked.numpy()
-        lost = (before.confidence.numpy() - now.confidence.numpy())[both]
-        lost = lost[lost == lost]  # not NaN
-        return float(lost.max()) if len(lost) else 0.0
-
-    def down(self, step: int, keep: float) -> None:
-        self.held.append(self.covered(keep))
-        self.before = self.now
-        self.rung += 1
-        self._move(step)
-
-    def up(self, step: int) -> None:
-        self.failed[self.rung] = step
-        self.held.pop()
-        self.rung -= 1
-        self.before = None
-        self._move(step)
-
-    def _move(self, step: int) -> None:
-        self.moved, self.stalled, self.best = step, 0, None
-        self.lowest_answer = self.lowest_picture = None
-
-
-def _least(a: float | None, b: float | None) -> float | None:
-    return b if a is None else a if b is None else min(a, b)
+            return ""
+        unsure = compared("confidence", climb.confidence, "<", self.sure)
+        if climb.stalled >= self.stall:
+            return f"{unsure}, {climb.stalled} steps without a gain >= stall {self.stall}"
+        rebound = climb.picture_rise()
+        if rebound is not None and rebound > self.rebound:
+            return f"{unsure}, {compared('attention to the picture rose by', rebound, '>', self.rebound)}"
+        return ""

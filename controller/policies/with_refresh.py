@@ -6,6 +6,7 @@ from saccade.controller.arguments import check_int
 from saccade.controller.plan import Plan
 from saccade.controller.policies.wrapper import Wrapper, checked
 from saccade.controller.policy import BasePolicy
+from saccade.controller.reasons import joined
 from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
 from saccade.controller.types import StepState
@@ -41,4 +42,7 @@ class WithRefresh(Wrapper):
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """Its plan, with a refresh when one is due."""
         plan = self.policy.plan(state, signals)
-        return replace(plan, refresh=plan.refresh or state.cache_age >= self.after)
+        if state.cache_age < self.after:
+            return plan
+        due = f"a cache of {state.cache_age} steps >= {self.after}: refresh"
+        return replace(plan, refresh=True, reason=joined(plan.reason, due))

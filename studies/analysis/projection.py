@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from saccade.controller.cost import layer_macs
-from saccade.controller.types import Geometry, round_keep
+from saccade.controller.types import Geometry
 from saccade.studies.runs.record import Record
 
 
@@ -86,7 +86,7 @@ def _rest(published: Published, shares: Sequence[float]) -> list[int]:
     """Tokens before the answer in every published layer."""
     n = published.geometry.n_layers
     spread = [shares[layer * len(shares) // n] for layer in range(n)]
-    return [round_keep(share, published.n_visual) + published.n_prompt for share in spread]
+    return [round(share * published.n_visual) + published.n_prompt for share in spread]
 
 
 def _answer_macs(published: Published, shares: Sequence[float], response: int) -> int:
