@@ -196,5 +196,6 @@ class Progressive(BasePolicy):
             return f"{unsure}, {climb.stalled} steps without a gain >= stall {self.stall}"
         rebound = climb.picture_rise()
         if rebound is not None and rebound > self.rebound:
-            return f"{unsure}, {compared('attention to the picture rose by', rebound, '>', self.rebound)}"
+            rose = compared("attention to the picture rose by", rebound, ">", self.rebound)
+            return f"{unsure}, {rose}"
         return ""
