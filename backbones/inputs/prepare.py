@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from saccade.backbones.inputs.chat import IMAGE_ID
@@ -148,12 +147,3 @@ def _at_places(pictures: Sequence[Picture], n_places: int) -> list[Picture]:
     else:
         log.warning("%s: only the text is used", counts)
     return [pictures[min(i, n - 1)] for i in range(n_places)]
-
-
-def check_image(image: object) -> Image.Image:
-    """Return a PIL image, or raise `TypeError` saying what to give."""
-    if not isinstance(image, Image.Image):
-        raise TypeError(
-            f"images must be PIL images, not {type(image).__name__}; use PIL.Image.open"
-        )
-    return image

@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from tokenizers import Tokenizer
 
 from saccade.backbones.inputs.chat import (
@@ -18,7 +17,8 @@ from saccade.backbones.inputs.chat import (
     render_question,
 )
 from saccade.backbones.inputs.pictures import Picture, encoded, image_picture, video_picture
-from saccade.backbones.inputs.prepare import Prepared, check_image, splice
+from saccade.backbones.inputs.prepare import Prepared, splice
+from saccade.backbones.inputs.reading import PictureLike, read_all
 from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.text_tower import TextTower
@@ -95,7 +95,7 @@ class Processor:
     def prepare(
         self,
         prompt: str,
-        images: Sequence[Image.Image] = (),
+        images: Sequence[PictureLike] = (),
         *,
         video: NDArray[np.uint8] | None = None,
         think_mode: str | None = None,
@@ -124,7 +124,7 @@ class Processor:
     def prepare_ids(
         self,
         ids: Sequence[int],
-        images: Sequence[Image.Image] = (),
+        images: Sequence[PictureLike] = (),
         *,
         video: NDArray[np.uint8] | None = None,
         multi_image_pad: MultiImage = True,
@@ -153,7 +153,7 @@ class Processor:
 
     def _pictures(
         self,
-        images: Sequence[Image.Image],
+        images: Sequence[PictureLike],
         video: NDArray[np.uint8] | None,
         multi_image_pad: MultiImage,
     ) -> list[Picture]:
@@ -161,20 +161,18 @@ class Processor:
             raise ValueError(f"multi_image_pad={multi_image_pad!r}; allowed: True, False, 'list'")
         if multi_image_pad == "list" and not self.family.pooled:
             raise ValueError("multi_image_pad='list' is LaViDa's; give True or False")
-        if video is not None and images:
+        read = read_all(images)
+        if video is not None and read:
             raise ValueError("give images or a video, not both")
         if video is not None and not self.family.video:
             name = self.family.model_types[0]
             raise CapabilityError(f"a {name} model reads no videos; give frames as images")
         if video is not None:
             return [video_picture(self.network, self.preprocessor.video(video))]
-        if isinstance(images, Image.Image):
-            raise TypeError("images must be a list of PIL images: write [image]")
-        if not images:
+        if not read:
             return []
-        checked = [check_image(image) for image in images]
         limit = self.preprocessor.max_tiles
-        made = self.preprocessor.images(checked, bool(multi_image_pad))
+        made = self.preprocessor.images(read, bool(multi_image_pad))
         pooled, listed = self.family.pooled, multi_image_pad == "list" and len(made) > 1
         return [image_picture(self.network, image, limit, pooled, listed) for image in made]
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from saccade.backbones.inputs.reading import read_picture
 from saccade.controller.errors import StudyError, UnknownNameError
 from saccade.studies.tasks.metrics import Metric, metrics
 from saccade.studies.tasks.task import Score, Split
@@ -115,9 +116,8 @@ class FileQuestion:
 
 def _picture(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
+        return read_picture(path)
+    except (OSError, ValueError) as error:
         raise StudyError(f"the picture {path} cannot be read: {error}") from error
 
 
