@@ -22,6 +22,7 @@ from saccade.backbones.inputs.processor import MultiImage, Processor, encode_for
 from saccade.backbones.inputs.reading import PictureLike
 from saccade.backbones.inputs.requests import collected
 from saccade.backbones.inputs.tiling import ImagePreprocessor
+from saccade.backbones.inputs.token_ids import TokenIds
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.tower import tower_macs
 from saccade.controller.controller import Controller
@@ -134,9 +135,11 @@ class Model:
         Raises
         ------
         ValueError, TypeError
-            If the question is empty, or there are two placeholders more than pictures. One more
-            shows the last picture again and fewer leave pictures out, as published, with a warning
-            in the log.
+            If the question is empty or no valid Unicode, or has more placeholders than there are
+            pictures (published code shows the last one again). Fewer leave pictures out, as
+            published, with a warning in the log.
+        FileNotFoundError, IsADirectoryError, PermissionError
+            For paths that lead to no picture.
 
         Notes
         -----
@@ -154,14 +157,31 @@ class Model:
 
     def prepare_ids(
         self,
-        ids: Sequence[int],
+        ids: TokenIds,
         images: Sequence[PictureLike] = (),
         *,
         video: NDArray[np.uint8] | None = None,
         multi_image_pad: MultiImage = True,
         controller: Controller | None = None,
     ) -> Prepared:
-        """Like `prepare`, from prompt token ids with -200 where pictures go; padding stays."""
+        """Like `prepare`, from prompt token ids with -200 where pictures go; padding stays.
+
+        Parameters
+        ----------
+        ids : sequence of int, or integer array or tensor (L,) or (1, L)
+            Of one prompt; of any integer dtype. One placeholder more than pictures shows the last
+            picture again, as published, with a warning in the log.
+        images, video, multi_image_pad, controller
+            As in `prepare`.
+
+        Raises
+        ------
+        TypeError
+            For floats, bools, nested lists, texts.
+        ValueError
+            If there is no id, one outside the vocabulary, a shape of several prompts, or two
+            placeholders more than pictures; else as `prepare`.
+        """
         encode = encode_for(controller)
         return self.processor.prepare_ids(
             ids, images, video=video, multi_image_pad=multi_image_pad, encode=encode

@@ -12,6 +12,7 @@ from torch import Tensor
 from saccade.backbones.inputs.chat import IMAGE_ID
 from saccade.backbones.inputs.picture_tower import PictureTower
 from saccade.backbones.inputs.pictures import Picture
+from saccade.backbones.inputs.token_ids import check_vocabulary
 from saccade.backbones.network.network import Network
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Segments
 
@@ -94,9 +95,7 @@ def splice(
     places = [i for i, token in enumerate(ids) if token == IMAGE_ID]
     shown = _at_places(pictures, len(places))
     vocab = network.model.embed_tokens.num_embeddings
-    wrong = [token for token in ids if token != IMAGE_ID and not 0 <= token < vocab]
-    if wrong:
-        raise ValueError(f"token id {wrong[0]} is outside the vocabulary of {vocab}")
+    check_vocabulary(ids, vocab)
     device = network.model.image_newline.device
     text = network.model.embed_tokens(
         torch.tensor([0 if token == IMAGE_ID else token for token in ids], device=device)

@@ -12,6 +12,9 @@ from tokenizers import Tokenizer
 from saccade.backbones.inputs.chat import (
     ChatTemplate,
     Stop,
+    check_placeholders,
+    check_question,
+    check_unicode,
     encode_with_images,
     render_chat,
     render_question,
@@ -20,6 +23,7 @@ from saccade.backbones.inputs.pictures import Picture, encoded, image_picture, v
 from saccade.backbones.inputs.prepare import Prepared, splice
 from saccade.backbones.inputs.reading import PictureLike, read_all
 from saccade.backbones.inputs.tiling import ImagePreprocessor
+from saccade.backbones.inputs.token_ids import TokenIds, check_vocabulary, plain_ids
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.text_tower import TextTower
 from saccade.controller.controller import Controller
@@ -104,9 +108,9 @@ class Processor:
         encode: Encode = "now",
     ) -> Prepared:
         """Turn a question and its pictures into inputs; see `Model.prepare`."""
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise ValueError(f"the question is empty ({prompt!r}); ask something")
+        check_question(prompt)
         pictures = self._pictures(images, video, multi_image_pad)
+        check_placeholders(prompt, len(pictures))
         template = self.family.template
         if think_mode is not None and not self.family.think:
             raise ValueError(f"think_mode={think_mode!r}: this model has no thinking switch")
@@ -123,15 +127,17 @@ class Processor:
     @torch.inference_mode()
     def prepare_ids(
         self,
-        ids: Sequence[int],
+        ids: TokenIds,
         images: Sequence[PictureLike] = (),
         *,
         video: NDArray[np.uint8] | None = None,
         multi_image_pad: MultiImage = True,
         encode: Encode = "now",
     ) -> Prepared:
-        """Like `prepare`, from prompt token ids with -200 where pictures go."""
-        return self._spliced(ids, self._pictures(images, video, multi_image_pad), encode, None)
+        """Turn token ids and pictures into inputs; see `Model.prepare_ids`."""
+        plain = plain_ids(ids)
+        check_vocabulary(plain, self.network.model.embed_tokens.num_embeddings)
+        return self._spliced(plain, self._pictures(images, video, multi_image_pad), encode, None)
 
     def _spliced(
         self,
@@ -183,7 +189,10 @@ class Processor:
         ------
         CapabilityError
             If the checkpoint has no tokenizer.
+        ValueError
+            If the text is not valid Unicode.
         """
+        check_unicode(text, "the text")
         if self.tokenizer is None:
             raise CapabilityError(
                 "the checkpoint has no tokenizer: use prepare_ids, and token ids for stops"

@@ -77,12 +77,37 @@ def test_a_picture_that_is_not_in_a_list(single: Any, speaking: Model) -> None:
 
 @pytest.mark.parametrize(
     ("text", "n_images", "places"),
-    [("<image>\nWhat?", 0, 1), ("<image> or <image> or <image>?", 1, 3)],
+    [
+        ("<image>\nWhat?", 0, 1),
+        ("<image> or <image> or <image>?", 1, 3),
+        ("<image> or <image>?", 1, 2),
+        ("<image><image><image>", 2, 3),
+    ],
 )
 def test_placeholders_must_fit(text: str, n_images: int, places: int, speaking: Model) -> None:
     message = f"{places} image placeholders but {n_images} images"
     with pytest.raises(ValueError, match=message):
         speaking.generate(text, [fake_page()] * n_images, **SHAPE)
+    with pytest.raises(ValueError, match=message):
+        speaking.prepare(text, [fake_page()] * n_images)
+    with pytest.raises(ValueError, match=message):
+        speaking.generate(["What?", text], [[], [fake_page()] * n_images], **SHAPE)
+
+
+def test_a_video_has_one_placeholder(speaking: Model) -> None:
+    video = np.zeros((2, 8, 8, 3), np.uint8)
+    assert speaking.prepare("<image>\nWhat?", video=video).views == 2
+    with pytest.raises(ValueError, match="2 image placeholders but 1 images"):
+        speaking.prepare("<image> <image>\nWhat?", video=video)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "What is \udc00?", "\ud83d and \ude00"])
+def test_texts_that_are_not_unicode(text: str, speaking: Model) -> None:
+    with pytest.raises(ValueError, match=r"the question is not valid Unicode: '.u.*' at place"):
+        speaking.generate(text, [fake_page()], **SHAPE)
+    with pytest.raises(ValueError, match=r"the text is not valid Unicode"):
+        speaking.generate("What?", stopping_criteria=[text], **SHAPE)
+    assert speaking.prepare("\U0001f600?")
 
 
 @pytest.mark.parametrize(
