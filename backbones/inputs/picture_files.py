@@ -7,8 +7,14 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 
-def open_file(path: str | os.PathLike[str]) -> Image.Image:
-    """Open a picture file and decode all of it; of an animation, the first picture.
+def open_file(path: str | os.PathLike[str], *, whole: bool = True) -> Image.Image:
+    """Open a picture file and decode it; of an animation, the first picture.
+
+    Parameters
+    ----------
+    path : str or Path
+    whole : bool
+        False: read no more than what kind of picture it is and how large.
 
     Raises
     ------
@@ -31,7 +37,8 @@ def open_file(path: str | os.PathLike[str]) -> Image.Image:
         raise
     except Exception as error:  # Pillow's decoders raise what they like on damaged files
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
-    decode(picture, str(path))
+    if whole:
+        decode(picture, str(path))
     return picture
 
 
