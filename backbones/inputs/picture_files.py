@@ -22,11 +22,11 @@ def open_file(path: str | os.PathLike[str], *, whole: bool = True) -> Image.Imag
     ValueError
         If the file is not a picture, is damaged, or so large that it may be a trap.
     """
-    path = Path(path)
+    given, path = os.fspath(path), Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give a picture")
     if not path.exists():
-        raise FileNotFoundError(f"no picture at {path}")
+        raise FileNotFoundError(f"no picture at {given}; give a file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

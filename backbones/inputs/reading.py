@@ -4,7 +4,8 @@ The command line, the library and files of questions all read pictures by `read_
 """
 
 import os
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def read_noted(given: object, name: str = "the picture") -> tuple[Image.Image, l
         decode(given, name)
         return _shown(given, name)
     if isinstance(given, Tensor):
-        given = _array_of(given)
+        given = _array_of(given, name)
     if isinstance(given, np.ndarray):
         return _shown(Image.fromarray(_pixels(given, name)), name)
     if isinstance(given, list | tuple):
@@ -96,7 +97,7 @@ def read_all(images: object, name: str = "images") -> list[Image.Image]:
     if images is None:
         return []
     single = isinstance(images, Image.Image | str | bytes | os.PathLike | np.ndarray | Tensor)
-    if single or isinstance(images, Mapping) or not isinstance(images, Iterable):
+    if single or isinstance(images, Mapping | Set) or not isinstance(images, Iterable):
         given = type(images).__name__
         raise TypeError(f"{name} must be a list of pictures: write [image], not {given}")
     return [read_picture(image, f"{name}[{i}]") for i, image in enumerate(images)]
@@ -123,9 +124,11 @@ def _shown(picture: Image.Image, name: str) -> tuple[Image.Image, list[str]]:
 def _upright(picture: Image.Image) -> Image.Image:
     """The picture turned as its EXIF data say, or itself; damaged data say nothing."""
     try:
-        turned = picture.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
-        return ImageOps.exif_transpose(picture) if turned else picture
-    except Exception:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            turned = picture.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
+            return ImageOps.exif_transpose(picture) if turned else picture
+    except Exception:  # of damaged data, whatever Pillow stumbles over
         return picture
 
 
@@ -139,10 +142,12 @@ def _scaled(picture: Image.Image, name: str) -> Image.Image:
     return grey
 
 
-def _array_of(pixels: Tensor) -> Pixels:
-    """A tensor as an array; numpy has no bfloat16."""
+def _array_of(pixels: Tensor, name: str) -> Pixels:
+    """A tensor as an array; numpy has no bfloat16, nor smaller floats."""
+    if pixels.layout != torch.strided or pixels.is_meta or pixels.is_quantized:
+        raise TypeError(f"{name} is a tensor that is sparse, quantized or empty; give a plain one")
     host = pixels.detach().cpu()
-    array: Pixels = (host.float() if host.dtype == torch.bfloat16 else host).numpy()
+    array: Pixels = (host.float() if host.is_floating_point() else host).numpy()
     return array
 
 

@@ -69,6 +69,8 @@ def _from_values(given: NDArray[Any] | Tensor) -> list[int]:
         )
     if len(shape) not in (1, 2) or 0 in shape:
         raise ValueError(f"token ids have the shape {shape}; {_ALLOWED}, with one id or more")
+    if isinstance(given, Tensor) and (given.layout != torch.strided or given.is_meta):
+        raise TypeError("token ids are a tensor that is sparse or on no device; give a plain one")
     ids: list[int] = given.reshape(-1).tolist()
     return ids
 

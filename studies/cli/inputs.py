@@ -41,6 +41,19 @@ def open_picture(path: Path) -> "Image.Image":
     return picture
 
 
+def check_prompt(question: str, n_images: int) -> None:
+    """Refuse a question that no model could be asked, before one is loaded.
+
+    Raises
+    ------
+    ValueError
+    """
+    from saccade.backbones.inputs.chat import check_placeholders, check_question
+
+    check_question(question)
+    check_placeholders(question, n_images)
+
+
 def check_output(path: Path) -> None:
     """Refuse a file that could not be written later.
 

@@ -126,6 +126,13 @@ def test_pictures_are_turned_as_their_camera_says(
     assert np.array_equal(np.asarray(again), plain), "turned once only"
 
 
+def test_damaged_exif_data_say_nothing(tmp_path: Path) -> None:
+    Image.fromarray(COLOUR).save(tmp_path / "odd.png", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert np.array_equal(seen(tmp_path / "odd.png"), COLOUR)
+    Image.fromarray(COLOUR).save(tmp_path / "odd.png", exif=b"nothing of that kind")
+    assert np.array_equal(seen(tmp_path / "odd.png"), COLOUR)
+
+
 @pytest.mark.parametrize("orientation", [0, 9, 77])
 def test_a_damaged_orientation_says_nothing(orientation: int) -> None:
     image = Image.fromarray(COLOUR)
@@ -196,15 +203,18 @@ def test_half_precision_tensors() -> None:
         (np.zeros((12, 20), complex), "type complex128; give uint8"),
         (torch.zeros(12, 20, dtype=torch.int32), "type int32; give uint8"),
         (np.array([["a"]]), "give uint8"),
+        (torch.zeros(8, 8).to_sparse(), "sparse, quantized or empty; give a plain one"),
+        (torch.zeros(8, 8, device="meta"), "give a plain one"),
+        ("https://a.org/b.png", "no picture at https://a.org/b.png; give a file"),
         (None, "type NoneType; give a PIL image, a path"),
         (3, "type int"),
         (b"page.png", "type bytes"),
     ],
 )
 def test_what_does_not_say_what_it_means(given: Any, message: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError, FileNotFoundError), match=message):
         read_picture(given)
-    with pytest.raises((ValueError, TypeError), match=r"images\[1\]|not \[\[image"):
+    with pytest.raises((ValueError, TypeError, FileNotFoundError), match=r"images\[1\]|a.org"):
         read_all([fake_page(), given])
 
 

@@ -59,6 +59,7 @@ def test_wrong_images(images: Any, message: str, speaking: Model) -> None:
         np.zeros((8, 8, 3), np.uint8),
         torch.zeros(8, 8),
         {"image": fake_page()},
+        {"page.png"},
         3,
     ],
     ids=lambda single: type(single).__name__,

@@ -66,6 +66,8 @@ ALLOWED = r"give a list of whole numbers, or an integer array or tensor of shape
         (np.array([True]), TypeError, "of dtype bool"),
         (np.array([1, None]), TypeError, "of dtype object"),
         (np.array(["1"]), TypeError, "of dtype <U1"),
+        (torch.tensor([1, 2]).to_sparse(), TypeError, "sparse or on no device; give a plain one"),
+        (torch.zeros(2, dtype=torch.long, device="meta"), TypeError, "give a plain one"),
         (torch.tensor([1j]), TypeError, "of dtype complex64"),
         ([1, 1.0], TypeError, "have 1.0 at place 1"),
         ([True, 1], TypeError, "have True at place 0"),

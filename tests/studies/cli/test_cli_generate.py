@@ -183,6 +183,7 @@ def test_a_picture_that_shows_nothing(tmp_path: Path) -> None:
 def test_wrong_questions(page: Path) -> None:
     assert "the question is empty" in fails(2, page, " \n")
     assert "placeholders" in fails(2, page, "<image>, <image> or <image>?")
+    assert "2 image placeholders but 1 images" in fails(2, page, "<image> or <image>?", "-m", "x")
 
 
 def test_a_damaged_checkpoint_is_a_failure(page: Path, tmp_path: Path) -> None:
