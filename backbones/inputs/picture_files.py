@@ -26,7 +26,7 @@ def open_file(path: str | os.PathLike[str], *, whole: bool = True) -> Image.Imag
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give a picture")
     if not path.exists():
-        raise FileNotFoundError(f"no picture at {given}; give a file")
+        raise FileNotFoundError(f"no picture at {given}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -27,6 +27,11 @@ def open_picture(path: Path) -> "Image.Image":
         If the file is not a picture, is damaged, is smaller than any patch of a vision tower, or so
         large that it may be a trap.
     """
+    # Before torch is imported, which takes seconds.
+    if not path.exists():
+        raise FileNotFoundError(f"no picture at {path}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give a picture")
     from saccade.backbones.inputs.reading import read_noted
 
     picture, changes = read_noted(path)

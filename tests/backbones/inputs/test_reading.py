@@ -205,7 +205,7 @@ def test_half_precision_tensors() -> None:
         (np.array([["a"]]), "give uint8"),
         (torch.zeros(8, 8).to_sparse(), "sparse, quantized or empty; give a plain one"),
         (torch.zeros(8, 8, device="meta"), "give a plain one"),
-        ("https://a.org/b.png", "no picture at https://a.org/b.png; give a file"),
+        ("https://a.org/b.png", "no picture at https://a.org/b.png"),
         (None, "type NoneType; give a PIL image, a path"),
         (3, "type int"),
         (b"page.png", "type bytes"),

@@ -102,6 +102,8 @@ def test_records_as_editors_leave_them(fill: Any, written: Any) -> None:
     folder = fill(2)
     path = folder / "units" / "00-yesno-0001.jsonl"
     path.write_bytes(written(path.read_bytes()))
+    recipe = folder / "recipe.json"
+    recipe.write_text(recipe.read_text(encoding="utf-8"), encoding="utf-8-sig")
     assert len(keys(folder)) == 8
     path.write_bytes("{}".encode("utf-16"))
     with pytest.raises(StudyError, match="00-yesno-0001.jsonl is in UTF-16; save it as UTF-8"):
