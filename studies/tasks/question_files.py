@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from saccade.backbones.inputs.picture_files import open_file
 from saccade.backbones.inputs.reading import read_picture
 from saccade.controller.errors import StudyError, UnknownNameError
 from saccade.studies.tasks.metrics import metrics
@@ -76,8 +75,8 @@ class QuestionFile(BaseModel):
         return read_questions(data, self.file, metrics.make(self.metric))
 
     def check_pictures(self, asked: int) -> None:
-        """Read the pictures of the first `asked` questions, and look whether those of the others
-        are pictures, so that a bad one is known before the first question is asked.
+        """Decode the pictures of the first `asked` questions, so that a damaged one is known before
+        the first of them is asked; `items` has seen that all are pictures.
 
         Raises
         ------
@@ -86,23 +85,20 @@ class QuestionFile(BaseModel):
         """
         problems: dict[Path, str | None] = {}
         wrong = []
-        for item in self.items():
+        for item in self.items()[:asked]:
             for path in item.paths:
                 if path not in problems:
-                    problems[path] = _problem(path, whole=item.index < asked)
+                    problems[path] = _problem(path)
                 if problems[path] is not None:
                     wrong.append(f"line {item.line}: {problems[path]}")
         if wrong:
             raise StudyError(in_short(self.file, wrong))
 
 
-def _problem(path: Path, whole: bool) -> str | None:
+def _problem(path: Path) -> str | None:
     """Why a picture cannot be used; None if it can."""
     try:
-        if whole:
-            read_picture(path)
-        else:
-            open_file(path, whole=False).close()
+        read_picture(path)
     except (OSError, ValueError) as error:
         return str(error)
     return None

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from saccade.backbones.inputs.chat import check_placeholders, check_unicode
+from saccade.backbones.inputs.picture_files import open_file
 from saccade.backbones.inputs.reading import read_picture
 from saccade.controller.errors import StudyError
 from saccade.studies.tasks.json_lines import numbered_lines, parse_line
@@ -108,9 +109,8 @@ def _question(index: int, number: int, line: bytes, folder: Path, metric: Metric
     except ValueError as error:
         raise ValueError(f": {error}") from error
     paths = tuple(folder / path for path in images)
-    missing = [path for path in paths if not _is_file(path)]
-    if missing:
-        raise ValueError(f": there is no picture at {missing[0]}")
+    for path in paths:
+        _check_picture(path)
     return FileQuestion(index, question, paths, tuple(answers), metric, number)
 
 
@@ -144,8 +144,15 @@ def _shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-def _is_file(path: Path) -> bool:
+def _check_picture(path: Path) -> None:
+    """Raise `ValueError` unless a file says that it is a picture; it is not decoded."""
     try:
-        return path.is_file()
+        there = path.is_file()
     except (OSError, ValueError):  # a name that no file can have
-        return False
+        there = False
+    if not there:
+        raise ValueError(f": there is no picture at {path}")
+    try:
+        open_file(path, whole=False).close()
+    except (OSError, ValueError) as error:
+        raise ValueError(f": {error}") from error

@@ -135,37 +135,35 @@ def test_a_line_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
         question_file(path).items()
 
 
-def test_bad_pictures_are_named_before_the_first_question(
+def test_damaged_pictures_are_named_before_the_first_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first of many, of one cut short that only shows when it is decoded."""
+    """Pictures that are cut short show it only when they are decoded."""
     path = write(tmp_path, [line(0), line(1), line(0), line(image=["0.png", "cut.png"])])
     whole = (tmp_path / "1.png").read_bytes()
-    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "1.png").write_text("no picture")
+    for name in ("1.png", "cut.png"):
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
     config = with_own(load_study(study(tmp_path, samples=4)), benchmarks=[path])
     monkeypatch.setattr("saccade.studies.runs.runner.load", None)  # nothing is loaded or asked
     with pytest.raises(StudyError) as caught:
         run_study(config, tmp_path / "run")
     message = str(caught.value)
-    assert f"{tmp_path / 'questions.jsonl'}, line 2: {tmp_path / '1.png'} is not a pict" in message
+    assert message.startswith(
+        f"{tmp_path / 'questions.jsonl'}, line 2: {tmp_path / '1.png'} cannot"
+    )
     assert "; line 4: " in message and "cut.png cannot be read as a picture" in message
     assert not (tmp_path / "run").exists()
+    own = config.benchmarks[0]
+    own.check_pictures(1)  # a question that is not asked may have a damaged one
+    with pytest.raises(StudyError, match="line 4: .*cut.png cannot be read"):
+        own.items()[3].images  # noqa: B018
 
 
-def test_questions_that_are_not_asked_have_pictures_too(tmp_path: Path) -> None:
-    path = write(tmp_path, [line(0), line(image="cut.png")])
-    whole = (tmp_path / "1.png").read_bytes()
-    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    own = QuestionFile.model_validate(question_file(path).model_dump())
-    own.check_pictures(1)  # a header says what it is, and that is all that is read
-    with pytest.raises(StudyError, match="line 2: .*cut.png cannot be read"):
-        own.check_pictures(2)
-    with pytest.raises(StudyError, match="line 2: .*cut.png cannot be read"):
-        own.items()[1].images  # noqa: B018
-    (tmp_path / "cut.png").write_text("no picture")
-    with pytest.raises(StudyError, match="line 2: .*cut.png is not a picture"):
-        own.check_pictures(1)
+def test_files_that_are_no_pictures_are_named_with_all_other_faults(tmp_path: Path) -> None:
+    path = write(tmp_path, [line(question=""), line(image="1.png"), line(image="9.png")])
+    (tmp_path / "1.png").write_text("no picture")
+    with pytest.raises(StudyError, match="line 1: .*; line 2: .*1.png is not a pict.*; line 3"):
+        question_file(path).items()
 
 
 def study(folder: Path, **fields: Any) -> Path:
