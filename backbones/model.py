@@ -9,7 +9,6 @@ from typing import Any, Unpack, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from tokenizers import Tokenizer
 
 from saccade.backbones.checkpoints.checkpoint import write_checkpoint
@@ -20,8 +19,10 @@ from saccade.backbones.execution.sequence import SequenceState
 from saccade.backbones.families.family import Family
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.inputs.processor import MultiImage, Processor, encode_for
+from saccade.backbones.inputs.reading import PictureLike
 from saccade.backbones.inputs.requests import collected
 from saccade.backbones.inputs.tiling import ImagePreprocessor
+from saccade.backbones.inputs.token_ids import TokenIds
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.tower import tower_macs
 from saccade.controller.controller import Controller
@@ -96,7 +97,7 @@ class Model:
     def prepare(
         self,
         prompt: str,
-        images: Sequence[Image.Image] = (),
+        images: Sequence[PictureLike] = (),
         *,
         video: NDArray[np.uint8] | None = None,
         think_mode: str | None = None,
@@ -110,7 +111,11 @@ class Model:
         ----------
         prompt : str
             The question. ``<image>`` placeholders may be written; else they are put in front.
-        images : sequence of PIL images
+        images : sequence of pictures
+            Each a PIL image of any mode, a path, or pixels (H, W), (H, W, 1), (H, W, 3) or
+            (H, W, 4) as an array or tensor: uint8, uint16, or floats from 0 to 1. Each is turned
+            upright as its EXIF data say, laid on white where it is transparent, and scaled to 8
+            bits (`saccade.backbones.inputs.reading`). Published code does ``.convert("RGB")`` only.
         video : uint8 array (T, H, W, 3), optional
             Frames of one video, instead of images.
         think_mode : "think" or "no_think", optional
@@ -130,9 +135,11 @@ class Model:
         Raises
         ------
         ValueError, TypeError
-            If the question is empty, or there are two placeholders more than pictures. One more
-            shows the last picture again and fewer leave pictures out, as published, with a warning
-            in the log.
+            If the question is empty or no valid Unicode, or has more placeholders than there are
+            pictures (published code shows the last one again). Fewer leave pictures out, as
+            published, with a warning in the log.
+        FileNotFoundError, IsADirectoryError, PermissionError
+            For paths that lead to no picture.
 
         Notes
         -----
@@ -150,14 +157,31 @@ class Model:
 
     def prepare_ids(
         self,
-        ids: Sequence[int],
-        images: Sequence[Image.Image] = (),
+        ids: TokenIds,
+        images: Sequence[PictureLike] = (),
         *,
         video: NDArray[np.uint8] | None = None,
         multi_image_pad: MultiImage = True,
         controller: Controller | None = None,
     ) -> Prepared:
-        """Like `prepare`, from prompt token ids with -200 where pictures go; padding stays."""
+        """Like `prepare`, from prompt token ids with -200 where pictures go; padding stays.
+
+        Parameters
+        ----------
+        ids : sequence of int, or integer array or tensor (L,) or (1, L)
+            Of one prompt; of any integer dtype. One placeholder more than pictures shows the last
+            picture again, as published, with a warning in the log.
+        images, video, multi_image_pad, controller
+            As in `prepare`.
+
+        Raises
+        ------
+        TypeError
+            For floats, bools, nested lists, texts.
+        ValueError
+            If there is no id, one outside the vocabulary, a shape of several prompts, or two
+            placeholders more than pictures; else as `prepare`.
+        """
         encode = encode_for(controller)
         return self.processor.prepare_ids(
             ids, images, video=video, multi_image_pad=multi_image_pad, encode=encode
@@ -173,7 +197,7 @@ class Model:
     def generate(
         self,
         prompt: str | None = None,
-        images: Sequence[Image.Image] = (),
+        images: Sequence[PictureLike] = (),
         *,
         video: NDArray[np.uint8] | None = None,
         inputs: Prepared | None = None,
@@ -189,7 +213,7 @@ class Model:
     def generate(
         self,
         prompt: Sequence[str] | None = None,
-        images: Sequence[Sequence[Image.Image]] = (),
+        images: Sequence[Sequence[PictureLike]] = (),
         *,
         inputs: Sequence[Prepared] | None = None,
         controller: Controller | None = None,
@@ -220,7 +244,8 @@ class Model:
         ----------
         prompt : str or sequence of str
             One question, or several.
-        images : sequence of PIL images, or a sequence of those per question, optional
+        images : sequence of pictures, or a sequence of those per question, optional
+            Pictures as `prepare` takes them.
         video : uint8 array (T, H, W, 3), optional
             Frames, for a single question.
         inputs : Prepared or sequence of Prepared, optional

@@ -125,6 +125,38 @@ def render_question(text: str, n_images: int, think_mode: str | None = None) -> 
     return " ".join([IMAGE] * n_images) + "\n" + text + _SUFFIX[think_mode]
 
 
+def check_question(question: object) -> None:
+    """Raise `ValueError` unless a question is a text that says something and can be encoded."""
+    if not isinstance(question, str) or not question.strip():
+        raise ValueError(f"the question is empty ({question!r}); ask something")
+    check_unicode(question, "the question")
+
+
+def check_unicode(text: str, name: str) -> None:
+    """Raise `ValueError` for a text with lone surrogates, which no tokenizer takes."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name} is not valid Unicode: {text[error.start]!r} at place {error.start} is half of "
+            "a pair; replace it"
+        ) from None
+
+
+def check_placeholders(question: str, n_images: int) -> None:
+    """Raise `ValueError` if a question has more ``<image>`` than there are pictures.
+
+    Published code shows the last picture again where there is one too many; for token ids, `splice`
+    does. A video is one picture.
+    """
+    places = question.count(IMAGE)
+    if places > n_images:
+        raise ValueError(
+            f"the prompt has {places} image placeholders but {n_images} images were given: give "
+            f"{places}, or write {IMAGE} once for each picture"
+        )
+
+
 def encode_with_images(
     text: str,
     encode: Callable[[str], list[int]],

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from saccade.backbones.inputs.chat import IMAGE_ID
 from saccade.backbones.inputs.picture_tower import PictureTower
 from saccade.backbones.inputs.pictures import Picture
+from saccade.backbones.inputs.token_ids import check_vocabulary
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.text_tower import TextTower
 from saccade.controller.types import PROMPT, RESPONSE, VISUAL, Segments
@@ -103,9 +103,7 @@ def splice(
     places = [i for i, token in enumerate(ids) if token == IMAGE_ID]
     shown = _at_places(pictures, len(places))
     vocab = network.model.embed_tokens.num_embeddings
-    wrong = [token for token in ids if token != IMAGE_ID and not 0 <= token < vocab]
-    if wrong:
-        raise ValueError(f"token id {wrong[0]} is outside the vocabulary of {vocab}")
+    check_vocabulary(ids, vocab)
     device = network.model.image_newline.device
     text = network.model.embed_tokens(
         torch.tensor([0 if token == IMAGE_ID else token for token in ids], device=device)
@@ -156,12 +154,3 @@ def _at_places(pictures: Sequence[Picture], n_places: int) -> list[Picture]:
     else:
         log.warning("%s: only the text is used", counts)
     return [pictures[min(i, n - 1)] for i in range(n_places)]
-
-
-def check_image(image: object) -> Image.Image:
-    """Return a PIL image, or raise `TypeError` saying what to give."""
-    if not isinstance(image, Image.Image):
-        raise TypeError(
-            f"images must be PIL images, not {type(image).__name__}; use PIL.Image.open"
-        )
-    return image

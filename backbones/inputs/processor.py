@@ -7,20 +7,24 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from tokenizers import Tokenizer
 
 from saccade.backbones.inputs.chat import (
     ChatTemplate,
     Stop,
+    check_placeholders,
+    check_question,
+    check_unicode,
     encode_with_images,
     render_chat,
     render_question,
 )
 from saccade.backbones.inputs.pictures import Picture, encoded, image_picture, video_picture
-from saccade.backbones.inputs.prepare import Prepared, check_image, splice
+from saccade.backbones.inputs.prepare import Prepared, splice
+from saccade.backbones.inputs.reading import PictureLike, read_all
 from saccade.backbones.inputs.stops import AnswerStop, TextStop
 from saccade.backbones.inputs.tiling import ImagePreprocessor
+from saccade.backbones.inputs.token_ids import TokenIds, check_vocabulary, plain_ids
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.text_tower import TextTower
 from saccade.controller.controller import Controller
@@ -98,7 +102,7 @@ class Processor:
     def prepare(
         self,
         prompt: str,
-        images: Sequence[Image.Image] = (),
+        images: Sequence[PictureLike] = (),
         *,
         video: NDArray[np.uint8] | None = None,
         think_mode: str | None = None,
@@ -107,9 +111,9 @@ class Processor:
         encode: Encode = "now",
     ) -> Prepared:
         """Turn a question and its pictures into inputs; see `Model.prepare`."""
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise ValueError(f"the question is empty ({prompt!r}); ask something")
+        check_question(prompt)
         pictures = self._pictures(images, video, multi_image_pad)
+        check_placeholders(prompt, len(pictures))
         template = self.family.template
         if think_mode is not None and not self.family.think:
             raise ValueError(f"think_mode={think_mode!r}: this model has no thinking switch")
@@ -126,15 +130,17 @@ class Processor:
     @torch.inference_mode()
     def prepare_ids(
         self,
-        ids: Sequence[int],
-        images: Sequence[Image.Image] = (),
+        ids: TokenIds,
+        images: Sequence[PictureLike] = (),
         *,
         video: NDArray[np.uint8] | None = None,
         multi_image_pad: MultiImage = True,
         encode: Encode = "now",
     ) -> Prepared:
-        """Like `prepare`, from prompt token ids with -200 where pictures go."""
-        return self._spliced(ids, self._pictures(images, video, multi_image_pad), encode, None)
+        """Turn token ids and pictures into inputs; see `Model.prepare_ids`."""
+        plain = plain_ids(ids)
+        check_vocabulary(plain, self.network.model.embed_tokens.num_embeddings)
+        return self._spliced(plain, self._pictures(images, video, multi_image_pad), encode, None)
 
     def _spliced(
         self,
@@ -156,7 +162,7 @@ class Processor:
 
     def _pictures(
         self,
-        images: Sequence[Image.Image],
+        images: Sequence[PictureLike],
         video: NDArray[np.uint8] | None,
         multi_image_pad: MultiImage,
     ) -> list[Picture]:
@@ -164,20 +170,18 @@ class Processor:
             raise ValueError(f"multi_image_pad={multi_image_pad!r}; allowed: True, False, 'list'")
         if multi_image_pad == "list" and not self.family.pooled:
             raise ValueError("multi_image_pad='list' is LaViDa's; give True or False")
-        if video is not None and images:
+        read = read_all(images)
+        if video is not None and read:
             raise ValueError("give images or a video, not both")
         if video is not None and not self.family.video:
             name = self.family.model_types[0]
             raise CapabilityError(f"a {name} model reads no videos; give frames as images")
         if video is not None:
             return [video_picture(self.network, self.preprocessor.video(video))]
-        if isinstance(images, Image.Image):
-            raise TypeError("images must be a list of PIL images: write [image]")
-        if not images:
+        if not read:
             return []
-        checked = [check_image(image) for image in images]
         limit = self.preprocessor.max_tiles
-        made = self.preprocessor.images(checked, bool(multi_image_pad))
+        made = self.preprocessor.images(read, bool(multi_image_pad))
         pooled, listed = self.family.pooled, multi_image_pad == "list" and len(made) > 1
         return [image_picture(self.network, image, limit, pooled, listed) for image in made]
 
@@ -188,7 +192,10 @@ class Processor:
         ------
         CapabilityError
             If the checkpoint has no tokenizer.
+        ValueError
+            If the text is not valid Unicode.
         """
+        check_unicode(text, "the text")
         if self.tokenizer is None:
             raise CapabilityError(
                 "the checkpoint has no tokenizer: use prepare_ids, and token ids for stops"

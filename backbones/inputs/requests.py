@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from saccade.backbones.inputs.prepare import Prepared
 
 PREPARED = {"think_mode": None, "drop_after_image": True, "multi_image_pad": True}
@@ -50,10 +48,9 @@ def _from_prompts(
 ) -> list[Prepared]:
     if prompt is None:
         raise ValueError("give a prompt (and images), or inputs made by prepare()")
-    if isinstance(images, Image.Image) or not isinstance(images, Sequence):
-        raise TypeError(
-            f"images must be a list of PIL images: write [image], not {type(images).__name__}"
-        )
+    if isinstance(images, str | bytes) or not isinstance(images, Sequence):
+        given = type(images).__name__
+        raise TypeError(f"images must be a list of pictures: write [image], not {given}")
     if isinstance(prompt, str):
         return [prepare(prompt, images, video=video, **how)]
     if not isinstance(prompt, Sequence) or not all(isinstance(p, str) for p in prompt):
@@ -65,6 +62,12 @@ def _from_prompts(
         raise ValueError(
             f"{len(prompt)} prompts but {len(pictures)} lists of images: give one list per prompt"
         )
+    for number, own in enumerate(pictures):
+        if own is not None and (isinstance(own, str | bytes) or not isinstance(own, Sequence)):
+            raise TypeError(
+                f"images[{number}] is of type {type(own).__name__}; with a list of prompts give a "
+                "list of pictures for each prompt: write [[image], ...]"
+            )
     return [prepare(p, i, **how) for p, i in zip(prompt, pictures, strict=True)]
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.backbones.inputs.pinpoints import Pair, best_resolution, parse_pinpoints, positive
+from saccade.backbones.inputs.reading import PictureLike, read_all, read_picture
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -35,22 +36,18 @@ def _resize(
 
     Later versions take the other order where it is faster, and the rounding to whole grey levels in
     between then gives pixels that LLaDA-V's published code never saw. One pass at a time leaves no
-    choice; without `rows_first` Pillow has it. Alpha is multiplied in once around both passes;
-    palettes take the nearest pixel.
+    choice; without `rows_first` Pillow has it.
     """
-    if not rows_first or image.size == size_wh or image.mode in ("1", "P"):
+    if not rows_first or image.size == size_wh:
         return image.resize(size_wh, resample)
-    multiplied = {"LA": "La", "RGBA": "RGBa"}.get(image.mode)
-    if multiplied is not None:
-        return _resize(image.convert(multiplied), size_wh, resample).convert(image.mode)
     return image.resize((size_wh[0], image.height), resample).resize(size_wh, resample)
 
 
 def fit_on_canvas(image: Image.Image, size_wh: Pair, rows_first: bool = True) -> Image.Image:
     """Enlarge or reduce an image to fit `size_wh`, aspect kept, centred on black.
 
-    The filter is Pillow's default for the image's mode (bicubic; nearest for palettes), and the
-    image becomes RGB only when pasted, as published.
+    The filter is Pillow's default, bicubic. The image becomes RGB before it is resized
+    (`read_picture`): numbers of palette colours cannot be interpolated.
 
     Raises
     ------
@@ -59,6 +56,7 @@ def fit_on_canvas(image: Image.Image, size_wh: Pair, rows_first: bool = True) ->
     """
     width, height = positive(image.size, "image size")
     w, h = positive(size_wh, "canvas size")
+    image = read_picture(image)
     if w / width < h / height:
         fitted_wh = (w, min(math.ceil(height * (w / width)), h))
     else:
@@ -86,8 +84,8 @@ def split_tiles(canvas: Bytes, tile: int) -> Bytes:
     return cut.swapaxes(1, 2).reshape(rows * columns, tile, tile, canvas.shape[2])
 
 
-def _rgb(image: Image.Image) -> Bytes:
-    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+def _bytes(image: Image.Image) -> Bytes:
+    return np.asarray(image, dtype=np.uint8)
 
 
 def _normalise(views: Bytes) -> Tensor:
@@ -144,8 +142,9 @@ class ImagePreprocessor:
 
     Notes
     -----
-    As in LLaDA-V's published evaluation. Padding converts to RGB first, so that grey and palette
-    images are taken too.
+    As in LLaDA-V's published evaluation, with one difference: pictures are read by `read_picture`,
+    where published code does ``.convert("RGB")`` only. Opaque, upright pictures of 8 bits give the
+    same pixels.
     """
 
     tile: int
@@ -173,25 +172,17 @@ class ImagePreprocessor:
         match = _ASPECT.fullmatch(self.aspect)
         return int(match[1]) if match and match[1] else None
 
-    def image(self, image: Image.Image) -> ProcessedImage:
-        """Make the views of one picture.
+    def image(self, image: PictureLike) -> ProcessedImage:
+        """Make the views of one picture; `read_picture` says what may be given, and its errors."""
+        return self._views(read_picture(image))
 
-        Raises
-        ------
-        TypeError
-            If it is not a PIL image.
-        ValueError
-            If a side is 0.
-        """
-        if not isinstance(image, Image.Image):
-            given = type(image).__name__
-            raise TypeError(f"got {given}; give a PIL image (PIL.Image.fromarray takes arrays)")
-        positive(image.size, "image size")
+    def _views(self, image: Image.Image) -> ProcessedImage:
+        """The views of a picture in RGB."""
         if self.is_anyres:
             return self._anyres(image)
         padded = self.aspect == "pad"
-        whole = _on_square(image) if padded else image.convert("RGB")
-        view = _rgb(self._view(whole, Image.Resampling.BICUBIC))
+        whole = _on_square(image) if padded else image
+        view = _bytes(self._view(whole, Image.Resampling.BICUBIC))
         return ProcessedImage(_normalise(view[None]), image.size, None, padded)
 
     def _view(self, image: Image.Image, resample: Image.Resampling | None = None) -> Image.Image:
@@ -200,21 +191,22 @@ class ImagePreprocessor:
 
     def _anyres(self, image: Image.Image) -> ProcessedImage:
         canvas_wh = best_resolution(image.size, self.pinpoints)
-        base = _rgb(self._view(image))
+        base = _bytes(self._view(image))
         canvas = fit_on_canvas(image, canvas_wh, self.rows_first)
-        tiles = split_tiles(_rgb(canvas), self.tile)
+        tiles = split_tiles(_bytes(canvas), self.tile)
         grid_wh = (canvas_wh[0] // self.tile, canvas_wh[1] // self.tile)
         pixels = _normalise(np.concatenate([base[None], tiles]))
         return ProcessedImage(pixels, image.size, grid_wh)
 
     def images(
-        self, images: Sequence[Image.Image], multi_image_pad: bool = True
+        self, images: Sequence[PictureLike], multi_image_pad: bool = True
     ) -> list[ProcessedImage]:
         """Make the views of all pictures of one request.
 
         Parameters
         ----------
-        images : sequence of PIL images
+        images : sequence of pictures
+            Each as `read_picture` takes it.
         multi_image_pad : bool
             Several images go the ``"pad"`` way, whatever `aspect` says, as in the published
             evaluations (they lose tiles and newlines). False: each by `aspect`, as in the demos.
@@ -224,15 +216,14 @@ class ImagePreprocessor:
         ValueError
             If there is none.
         TypeError
-            If it is not a sequence of PIL images.
+            If it is not a sequence of pictures.
         """
-        if isinstance(images, Image.Image) or not isinstance(images, Sequence):
-            raise TypeError(f"got {type(images).__name__}; give a list of PIL images")
-        if not images:
+        pictures = read_all(images)
+        if not pictures:
             raise ValueError("got no image; give at least one")
-        padding = len(images) > 1 and multi_image_pad
+        padding = len(pictures) > 1 and multi_image_pad
         each = replace(self, aspect="pad") if padding else self
-        return [each.image(image) for image in images]
+        return [each._views(picture) for picture in pictures]
 
     def video(self, frames: Bytes) -> Tensor:
         """Squash frames (T, H, W, 3) uint8 to views (T, 3, S, S) float32.
@@ -250,12 +241,12 @@ class ImagePreprocessor:
         if frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
             raise ValueError(f"frames of shape {frames.shape}; need (T, H, W, 3), none of them 0")
         pictures = (Image.fromarray(frame) for frame in frames)
-        squashed = [_rgb(self._view(frame, Image.Resampling.BICUBIC)) for frame in pictures]
+        squashed = [_bytes(self._view(frame, Image.Resampling.BICUBIC)) for frame in pictures]
         return _normalise(np.stack(squashed))
 
 
 def _on_square(image: Image.Image) -> Image.Image:
     side = max(image.size)
     square = Image.new("RGB", (side, side), PAD_COLOUR)
-    square.paste(image.convert("RGB"), ((side - image.width) // 2, (side - image.height) // 2))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return square

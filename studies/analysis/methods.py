@@ -172,7 +172,8 @@ def published() -> tuple[dict[str, str], ...]:
     """All rows of the published tables that ship with the package."""
     rows: list[dict[str, str]] = []
     for path in sorted(PUBLISHED.glob("*.csv")):
-        rows += csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+        with path.open(encoding="utf-8", newline="") as file:
+            rows += csv.DictReader(file)
     return tuple(rows)
 
 

@@ -1,6 +1,5 @@
 """From the records of a run to one row per case and task."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from saccade.studies.runs.model_folders import run_folders
 from saccade.studies.runs.recipe import Recipe
 from saccade.studies.runs.record import Record
 from saccade.studies.runs.records import read_run
+from saccade.studies.tasks.json_lines import parse_line, read_lines
 
 COLUMNS = (
     "case",
@@ -265,13 +265,13 @@ def committed_scores(model: str, seed: int) -> dict[tuple[str, int], float]:
     Lines that give another seed (0 unless they say so) are about other samples and do not count.
     """
     try:
-        text = (RESULTS / model_slug(model) / "evaluation.jsonl").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        lines = read_lines(RESULTS / model_slug(model) / "evaluation.jsonl")
+    except StudyError:
         return {}
     scores = {}
-    for line in text.splitlines():
+    for _, line in lines:
         try:
-            record = json.loads(line)
+            record = parse_line(line)
             if record.get("seed", 0) == seed:
                 scores[str(record["task"]), int(record["sample"])] = float(record["score"])
         except (ValueError, TypeError, KeyError, AttributeError):

@@ -11,6 +11,7 @@ from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.inputs import (
     check_device,
     check_output,
+    check_prompt,
     load_model,
     model_family,
     open_picture,
@@ -122,6 +123,7 @@ def generate(
     if not question.strip():
         raise ValueError("the question is empty; ask something")
     pictures = [open_picture(path) for path in (image, *(more or []))]
+    check_prompt(question, len(pictures))
     if trace is not None:
         check_output(trace)
     typed = {

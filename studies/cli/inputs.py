@@ -1,7 +1,6 @@
 """What commands read and write: pictures, models, devices and files, checked before any work."""
 
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,7 @@ SMALLEST = 8
 
 
 def open_picture(path: Path) -> "Image.Image":
-    """Read a picture as a viewer would show it.
-
-    It is turned as its camera says, what is transparent shows white, and more than 8 bits a channel
-    are scaled down; a note says so, as published evaluations do not do this.
+    """Read a picture as the library does (`read_picture`); a note says what was done to it.
 
     Raises
     ------
@@ -31,56 +27,36 @@ def open_picture(path: Path) -> "Image.Image":
         If the file is not a picture, is damaged, is smaller than any patch of a vision tower, or so
         large that it may be a trap.
     """
-    from PIL import Image, UnidentifiedImageError
-
+    # Before torch is imported, which takes seconds.
     if not path.exists():
         raise FileNotFoundError(f"no picture at {path}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give a picture")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path)
-            picture.load()
-    except UnidentifiedImageError:
-        raise ValueError(f"{path} is not a picture that Pillow can read") from None
-    except PermissionError:
-        raise
-    except Exception as error:  # Pillow's decoders raise what they like on damaged files
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+    from saccade.backbones.inputs.reading import read_noted
+
+    picture, changes = read_noted(path)
     if max(picture.size) < SMALLEST:
         size = "{} x {}".format(*picture.size)
         raise ValueError(
             f"{path} is a picture of {size} pixels, too small to show anything; "
             f"give one with a side of {SMALLEST} or more"
         )
-    shown, changes = as_shown(picture)
     if changes:
         note(f"{path}: {', '.join(changes)}")
-    return shown
+    return picture
 
 
-def as_shown(picture: "Image.Image") -> "tuple[Image.Image, list[str]]":
-    """A picture in 8 bits, upright and opaque, and what had to be done for that."""
-    import numpy as np
-    from PIL import ExifTags, Image, ImageOps
+def check_prompt(question: str, n_images: int) -> None:
+    """Refuse a question that no model could be asked, before one is loaded.
 
-    changes = []
-    upright = ImageOps.exif_transpose(picture)
-    if picture.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
-        changes.append("turned upright")
-    if upright.mode.startswith(("I", "F")):
-        values = np.asarray(upright, dtype=np.float64)
-        top = 65535.0 if upright.mode.startswith("I") else max(1.0, float(np.nanmax(values)))
-        upright = Image.fromarray(np.clip(values / top * 255, 0, 255).round().astype(np.uint8))
-        changes.append("scaled to 8 bits")
-    if upright.has_transparency_data:
-        layer = upright.convert("RGBA")
-        if np.asarray(layer)[..., 3].min() < 255:
-            white = Image.new("RGBA", layer.size, "white")
-            upright = Image.alpha_composite(white, layer).convert("RGB")
-            changes.append("laid on white where transparent")
-    return upright, changes
+    Raises
+    ------
+    ValueError
+    """
+    from saccade.backbones.inputs.chat import check_placeholders, check_question
+
+    check_question(question)
+    check_placeholders(question, n_images)
 
 
 def check_output(path: Path) -> None:

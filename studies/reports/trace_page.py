@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from saccade.backbones.inputs.prepare import Prepared
+from saccade.backbones.inputs.reading import PictureLike, read_picture
 from saccade.backbones.model import Model
 from saccade.controller.controller import Controller
 from saccade.controller.step_record import StepRecord
@@ -27,7 +26,7 @@ def write_trace_page(
     controller: Controller,
     inputs: Prepared,
     question: str,
-    images: Sequence[Image.Image],
+    images: Sequence[PictureLike],
 ) -> None:
     """Write the page; it needs nothing but itself.
 
@@ -53,7 +52,7 @@ def trace_html(
     controller: Controller,
     inputs: Prepared,
     question: str,
-    images: Sequence[Image.Image],
+    images: Sequence[PictureLike],
 ) -> str:
     """The page as text."""
     data = {
@@ -74,14 +73,15 @@ def trace_html(
     )
 
 
-def _picture(image: Image.Image) -> dict[str, Any]:
+def _picture(image: PictureLike) -> dict[str, Any]:
     """A picture as a data address, with its shape."""
-    small = image.convert("RGB")
+    shown = read_picture(image)
+    small = shown.copy()
     small.thumbnail((LARGEST, LARGEST))
     buffer = io.BytesIO()
     small.save(buffer, "PNG")
     code = base64.b64encode(buffer.getvalue()).decode()
-    return {"source": f"data:image/png;base64,{code}", "width": image.width, "height": image.height}
+    return {"source": f"data:image/png;base64,{code}", "width": shown.width, "height": shown.height}
 
 
 def _places(inputs: Prepared) -> list[list[float] | None]:

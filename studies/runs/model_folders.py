@@ -72,7 +72,7 @@ def _begun(folder: Path) -> list[str]:
 
 def _models(folder: Path) -> list[str]:
     try:
-        return _NAMES.validate_json((folder / MODELS).read_bytes())
+        return _NAMES.validate_json((folder / MODELS).read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError) as error:

@@ -19,7 +19,7 @@ def read_recipe(path: Path) -> Recipe | None:
         If the file is damaged.
     """
     try:
-        recipe: Recipe = json.loads(path.read_text(encoding="utf-8"))
+        recipe: Recipe = json.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

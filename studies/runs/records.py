@@ -14,6 +14,7 @@ from saccade.studies.runs.recipe import Recipe
 from saccade.studies.runs.recipe_files import check_recipe, read_recipe, write_recipe
 from saccade.studies.runs.record import RECORD, Record
 from saccade.studies.runs.single_file import read_single_file, single_file
+from saccade.studies.tasks.json_lines import numbered_lines
 
 UNITS, RECIPE, LOCK = "units", "recipe.json", ".lock"
 
@@ -33,7 +34,7 @@ def read_unit(path: Path, config: StudyConfig, unit: Unit) -> list[Record]:
         If the file is damaged or does not hold just this unit, naming the file (and the line).
     """
     records = []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, line in numbered_lines(path.read_bytes(), path.name):
         try:
             records.append(RECORD.validate_json(line))
         except ValueError as error:

@@ -63,13 +63,16 @@ def run_study(
     Raises
     ------
     StudyError
-        If the study or the folder cannot be used as asked, or a case cannot run on the model.
+        If the study, its questions' pictures or the folder cannot be used as asked, or a case
+        cannot run on the model.
     KeyboardInterrupt
         When interrupted: complete units are kept, and running the study again with the same `out`
         goes on from them. The message says how many there are.
     """
     git = git_state(ROOT)  # of the code that is loaded now, whatever is edited meanwhile
     check_study(config)
+    for own in config.benchmarks:  # a bad picture may be the last one's
+        own.check_pictures(config.samples)
     out, singles = Path(out), each_model(config)
     for single in singles:  # the last model's turn may come hours after the first's
         _check_capabilities(single)

@@ -7,6 +7,7 @@ from pathlib import Path
 from saccade.controller.errors import StudyError
 from saccade.studies.config.study import StudyConfig, Unit, plan_units
 from saccade.studies.runs.record import RECORD, Record
+from saccade.studies.tasks.json_lines import numbered_lines
 
 SINGLE = ("records.jsonl", "records.jsonl.gz")
 
@@ -19,8 +20,8 @@ def single_file(folder: Path) -> Path | None:
 def read_single_file(path: Path, config: StudyConfig) -> list[Record]:
     """Records of the complete units in one file.
 
-    A last line that was cut off, and a last unit of which only a part was written, are left out:
-    that was an interruption.
+    A last line that was cut off (also if only its line feed is missing), and a last unit of which
+    only a part was written, are left out: that was an interruption.
 
     Raises
     ------
@@ -34,13 +35,13 @@ def read_single_file(path: Path, config: StudyConfig) -> list[Record]:
     cases = [case.name for case in config.cases]
     records: list[Record] = []
     pending: list[Record] = []
-    lines = data.split(b"\n")[:-1]
-    for number, line in enumerate(lines, 1):
+    lines = numbered_lines(data[: data.rfind(b"\n") + 1], path.name)
+    for number, line in lines:
         try:
             pending.append(RECORD.validate_json(line))
             full = _is_full(pending, units, cases)
         except ValueError as error:
-            if number == len(lines):
+            if number == lines[-1][0]:
                 break
             reason = str(error).splitlines()[0]  # pydantic's go on for a screen
             raise StudyError(f"line {number} of {path.name} is damaged: {reason}") from error

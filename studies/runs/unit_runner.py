@@ -62,7 +62,7 @@ class UnitRunner:
         self._warm_up(unit, samples)
         ways = dict.fromkeys(encode_for(controller_of(case)) for case in self.config.cases)
         prepared = {
-            way: self._timed(functools.partial(self._prepare, samples, way)) for way in ways
+            way: self._timed(functools.partial(self._prepare, unit, samples, way)) for way in ways
         }
         records = []
         for position, number in enumerate(case_order(len(self.config.cases), index)):
@@ -92,11 +92,20 @@ class UnitRunner:
             self.warm.add(unit.task)
             self._report(0, f"{unit.task}: warm-up")
             baseline = next(c for c in self.config.cases if c.name == self.config.baseline)
-            self._generate(baseline, unit, self._prepare(samples))
+            self._generate(baseline, unit, self._prepare(unit, samples))
 
-    def _prepare(self, samples: Sequence[Sample], encode: Encode = "now") -> list[Prepared]:
-        prepare = self.model.processor.prepare
-        return [prepare(s.question, s.images, encode=encode) for s in samples]
+    def _prepare(
+        self, unit: Unit, samples: Sequence[Sample], encode: Encode = "now"
+    ) -> list[Prepared]:
+        return [self._prepared(unit.task, sample, encode) for sample in samples]
+
+    def _prepared(self, task: str, sample: Sample, encode: Encode) -> Prepared:
+        """A sample as inputs; what cannot be asked is named, as tasks of packages are not checked
+        before."""
+        try:
+            return self.model.processor.prepare(sample.question, sample.images, encode=encode)
+        except (SaccadeError, ValueError, TypeError, OSError) as error:
+            raise StudyError(f"task {task!r}, sample {sample.index}: {error}") from error
 
     def _generate(self, case: Case, unit: Unit, inputs: Sequence[Prepared]) -> list[Generation]:
         # Per unit, so that random choices differ between units but neither between the cases

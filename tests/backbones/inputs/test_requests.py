@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,12 @@ def test_an_empty_question(question: Any, speaking: Model) -> None:
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (["page.png"], "PIL images, not str"),
-        ([np.zeros((8, 8, 3), np.uint8)], "PIL images, not ndarray"),
-        ([torch.zeros(3, 8, 8)], "PIL images, not Tensor"),
-        ([None], "PIL images, not NoneType"),
-        (fake_page(), r"a list of PIL images: write \[image\]"),
+        ([None], r"images\[0\] is of type NoneType; give a PIL image, a path"),
+        ([3], r"images\[0\] is of type int"),
+        ([fake_page(), b"page"], r"images\[1\] is of type bytes"),
+        ([[fake_page()]], r"images\[0\] is a list: one prompt .*\[image\], not \[\[image\]\]"),
+        ([[]], r"images\[0\] is a list: one prompt"),
+        ([(fake_page(), fake_page())], r"images\[0\] is a tuple: one prompt"),
     ],
 )
 def test_wrong_images(images: Any, message: str, speaking: Model) -> None:
@@ -43,16 +45,70 @@ def test_wrong_images(images: Any, message: str, speaking: Model) -> None:
         speaking.generate(["What?"], [images], **SHAPE)
     with pytest.raises(TypeError, match=message):
         speaking.prepare_ids([1, -200], images)
+    with pytest.raises(TypeError, match=message):
+        speaking.prepare("What?", images)
+
+
+@pytest.mark.parametrize(
+    "single",
+    [
+        fake_page(),
+        "page.png",
+        Path("page.png"),
+        b"page",
+        np.zeros((8, 8, 3), np.uint8),
+        torch.zeros(8, 8),
+        {"image": fake_page()},
+        {"page.png"},
+        3,
+    ],
+    ids=lambda single: type(single).__name__,
+)
+def test_a_picture_that_is_not_in_a_list(single: Any, speaking: Model) -> None:
+    generate: Any = speaking.generate
+    with pytest.raises(TypeError, match=r"images must be a list of pictures: write \[image\], not"):
+        generate("What?", single, **SHAPE)
+    with pytest.raises(TypeError, match=r"images must be a list of pictures: write \[image\], not"):
+        speaking.prepare("What?", single)
+    with pytest.raises(TypeError, match=r"images must be a list of pictures: write \[image\], not"):
+        speaking.prepare_ids([1, -200], single)
+    with pytest.raises(TypeError, match=r"images\[0\] is of type .*write \[\[image\], \.\.\.\]"):
+        generate(["What?"], [single], **SHAPE)
 
 
 @pytest.mark.parametrize(
     ("text", "n_images", "places"),
-    [("<image>\nWhat?", 0, 1), ("<image> or <image> or <image>?", 1, 3)],
+    [
+        ("<image>\nWhat?", 0, 1),
+        ("<image> or <image> or <image>?", 1, 3),
+        ("<image> or <image>?", 1, 2),
+        ("<image><image><image>", 2, 3),
+    ],
 )
 def test_placeholders_must_fit(text: str, n_images: int, places: int, speaking: Model) -> None:
     message = f"{places} image placeholders but {n_images} images"
     with pytest.raises(ValueError, match=message):
         speaking.generate(text, [fake_page()] * n_images, **SHAPE)
+    with pytest.raises(ValueError, match=message):
+        speaking.prepare(text, [fake_page()] * n_images)
+    with pytest.raises(ValueError, match=message):
+        speaking.generate(["What?", text], [[], [fake_page()] * n_images], **SHAPE)
+
+
+def test_a_video_has_one_placeholder(speaking: Model) -> None:
+    video = np.zeros((2, 8, 8, 3), np.uint8)
+    assert speaking.prepare("<image>\nWhat?", video=video).views == 2
+    with pytest.raises(ValueError, match="2 image placeholders but 1 images"):
+        speaking.prepare("<image> <image>\nWhat?", video=video)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "What is \udc00?", "\ud83d and \ude00"])
+def test_texts_that_are_not_unicode(text: str, speaking: Model) -> None:
+    with pytest.raises(ValueError, match=r"the question is not valid Unicode: '.u.*' at place"):
+        speaking.generate(text, [fake_page()], **SHAPE)
+    with pytest.raises(ValueError, match=r"the text is not valid Unicode"):
+        speaking.generate("What?", stopping_criteria=[text], **SHAPE)
+    assert speaking.prepare("\U0001f600?")
 
 
 @pytest.mark.parametrize(

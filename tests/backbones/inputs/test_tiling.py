@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 
 from saccade.backbones.inputs.pinpoints import best_resolution, parse_pinpoints
+from saccade.backbones.inputs.reading import read_picture
 from saccade.backbones.inputs.tiling import (
     ImagePreprocessor,
     fit_on_canvas,
@@ -206,21 +207,20 @@ def test_the_image_on_a_canvas_and_on_a_square_too() -> None:
     assert torch.equal(made.pixels[0], as_pixels(np.asarray(rows_first(grey, (8, 8)))))
 
 
-@pytest.mark.parametrize(("mode", "multiplied"), [("RGBA", "RGBa"), ("LA", "La")])
-def test_alpha_is_multiplied_in_once(mode: str, multiplied: str) -> None:
-    image = Image.fromarray(noise(90, 3)).convert(mode)
-    image.putalpha(Image.fromarray(noise(90, 3, seed=1)).convert("L"))
-    wanted = rows_first(image.convert(multiplied), (8, 8)).convert(mode).convert("RGB")
-    made = ImagePreprocessor(8, ((8, 8),), "anyres").image(image)
-    assert torch.equal(made.pixels[0], as_pixels(np.asarray(wanted)))
-
-
-@pytest.mark.parametrize("mode", ["P", "1"])
-def test_palettes_take_the_nearest_pixel(mode: str) -> None:
-    image = Image.fromarray(noise(90, 3)).convert(mode)
-    wanted = image.resize((8, 8), Image.Resampling.NEAREST).convert("RGB")
-    made = ImagePreprocessor(8, ((8, 8),), "anyres").image(image)
-    assert torch.equal(made.pixels[0], as_pixels(np.asarray(wanted)))
+@pytest.mark.parametrize("aspect", ["anyres", "pad", "square"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "PA", "LA", "RGBA", "CMYK", "I;16"])
+def test_pictures_are_rgb_before_they_are_resized(mode: str, aspect: str) -> None:
+    """Numbers of palette colours must not be interpolated, nor alpha lost."""
+    image = Image.fromarray(noise(90, 3)).convert("L" if mode == "I;16" else mode)
+    if mode in ("PA", "LA", "RGBA"):
+        image.putalpha(Image.fromarray(noise(90, 3, seed=1)).convert("L"))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    assert image.mode == mode
+    own = ImagePreprocessor(8, SMALL, aspect)
+    assert torch.equal(own.image(image).pixels, own.image(read_picture(image)).pixels)
+    canvas = fit_on_canvas(image, (16, 16))
+    assert np.array_equal(canvas, fit_on_canvas(read_picture(image), (16, 16)))
 
 
 def test_several_images_are_padded_as_published() -> None:
@@ -276,9 +276,9 @@ def test_empty_image(aspect: str, size_wh: tuple[int, int]) -> None:
 
 def test_wrong_types() -> None:
     preprocessor = ImagePreprocessor(8, SMALL, "anyres")
-    with pytest.raises(TypeError, match="ndarray; give a PIL image"):
-        preprocessor.image(noise(8, 8))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="list of PIL images"):
+    with pytest.raises(TypeError, match="of type int; give a PIL image"):
+        preprocessor.image(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="list of pictures"):
         preprocessor.images(Image.new("RGB", (8, 8)))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no image"):
         preprocessor.images([])

@@ -11,9 +11,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from saccade.backbones import loading
+from saccade.backbones.inputs.reading import read_noted
 from saccade.studies.cli import app
 from saccade.studies.cli.answer import BARS, WIDTH, bars, runs
-from saccade.studies.cli.inputs import as_shown
 from saccade.studies.tasks.documents import make_sample
 
 SAMPLE = make_sample("code", 0)
@@ -183,6 +183,7 @@ def test_a_picture_that_shows_nothing(tmp_path: Path) -> None:
 def test_wrong_questions(page: Path) -> None:
     assert "the question is empty" in fails(2, page, " \n")
     assert "placeholders" in fails(2, page, "<image>, <image> or <image>?")
+    assert "2 image placeholders but 1 images" in fails(2, page, "<image> or <image>?", "-m", "x")
 
 
 def test_a_damaged_checkpoint_is_a_failure(page: Path, tmp_path: Path) -> None:
@@ -228,11 +229,11 @@ def test_pictures_are_read_as_a_viewer_shows_them(page: Path, tmp_path: Path) ->
     for path, what in ((wide, "8 bits"), (clear, "on white"), (turned, "upright")):
         result = invoke(path, SAMPLE.question, *SHORT)
         assert result.exit_code == 0 and what in result.stderr
-        picture, changes = as_shown(Image.open(path))
+        picture, changes = read_noted(path)
         assert len(changes) == 1
         difference = np.asarray(picture.convert("L")).astype(int) - np.asarray(plain)
         assert abs(difference).max() <= 1
-    assert as_shown(plain) == (plain, [])
+    assert read_noted(plain)[1] == []
 
 
 AR = "embedded/llava-ar"

@@ -87,6 +87,29 @@ def test_damage_is_refused_by_name(fill: Any, damage: Any, message: str) -> None
         read_run(folder)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda data: data.removesuffix(b"\n"),
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: data.replace(b"\n", b"\r\n"),
+        lambda data: data.replace(b"\n", b"\n\n"),
+        lambda data: data.replace(b'"answer": "', '"answer": "\u2028\u2029\x85'.encode()),
+    ],
+    ids=["no-end", "mark", "crlf", "blank", "separators"],
+)
+def test_records_as_editors_leave_them(fill: Any, written: Any) -> None:
+    folder = fill(2)
+    path = folder / "units" / "00-yesno-0001.jsonl"
+    path.write_bytes(written(path.read_bytes()))
+    recipe = folder / "recipe.json"
+    recipe.write_text(recipe.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert len(keys(folder)) == 8
+    path.write_bytes("{}".encode("utf-16"))
+    with pytest.raises(StudyError, match="00-yesno-0001.jsonl is in UTF-16; save it as UTF-8"):
+        read_run(folder)
+
+
 @pytest.mark.parametrize("name", ["records.jsonl", "records.jsonl.gz"])
 def test_runs_in_one_file_are_read_and_gone_on_with(fill: Any, name: str) -> None:
     folder = fill(2)

@@ -5,17 +5,22 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from saccade.backbones import load
 from saccade.controller import StudyError
 from saccade.studies.config.study import Case, StudyConfig, plan_units
 from saccade.studies.runs.record import Record
 from saccade.studies.runs.records import read_run
 from saccade.studies.runs.runner import run_study
-from saccade.studies.runs.unit_runner import case_order
+from saccade.studies.runs.unit_runner import UnitRunner, case_order
+from saccade.studies.tasks import Split
+from tests.studies.tasks.installed import ColourQuestion, Colours
 from tests.studies.unit_files import contents
 
 ROOT = Path(__file__).parents[3]
@@ -41,6 +46,24 @@ TINY = StudyConfig(
     ),
 )
 Key = tuple[str, str, int]
+
+
+class Odd(Colours):
+    """Its second question shows two pictures and has one."""
+
+    def samples(
+        self, indices: Sequence[int], seed: int = 0, split: Split = "heldout"
+    ) -> list[ColourQuestion]:
+        plain = super().samples(indices, seed, split)
+        return [replace(s, question="<image> or <image>?") if s.index == 1 else s for s in plain]
+
+
+def test_a_sample_that_cannot_be_asked_is_named() -> None:
+    """Also of a task that no file could be checked of before."""
+    runner = UnitRunner(TINY, load(TINY.model))
+    runner.tasks = {"yesno": Odd()}
+    with pytest.raises(StudyError, match="'yesno', sample 1: the prompt has 2 image placeholders"):
+        runner.answer(plan_units(TINY)[0], 0)
 
 
 def by_key(folder: Path) -> dict[Key, Record]:

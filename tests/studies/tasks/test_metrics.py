@@ -1,17 +1,21 @@
 """Metrics: each by hand, the same table for all of them, and those of installed packages."""
 
 import json
+import re
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
 import saccade.controller.registry as registry_module
 from saccade.controller.errors import StudyError, UnknownNameError
 from saccade.studies.tasks import Metric, QuestionFile, metrics
-from saccade.studies.tasks.metrics import METRICS, edits
+from saccade.studies.tasks.metrics import METRICS
+from saccade.studies.tasks.scoring import edits
 
 LENGTHS = {"gen_length": 16, "block_length": 16, "steps": 4}
 EXAMPLES: dict[str, list[tuple[list[str], str, float]]] = {
@@ -19,8 +23,25 @@ EXAMPLES: dict[str, list[tuple[list[str], str, float]]] = {
         (["Yes"], " yes. ", 1.0),
         (["no", "nope"], "Nope", 1.0),
         (["no"], "not", 0.0),
+        ([".", "?!"], "", 0.0),
+        (["."], "..", 0.0),
+        (["..."], "...", 1.0),
+        (["caf\u00e9"], "CAFE\u0301.", 1.0),
+        (["%"], "%.", 1.0),
+        (["NaN"], "nan", 1.0),
     ],
-    "contains": [(["12"], "It is 12 %", 1.0), (["13"], "It is 12 %", 0.0)],
+    "contains": [
+        (["12"], "It is 12 %", 1.0),
+        (["13"], "It is 12 %", 0.0),
+        (["12."], "It is 12 %", 1.0),
+        (["."], "It is 12", 0.0),
+        (["."], "It is 12.", 1.0),
+        ([".."], "It is 12.", 0.0),
+        (["..."], "Well ... no", 1.0),
+        (["?"], "Who knows", 0.0),
+        (["\u200b"], "anything", 0.0),
+        (["na\u00efve"], "Nai\u0308ve it is", 1.0),
+    ],
     "relaxed": [
         (["100"], "105", 1.0),
         (["100"], "105.1", 0.0),
@@ -28,18 +49,53 @@ EXAMPLES: dict[str, list[tuple[list[str], str, float]]] = {
         (["25%"], "0.25", 1.0),
         (["0"], "0.001", 0.0),
         (["red"], "Red", 1.0),
+        (["NaN"], "NaN", 1.0),
+        (["nan"], "NaN.", 1.0),
+        (["inf"], "inf", 1.0),
+        (["-Infinity"], "-infinity", 1.0),
+        (["inf"], "1e9", 0.0),
+        (["5"], "nan", 0.0),
+        (["5"], "inf", 0.0),
+        (["1e999999"], "1e999999", 1.0),
+        (["1e999999"], "2e999999", 0.0),
+        (["0.3"], "0.315", 1.0),
+        (["0.3"], "0.3151", 0.0),
+        (["-2"], "\u22122", 1.0),
+        (["-$5"], "-5", 1.0),
+        (["1,234,567"], "1234567", 1.0),
+        (["12,34"], "1234", 0.0),
+        (["1, 2"], "12", 0.0),
+        (["1,2"], "1,2", 1.0),
+        (["[1, 2]"], "[1, 2]", 1.0),
+        (["1_000"], "1000", 0.0),
+        (["%"], "%", 1.0),
+        (["."], "", 0.0),
+        (["25 %"], "0.25", 1.0),
+        (["5%"], "5", 0.0),
     ],
     "anls": [
         (["hello"], "hallo", 0.8),
         (["hello"], "hxxxo", 0.0),
         (["ab", "abcd"], "abc", 0.75),
         (["same"], "SAME", 1.0),
+        (["ab"], "ax", 0.0),
+        (["abcd"], "abxy", 0.0),
+        (["abc"], "abx", 2 / 3),
+        (["."], "", 0.0),
+        (["a"], "", 0.0),
+        (["NaN"], "NaN", 1.0),
     ],
     "choice": [
         (["B"], "The answer is B.", 1.0),
         (["(c)"], "C", 1.0),
         (["A"], "Apples are B", 0.0),
         (["A"], "none", 0.0),
+        (["b"], "b", 1.0),
+        (["(c)"], "(c)", 1.0),
+        (["[D]"], "d)", 1.0),
+        (["H:"], "H", 1.0),
+        (["A"], "A\u0301 B", 0.0),
+        (["B"], "I say B", 1.0),
     ],
     "verbatim": [(["Yes"], " Yes\n", 1.0), (["Yes"], "yes", 0.0), (["Yes"], "Yes.", 0.0)],
     "lines": [
@@ -60,7 +116,10 @@ EXAMPLES: dict[str, list[tuple[list[str], str, float]]] = {
         (["row 12"], "row: 1-2", 1.0),
         (["row 12"], "row 12 34", 3 / 5),
         (["row"], "", 0.0),
-        (["%"], "", 1.0),
+        (["%"], "", 0.0),
+        (["%"], "!!", 0.0),
+        (["%"], "% ", 1.0),
+        (["\u00e9t\u00e9"], "e\u0301te\u0301", 1.0),
     ],
 }
 """Right answers, a given one, and its score."""
@@ -131,6 +190,36 @@ def test_a_package_offers_a_metric(tmp_path: Path) -> None:
 def test_a_value_out_of_range_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="'too_large' gave 2.0 for 'x'; its range is 0.0 to 1.0"):
         asked(tmp_path, "too_large", ["A"]).samples([0])[0].score("x")
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "choice"])
+@given(text=st.text().filter(str.strip))
+def test_the_right_answer_itself_is_right(name: str, text: str) -> None:
+    metric = metrics.make(name)
+    assert metric.score(text, [text]) == metric.range[1]
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "choice"])
+@given(text=st.text(alphabet=".,;:!?%-() ", min_size=1).filter(str.strip))
+def test_no_answer_is_right_whatever_is_said(name: str, text: str) -> None:
+    """A right answer of punctuation alone is not found in a text without any."""
+    assert METRICS[name].score("word", [text]) == 0.0
+    assert METRICS[name].score("", [text]) == 0.0
+
+
+@pytest.mark.parametrize("wanted", ["I", "J", "i", "42", "A, C", "AB", "B. Paris", ".", "\u0410"])
+def test_what_choice_could_never_find_is_refused(wanted: str) -> None:
+    message = "choice knows the letters A to H alone; give one of them, or use the metric exact"
+    with pytest.raises(StudyError, match=f"{re.escape(repr(wanted))}.*{message}"):
+        metrics.make("choice").score(wanted, [wanted])
+    with pytest.raises(StudyError, match=message):
+        metrics.make("choice").score("A", ["A", wanted])
+
+
+def test_answers_are_a_list() -> None:
+    for answers in ("Yes", [], ()):
+        with pytest.raises(StudyError, match="give a list of one right answer or more"):
+            metrics.make("exact").score("Yes", answers)
 
 
 def test_edits() -> None:
