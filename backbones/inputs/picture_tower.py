@@ -41,6 +41,9 @@ class PictureTower:
         self._features: Tensor | None = None
         self._looks: dict[str, Tensor] = {}
 
+    def __repr__(self) -> str:
+        return f"PictureTower({len(self.pictures)} pictures, {self.n_views} views)"
+
     @property
     def n_layers(self) -> int:
         return self.network.tower.n_layers

@@ -12,6 +12,7 @@ from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.model import Model
 from saccade.controller.controller import Controller
 from saccade.controller.step_record import StepRecord
+from saccade.controller.text_form import written
 from saccade.controller.trace import Generation
 from saccade.studies.reports.pages import render_page, write_page
 
@@ -63,7 +64,7 @@ def trace_html(
         "steps": [_step(step, model) for step in generation.trace],
         "full": max(step.macs for step in generation.trace),
     }
-    pruner = "" if controller.pruner is None else f" with {controller.pruner!r}"
+    pruner = "" if controller.pruner is None else f" with {written(controller.pruner)}"
     return render_page(
         "trace.html.j2",
         question=question,
