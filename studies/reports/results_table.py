@@ -191,6 +191,11 @@ def by_task(summary: Summary) -> dict[str, list[Row]]:
     return tasks
 
 
+def title_of(summary: Summary) -> str:
+    """Which model a table or a chart is about, where a page has several."""
+    return f"{summary.config.model} ({summary.recipe['backbone']['origin']})"
+
+
 def heading(summary: Summary) -> str:
     """Name, model and size of the study, and how much of it there is."""
     config = summary.config
