@@ -14,6 +14,7 @@ from saccade.controller.policy import BasePolicy
 from saccade.controller.protocols import Pruner
 from saccade.controller.registry import pruners
 from saccade.controller.session import COMPACT, Measuring, Positions, Session
+from saccade.controller.text_form import written
 from saccade.controller.types import BackboneSpec
 
 
@@ -102,7 +103,7 @@ class Controller:
 
     def __repr__(self) -> str:
         placed = "" if self.positions == "original" else f", positions={self.positions!r}"
-        pruner = None if self.pruner is None else repr(self.pruner)
+        pruner = None if self.pruner is None else written(self.pruner)
         parts = f"{repr(self.policy)!r}, {pruner!r}, probe={self.probe!r}{placed}"
         return f"Controller({parts})"
 

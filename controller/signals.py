@@ -156,6 +156,15 @@ class Signals:
     change: SignalChange | None = None
     bypassed: frozenset[int] = frozenset()
 
+    def __repr__(self) -> str:
+        seen = {
+            "mean confidence": self.mean_confidence,
+            "least": self.min_confidence,
+            "attention to the picture": self.visual_mass,
+        }
+        said = [f"{what} {value:.3f}" for what, value in seen.items() if value is not None]
+        return f"Signals({', '.join([*said, f'{self.committed} committed'])})"
+
     @classmethod
     def after(cls, before: "Signals | None", **seen: Any) -> "Signals":
         """Signals of these fields, with their change since those of the step `before`."""

@@ -63,6 +63,13 @@ class StepRecord:
     seconds: float
     batch: int
 
+    def __repr__(self) -> str:
+        state = self.state
+        return (
+            f"StepRecord(step {state.step + 1} of {state.n_steps}, {len(self.committed)} "
+            f"committed, {len(self.kept)} visual tokens, {self.macs / 1e9:.3g} GMACs)"
+        )
+
 
 def _value(number: float | None) -> float | None:
     """The number, or None for NaN, which JSON does not know."""

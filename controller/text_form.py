@@ -1,7 +1,10 @@
 """The text form of policies and pruners: the Python call that makes one."""
 
 import inspect
+from types import FunctionType
 from typing import Any
+
+from saccade.controller.one_line import one_line, prints_itself
 
 INSIDE = ("policy",)
 """Options that are written without their names: what a wrapper wraps."""
@@ -16,14 +19,20 @@ def text_form(member: object) -> str:
     """
     parts = []
     for parameter in parameters(type(member)):
-        if not hasattr(member, parameter.name):
+        kept = next((n for n in (parameter.name, f"_{parameter.name}") if hasattr(member, n)), None)
+        if kept is None:
             continue
-        value = getattr(member, parameter.name)
+        value = getattr(member, kept)
         if parameter.default is not parameter.empty and _same(value, parameter.default):
             continue
         text = _value_text(value)
         parts.append(text if parameter.name in INSIDE else f"{parameter.name}={text}")
     return f"{registered_name(type(member))}({', '.join(parts)})"
+
+
+def written(member: object) -> str:
+    """The `repr` of a policy or pruner, and its text form where its class has none of its own."""
+    return repr(member) if prints_itself(member) else text_form(member)
 
 
 def parameters(factory: Any) -> list[inspect.Parameter]:
@@ -49,11 +58,17 @@ def registered_name(cls: type) -> str:
 
 
 def _same(value: object, default: object) -> bool:
-    return type(value) is type(default) and bool(value == default)
+    try:
+        return type(value) is type(default) and bool(value == default)
+    except (RuntimeError, ValueError):  # arrays, which are equal element by element
+        return value is default
 
 
 def _value_text(value: object) -> str:
     if isinstance(value, tuple | list):
         texts = [_value_text(one) for one in value]
         return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
-    return repr(value)
+    if isinstance(value, FunctionType | type) or hasattr(value, "shape"):
+        return one_line(value)
+    text = repr(value)
+    return text if prints_itself(value) and len(text.splitlines()) == 1 else one_line(value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saccade.controller.notebook import generation_html, trace_html
 from saccade.controller.step_record import StepRecord, plain_record
 
 if TYPE_CHECKING:
@@ -41,9 +42,18 @@ class Trace:
 
     def __repr__(self) -> str:
         return (
-            f"Trace({self.forwards} steps, {self.n_visual} visual tokens, of their work "
-            f"{self.visual_tokens_ratio:.0%}, {self.macs / 1e9:.3g} GMACs)"
+            f"Trace({self.forwards} steps, {self._visual}, {self.visual_tokens_ratio:.0%} of the "
+            f"work on them, {self.macs / 1e9:.3g} GMACs)"
         )
+
+    def _repr_html_(self) -> str:
+        return trace_html(self)
+
+    @property
+    def _visual(self) -> str:
+        """Visual tokens before any reduction, and those left after the last step."""
+        left = len(self.steps[-1].kept) if self.steps else self.n_visual
+        return f"{self.n_visual}{f' -> {left}' if left != self.n_visual else ''} visual tokens"
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -129,5 +139,14 @@ class Generation:
     trace: Trace
 
     def __repr__(self) -> str:
-        said = repr(self.text if len(self.text or "") <= SHOWN else f"{self.text:.{SHOWN}}...")
-        return f"Generation({said}, {len(self.tokens)} tokens, {self.trace.forwards} steps)"
+        inside = repr(self.trace).removeprefix("Trace(").removesuffix(")")
+        return f"Generation({self._said}, {len(self.tokens)} tokens, {inside})"
+
+    @property
+    def _said(self) -> str:
+        """The beginning of the answer, as Python writes it: in one line, whatever it holds."""
+        return repr(self.text if len(self.text or "") <= SHOWN else f"{self.text:.{SHOWN}}...")
+
+    def _repr_html_(self) -> str:
+        answer = " ".join(map(str, self.tokens)) if self.text is None else self.text
+        return generation_html(answer, self.trace)

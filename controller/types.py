@@ -25,6 +25,11 @@ class Segments:
     kinds: Tensor
     images: Tensor
 
+    def __repr__(self) -> str:
+        kinds = ((VISUAL, "visual"), (PROMPT, "prompt"), (RESPONSE, "response"))
+        counts = (f"{len(self.positions(kind))} {name}" for kind, name in kinds)
+        return f"Segments({len(self)} positions: {', '.join(counts)})"
+
     def __len__(self) -> int:
         return len(self.kinds)
 

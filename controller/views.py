@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from torch import Tensor
 
 from saccade.controller.errors import CapabilityError
+from saccade.controller.one_line import fields_in_line
 
 Space = Literal["rows", "tower"]
 
@@ -31,6 +32,9 @@ class Merge:
     weight: Tensor
     space: Space = "rows"
 
+    def __repr__(self) -> str:
+        return fields_in_line(self)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
@@ -49,6 +53,9 @@ class Selection:
     keep: Tensor
     merge: Merge | None = None
     features: Tensor | None = None
+
+    def __repr__(self) -> str:
+        return fields_in_line(self)
 
 
 class Reduce(Protocol):
@@ -138,6 +145,9 @@ class VisualView:
     step: int = 0
     layer: int = 0
     seed: int = 0
+
+    def __repr__(self) -> str:
+        return fields_in_line(self)
 
     def __len__(self) -> int:
         return len(self.features)

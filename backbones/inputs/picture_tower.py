@@ -100,6 +100,9 @@ class PictureTower:
     def text(self, tower: TextTower | None) -> None:
         self._text = None if tower is None else weakref.ref(tower)
 
+    def __repr__(self) -> str:
+        return f"PictureTower({len(self.pictures)} pictures, {self.n_views} views)"
+
     @property
     def n_layers(self) -> int:
         return self.network.tower.n_layers

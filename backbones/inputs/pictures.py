@@ -23,6 +23,7 @@ from saccade.backbones.inputs.token_centers import (
     token_grid_video,
 )
 from saccade.backbones.network.network import Network
+from saccade.controller.one_line import fields_in_line
 
 Pack = Callable[[Tensor, Tensor], Tensor]
 """Values of all patches (V, P, D) and of a newline (D,) to those of the visual tokens (N, D)."""
@@ -57,6 +58,9 @@ class Picture:
     pack: Pack | None = None
     columns: int | None = None
     side: int = 0
+
+    def __repr__(self) -> str:
+        return fields_in_line(self)
 
     def owners(self) -> Tensor:
         """The patch (N,) int64 of each visual token, counted through the views; -1 for newlines."""

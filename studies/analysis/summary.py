@@ -12,6 +12,7 @@ import pandas as pd
 from saccade.controller.errors import StudyError
 from saccade.studies.analysis.paired import mean_and_se, paired_change, paired_speedup
 from saccade.studies.analysis.projection import BY_ORIGIN, LLADA_V, projected
+from saccade.studies.analysis.results_html import results_html
 from saccade.studies.config.cases import model_slug
 from saccade.studies.config.study import StudyConfig, plan_units
 from saccade.studies.runs.files import replacing
@@ -41,6 +42,7 @@ COLUMNS = (
     "speedup_ideal_paper",
     "speedup_projected",
     "seconds_per_sample",
+    "steps",
     "visual_tokens_ratio",
     "visual_tokens",
     "macs",
@@ -76,6 +78,14 @@ class Summary:
     done: int
     total: int
     records: Sequence[Record] = ()
+
+    def __repr__(self) -> str:
+        own, units = self.config, f"{self.done} of {self.total} units"
+        sizes = f"{len(own.cases)} cases, {len(own.tasks)} tasks, {units}"
+        return f"Summary({own.name!r}, {own.model!r}, {sizes})"
+
+    def _repr_html_(self) -> str:
+        return results_html(repr(self), self.rows())
 
     @property
     def finished(self) -> bool:
@@ -122,11 +132,10 @@ def summarise(folder: str | Path) -> Summary:
     """Summarise what a run has measured so far.
 
     Per case and task, over its `n` samples: mean score, its standard error over samples, and over
-    the means of the seeds (NaN for one seed); score relative to
-    the baseline's, and the mean change from it over the same samples with the standard error of
-    that; mean seconds (preparation and generation), visual tokens, their ratio, and
-    multiply-accumulates per sample; and speed-ups, all as the baseline's over the case's, more is
-    faster:
+    the means of the seeds (NaN for one seed); score relative to the baseline's, and the mean change
+    from it over the same samples with the standard error of that; mean seconds (preparation and
+    generation), steps, visual tokens, their ratio, and multiply-accumulates per sample; and
+    speed-ups, all as the baseline's over the case's, more is faster:
 
     speedup, speedup_low, speedup_high
         Measured: geometric mean over units of the ratio of their times, preparation included, and
@@ -216,6 +225,7 @@ def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> R
         "speedup_high": high,
         **_ideal_speedups(own, baseline, recipe["backbone"]["origin"]),
         "seconds_per_sample": float(np.mean([r.seconds + r.prepare_seconds for r in own])),
+        "steps": float(np.mean([r.forwards for r in own])),
         "visual_tokens_ratio": float(np.mean([r.visual_tokens_ratio for r in own])),
         "visual_tokens": float(np.mean([r.visual_tokens for r in own])),
         "macs": float(np.mean([r.macs for r in own])),

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from saccade.controller.text_form import written
 from saccade.studies.cli.consoles import scaled
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class AnswerView:
             "attention_to_picture_per_step": self.attention,
             "model": self.model.spec.name,
             "policy": repr(self.controller.policy),
-            "pruner": None if self.controller.pruner is None else repr(self.controller.pruner),
+            "pruner": None if self.controller.pruner is None else written(self.controller.pruner),
             "settings": self.settings,
             "device": str(self.model.device),
         }
@@ -114,7 +115,7 @@ class AnswerView:
                 table.add_row("", bars(self.attention, max(self.attention)))
         table.add_row("policy", escape(repr(self.controller.policy)))
         if self.controller.pruner is not None:
-            table.add_row("pruner", escape(repr(self.controller.pruner)))
+            table.add_row("pruner", escape(written(self.controller.pruner)))
         return table
 
 

@@ -3,8 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COLOURS = ("#2f6db5", "#d0561a", "#1b8a6b", "#8c4bab", "#a87b12", "#c43b62", "#3a93bd", "#7a6a53")
-BASELINE = "#3a3f47"
+COLOURS = (
+    "#2f77c4",
+    "#d0561a",
+    "#1b8a6b",
+    "#a05cc0",
+    "#a87b12",
+    "#d1436e",
+    "#3a93bd",
+    "#8a7459",
+    "#5f8f2f",
+    "#6f6fe0",
+)
+"""Each can be told from a light page and from a dark one, three to one or better."""
+BASELINE = "#767c86"
 SYMBOLS = (
     ("circle", "●"),
     ("diamond", "◆"),
@@ -27,7 +39,10 @@ class Mark:
 
 
 def case_marks(cases: Sequence[str], baseline: str) -> dict[str, Mark]:
-    """Give each case a mark: the baseline's own, and from the palettes for the rest."""
+    """Give each case a mark: the baseline's own, and from the palettes for the rest.
+
+    Of 80 cases no two have both the same colour and the same symbol.
+    """
     others = [case for case in cases if case != baseline]
     marks = {baseline: Mark(BASELINE, *SYMBOLS[0])}
     for i, case in enumerate(others):

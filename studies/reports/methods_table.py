@@ -7,8 +7,9 @@ from saccade.studies.reports.formats import number
 from saccade.studies.reports.table import WIDTH, Cell, Column, Section, Table, TableGroup, line
 
 
-def methods_group(methods: Methods) -> TableGroup:
-    """Methods by tasks, with a section a group of them, and what its columns mean."""
+def methods_group(methods: Methods, model: str = "") -> TableGroup:
+    """Methods by tasks, with a section a group of them, and what its columns mean; with the name of
+    the `model` where there are several."""
     columns = _columns(methods)
     sections = tuple(
         Section(group, tuple(line(own.method, own, columns, baseline=not group) for own in lines))
@@ -20,7 +21,9 @@ def methods_group(methods: Methods) -> TableGroup:
         f"in percent with their standard error over {over}; a dash where nothing was done, as "
         "answers have too few steps."
     )
-    return TableGroup("Methods", (table,), {"scores": scores} | table.helps())
+    return TableGroup(
+        f"Methods: {model}" if model else "Methods", (table,), {"scores": scores} | table.helps()
+    )
 
 
 def _columns(methods: Methods) -> tuple[Column, ...]:

@@ -57,7 +57,7 @@ def speed_cell(row: Row, summary: Summary) -> Cell:
 _SCORE = (
     "in percent, and under it the mean change from the same model's baseline over the same samples "
     f"with its standard error; coloured where it is more than {SURE:.0f} of these. “{UNTOUCHED}”: "
-    "no answer was long enough for the policy to act."
+    "the policy never acted, as no answer was long enough or no signal asked for it."
 )
 _SPEED = (
     "of the same model's baseline: measured, preparation included / ideal, by exact "

@@ -1,14 +1,24 @@
 """The paper's figures 1 and 2 from a run's own records: when pruning starts, what signals show."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from saccade.studies.analysis.summary import Row, Summary
 from saccade.studies.config.study import Case
-from saccade.studies.reports.charts import ChartGroup, Panel
-from saccade.studies.reports.marks import COLOURS
+from saccade.studies.reports.charts import (
+    DASHES,
+    PLAIN,
+    ChartGroup,
+    Key,
+    Panel,
+    chart_text,
+    with_headroom,
+)
+from saccade.studies.reports.marks import COLOURS, SYMBOLS
+from saccade.studies.reports.results_table import title_of
 from saccade.studies.runs.record import Record
 
 if TYPE_CHECKING:
@@ -21,7 +31,7 @@ BINS = 32
 def start_charts(summaries: Sequence[Summary]) -> list[Panel]:
     """Figure 1 of every model whose cases start at different times."""
     several = [one for one in summaries if len(set(start_shares(one).values())) > 1]
-    return [Panel(_title(one), start_figure(one)) for one in several]
+    return [Panel(title_of(one), start_figure(one), start_keys(one)) for one in several]
 
 
 def signal_charts(summaries: Sequence[Summary]) -> list[Panel]:
@@ -29,13 +39,11 @@ def signal_charts(summaries: Sequence[Summary]) -> list[Panel]:
     shown = [(one, case) for one in summaries for case in watched_cases(one)]
     several = len(shown) > len(summaries)
     return [
-        Panel(_title(one) + (f": {case}" if several else ""), signals_figure(one, case))
+        Panel(
+            title_of(one) + (f": {case}" if several else ""), signals_figure(one, case), wide=True
+        )
         for one, case in shown
     ]
-
-
-def _title(summary: Summary) -> str:
-    return f"{summary.config.model} ({summary.recipe['backbone']['origin']})"
 
 
 def start_shares(summary: Summary) -> dict[str, float]:
@@ -47,34 +55,72 @@ def start_shares(summary: Summary) -> dict[str, float]:
     }
 
 
-def start_figure(summary: Summary) -> "Figure":
-    """Relative score against the share of the steps after which tokens go: figure 1.
+@dataclass(frozen=True, slots=True)
+class StartLine:
+    """A line of figure 1: its rows by when they start, and how it is drawn."""
 
-    A line a task, or a task and method where there are several; cases of one method that differ in
-    more than when they start have lines of their own.
-    """
-    from plotly.graph_objects import Figure
+    key: Key
+    symbol: str
+    rows: list[Row]
 
-    shares, figure = start_shares(summary), Figure()
+
+def start_lines(summary: Summary) -> list[StartLine]:
+    """A line a task, or a task and method where there are several; cases of one method that differ
+    in more than when they start have lines of their own."""
+    shares = start_shares(summary)
     named = line_names([case for case in summary.config.cases if case.name in shares])
     methods = list(dict.fromkeys(named.values()))
-    rows = [row for row in summary.rows() if row["case"] in shares and row["score"] is not None]
-    for i, task in enumerate(dict.fromkeys(row["task"] for row in rows)):
+    rows = [row for row in summary.rows() if row["case"] in shares]
+    rows = [row for row in rows if row["score_relative"] is not None]
+    rows.sort(key=lambda row: shares[row["case"]])
+    lines = []
+    for i, task in enumerate(dict.fromkeys(row["task"] for row in summary.rows())):
         for j, method in enumerate(methods):
             own = [r for r in rows if r["task"] == task and named[r["case"]] == method]
-            own.sort(key=lambda row: shares[row["case"]])
-            figure.add_scatter(
-                x=[shares[row["case"]] for row in own],
-                y=[row["score_relative"] for row in own],
-                name=task if len(methods) == 1 else f"{task}, {method}",
-                mode="lines+markers",
-                line={"color": COLOURS[i % len(COLOURS)], "dash": _dash(j)},
-                error_y={"type": "data", "array": [_relative_se(row) for row in own]},
-            )
-    figure.update_xaxes(title_text="pruning starts after this share of the steps", tickformat=".0%")
-    figure.update_yaxes(title_text="score, of the unpruned model's", tickformat=".0%")
-    figure.update_layout(template="plotly_white", height=420, margin={"t": 20, "r": 20})
+            name = task if len(methods) == 1 else f"{task}, {method}"
+            dash = list(DASHES)[j % len(DASHES)]
+            key = Key(name, COLOURS[i % len(COLOURS)], dash)
+            lines.append(StartLine(key, SYMBOLS[j % len(SYMBOLS)][0], own))
+    return [line for line in lines if line.rows]
+
+
+def start_keys(summary: Summary) -> tuple[Key, ...]:
+    """The legend of figure 1."""
+    return tuple(line.key for line in start_lines(summary))
+
+
+def start_figure(summary: Summary) -> "Figure":
+    """Relative score against the share of the steps after which tokens go: figure 1."""
+    from plotly.graph_objects import Figure
+
+    shares, figure, lines = start_shares(summary), Figure(), start_lines(summary)
+    for line in lines:
+        figure.add_scatter(
+            x=[shares[row["case"]] for row in line.rows],
+            y=[row["score_relative"] for row in line.rows],
+            name=chart_text(line.key.name),
+            mode="lines+markers",
+            line={"color": line.key.colour, "dash": line.key.dash},
+            marker={"symbol": line.symbol, "size": 8},
+            error_y={"type": "data", "array": [_relative_se(row) for row in line.rows]},
+        )
+    figure.update_xaxes(
+        title_text="pruning starts after this share of the steps",
+        tickformat=".0%",
+        range=[-0.03, 1.03],
+    )
+    figure.update_yaxes(
+        title_text="score, of the unpruned model's", tickformat=".0%", range=_ends(lines)
+    )
+    figure.update_layout(**PLAIN, height=420, margin={"t": 20, "r": 20, "l": 60, "b": 50})
+    figure.update_layout(showlegend=False, hoverlabel={"namelength": -1})
     return figure
+
+
+def _ends(lines: Sequence[StartLine]) -> list[float]:
+    """The ends of the score's axis: all relative scores, with their errors and some room."""
+    shown = [(r["score_relative"], _relative_se(r)) for line in lines for r in line.rows]
+    return with_headroom([s - e for s, e in shown] or [0], [s + e for s, e in shown] or [1])
 
 
 def line_names(cases: Sequence[Case]) -> dict[str, str]:
@@ -112,10 +158,6 @@ def _relative_se(row: Row) -> float:
 
 def _method(case: Case) -> str:
     return case.method or ("" if case.pruner_call is None else case.pruner_call.name)
-
-
-def _dash(number: int) -> str:
-    return ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")[number % 6]
 
 
 def watched_cases(summary: Summary) -> list[str]:
@@ -157,11 +199,12 @@ def signals_figure(summary: Summary, case: str) -> "Figure":
         figure.add_scatter(
             x=steps, y=sure, mode="lines+markers", line_color=COLOURS[2], row=row, col=3
         )
-        figure.update_yaxes(range=[0, 1.02], row=row, col=3)
+        known = [value for value in sure if value == value] or [0.0, 1.0]  # not NaN
+        figure.update_yaxes(range=with_headroom(known, known), row=row, col=3)
     figure.update_xaxes(tickformat=".0%", range=[0, 1])
     figure.update_xaxes(title_text="of the steps", row=len(tasks))
     figure.update_layout(
-        template="plotly_white", height=260 * len(tasks), showlegend=False, margin={"t": 40}
+        **PLAIN, height=260 * len(tasks), showlegend=False, margin={"t": 40, "l": 50, "b": 50}
     )
     return figure
 

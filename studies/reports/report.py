@@ -10,14 +10,15 @@ from markupsafe import Markup
 from saccade.studies.analysis.methods import has_methods, methods_of
 from saccade.studies.analysis.summary import Summary
 from saccade.studies.config.study import StudyConfig
-from saccade.studies.reports.charts import Panel, chart_html
+from saccade.studies.reports.case_words import case_texts, what_cases_do
+from saccade.studies.reports.charts import DASHES, Panel, chart_html
 from saccade.studies.reports.marks import Mark, case_marks
 from saccade.studies.reports.methods_table import methods_group
 from saccade.studies.reports.overview import overview_groups
 from saccade.studies.reports.pages import render_page, write_page
 from saccade.studies.reports.paper_figures import CHARTS
-from saccade.studies.reports.results_table import PAGE, by_task, results_table
-from saccade.studies.reports.speedup_charts import axes, axis_ranges, scatter
+from saccade.studies.reports.results_table import PAGE, by_task, results_table, title_of
+from saccade.studies.reports.speedup_charts import axes, axis_ranges, scatter, score_range
 from saccade.studies.reports.table import TableGroup
 
 WAYS = {
@@ -51,8 +52,8 @@ def report_html(*summaries: Summary) -> str:
     from plotly.offline import get_plotlyjs
 
     first, several = summaries[0], len(summaries) > 1
-    names = dict.fromkeys(case.name for one in summaries for case in one.config.cases)
-    marks = case_marks(list(names), first.config.baseline)
+    cases = {case.name: case for one in summaries for case in one.config.cases}
+    marks = case_marks(list(cases), first.config.baseline)
     ranges = axis_ranges([row for one in summaries for row in one.rows()])
     recipes = [one.recipe for one in summaries]
     return render_page(
@@ -60,17 +61,28 @@ def report_html(*summaries: Summary) -> str:
         title=first.config.name,
         lead=_lead_of_many(summaries) if several else _lead(first),
         banners=[_unfinished(one, several) for one in summaries if not one.finished],
-        overview=[methods_group(methods_of(one)) for one in summaries if has_methods(one)]
-        + (overview_groups(summaries) if several else []),
+        overview=_overview(summaries),
         figures=_figures(summaries),
         marks=marks,
         axes=axes(ranges),
         scatters=_scatters(summaries, marks, ranges),
         results=_results(summaries, marks),
+        cases=case_texts(cases.values()),
         recipe=json.dumps(recipes if several else recipes[0], indent=2, ensure_ascii=False),
         version=first.recipe["versions"]["saccade"],
         plotly=Markup(get_plotlyjs()),
     )
+
+
+def _overview(summaries: Sequence[Summary]) -> list[TableGroup]:
+    """Tables of methods, and of all models side by side if there are several."""
+    several = len(summaries) > 1
+    methods = [
+        methods_group(methods_of(one), title_of(one) if several else "")
+        for one in summaries
+        if has_methods(one)
+    ]
+    return methods + (overview_groups(summaries) if several else [])
 
 
 def _results(summaries: Sequence[Summary], marks: Mapping[str, Mark]) -> TableGroup:
@@ -92,19 +104,30 @@ def _scatters(
     summaries: Sequence[Summary], marks: Mapping[str, Mark], ranges: Mapping[str, list[float]]
 ) -> list[dict[str, Any]]:
     """Charts of score against speed-up of every task, model by model."""
-    found = []
-    for i, one in enumerate(summaries):
+    found, tables = [], [by_task(one) for one in summaries]
+    together = {
+        task: [row for table in tables for row in table.get(task, [])]
+        for task in dict.fromkeys(task for table in tables for task in table)
+    }
+    scores = {task: score_range(rows) for task, rows in together.items()}
+    for i, (one, table) in enumerate(zip(summaries, tables, strict=True)):
         panels = [
-            Panel(task, scatter(rows, marks, one.config.baseline, ranges))
-            for task, rows in by_task(one).items()
+            Panel(task, scatter(rows, marks, one.config.baseline, ranges, scores[task]))
+            for task, rows in table.items()
         ]
-        found.append({"heading": one.config.model, "panels": _panels(panels, f"chart-{i}")})
+        found.append({"heading": title_of(one), "panels": _panels(panels, f"chart-{i}")})
     return found
 
 
 def _panels(panels: Sequence[Panel], name: str) -> list[dict[str, Any]]:
     return [
-        {"title": panel.title, "chart": chart_html(panel.figure, f"{name}-{i}")}
+        {
+            "title": panel.title,
+            "name": f"{name}-{i}",
+            "chart": chart_html(panel.figure, f"{name}-{i}"),
+            "keys": [(key.name, key.colour, DASHES[key.dash]) for key in panel.keys],
+            "wide": panel.wide,
+        }
         for i, panel in enumerate(panels)
     ]
 
@@ -116,9 +139,10 @@ def _lead_of_many(summaries: Sequence[Summary]) -> str:
         f"{one.config.model} ({one.recipe['backbone']['origin']})" for one in summaries
     )
     return (
-        f"{len(summaries)} models answered the same {_samples(config)} of each task: "
-        f"{names}. Each case is compared with the baseline “{config.baseline}” of the same model, "
-        f"which drops no visual tokens. Times were measured on {_machine(summaries[0])}."
+        f"{len(summaries)} models answered the same {_samples(config)} of each task: {names}. "
+        f"{_deeds(summaries)}Each case is compared with the baseline “{config.baseline}” of the "
+        "same model, which drops no visual tokens. Times were measured on "
+        f"{_machine(summaries[0])}."
     )
 
 
@@ -127,11 +151,17 @@ def _lead(summary: Summary) -> str:
     config, backbone = summary.config, summary.recipe["backbone"]
     return (
         f"{len(config.cases)} cases answered the same {_samples(config)} of each task with "
-        f"{backbone['name']} ({backbone['origin']}), {WAYS[backbone['origin']]}. A case drops "
-        f"visual tokens by a schedule of its own; the baseline, “{config.baseline}”, drops "
-        "nothing. The figures say what that costs in score and gains in time, measured on "
-        f"{_machine(summary)}."
+        f"{backbone['name']} ({backbone['origin']}), {WAYS[backbone['origin']]}. "
+        f"{_deeds([summary])}The baseline, “{config.baseline}”, drops nothing. The figures say "
+        f"what the others cost in score and gain in time, measured on {_machine(summary)}."
     )
+
+
+def _deeds(summaries: Sequence[Summary]) -> str:
+    """What the cases of all models do."""
+    cases = {case.name: case for one in summaries for case in one.config.cases}
+    said = what_cases_do(cases.values(), summaries[0].config.baseline)
+    return said[:1].upper() + said[1:]
 
 
 def _unfinished(summary: Summary, several: bool) -> str:

@@ -45,6 +45,10 @@ def _visual(row: Row) -> Cell:
     return Cell(percent(share), bar=share, values={"visual_tokens_ratio": share})
 
 
+def _steps(row: Row) -> Cell:
+    return Cell(number(row["steps"], 1), values={"steps": row["steps"]})
+
+
 def _visual_tokens(row: Row) -> Cell:
     count = row["visual_tokens"]
     return Cell(f"{count:,.0f}", values={"visual_tokens": count})
@@ -94,6 +98,13 @@ COLUMNS = {
         "such a model computes as this run did.",
         narrowest=96,
     ),
+    "steps": Column(
+        "steps",
+        _steps,
+        "taken by an answer, mean. Fewer than the baseline's: the case commits tokens ahead of the "
+        "schedule, and is faster by that even if it drops nothing.",
+        narrowest=88,
+    ),
     "visual": Column(
         "visual",
         _visual,
@@ -115,9 +126,9 @@ COLUMNS = {
     ),
 }
 """Every column that results can be shown in; a table chooses some."""
-RESULTS = ("score", "relative", "speedup", "ideal", "projected", "visual")
+RESULTS = ("score", "relative", "speedup", "ideal", "projected", "steps", "visual")
 """Columns of the terminal's table."""
-WORK = ("time", "visual tokens", "gmac", "gmac, paper")
+WORK = ("time", "steps", "visual tokens", "gmac", "gmac, paper")
 """Columns of its second table, of what each answer took."""
 PAGE = (
     "score",
@@ -127,6 +138,7 @@ PAGE = (
     "ideal",
     "ideal, paper",
     "projected",
+    "steps",
     "visual",
     "gmac",
     "gmac, paper",
@@ -177,6 +189,11 @@ def by_task(summary: Summary) -> dict[str, list[Row]]:
     for row in summary.rows():
         tasks.setdefault(row["task"], []).append(row)
     return tasks
+
+
+def title_of(summary: Summary) -> str:
+    """Which model a table or a chart is about, where a page has several."""
+    return f"{summary.config.model} ({summary.recipe['backbone']['origin']})"
 
 
 def heading(summary: Summary) -> str:

@@ -1,13 +1,15 @@
 """Score against speed-up: one chart a task, with its Pareto front."""
 
+import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from saccade.studies.analysis.pareto import pareto_front
 from saccade.studies.analysis.summary import Row
+from saccade.studies.reports.charts import PLAIN, chart_text, with_headroom
 from saccade.studies.reports.formats import interval, number, plus_minus
 from saccade.studies.reports.marks import Mark
+from saccade.studies.reports.overlaps import Place, piles, sizes
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -18,11 +20,16 @@ AXES = {
     "speedup_ideal": "ideal speed-up",
 }
 """What the horizontal axis can show: column of the summary, and its title."""
-INK, GRID = "#4a4f57", "#eceae5"
+GRID = "#8a8f98"
+CLOSE = 0.02
+"""Points that are nearer than this share of both axes lie on each other."""
+NAMED = 12
+"""Cases of a pile of points that are named where one points at it."""
 
 
 def axis_ranges(rows: Sequence[Row]) -> dict[str, list[float]]:
-    """One range per axis for all charts of a page, so that they can be compared.
+    """One range per axis for all charts of a page, so that they can be compared: of logarithms to
+    base 10, as speed-ups are ratios.
 
     An axis on which no row has a value is left out; measured speed-ups have theirs always.
     """
@@ -34,10 +41,16 @@ def axis_ranges(rows: Sequence[Row]) -> dict[str, list[float]]:
         values.append(1.0)
         if axis == "speedup":
             values += [row[end] for row in rows for end in ("speedup_low", "speedup_high")]
-        found = [value for value in values if value is not None]
-        margin = 0.08 * (max(found) - min(found)) + 0.03
-        ranges[axis] = [round(min(found) - margin, 3), round(max(found) + margin, 3)]
+        found = [math.log10(value) for value in values if value is not None]
+        ranges[axis] = with_headroom(found, found, 0.05)
     return ranges
+
+
+def score_range(rows: Sequence[Row]) -> list[float]:
+    """The ends of the score's axis: all scores of a task, with their errors and some room."""
+    errors = [row["score_se"] or 0.0 for row in rows]
+    scores = [(row["score"], error) for row, error in zip(rows, errors, strict=True)]
+    return with_headroom([s - e for s, e in scores], [s + e for s, e in scores])
 
 
 def scatter(
@@ -45,20 +58,39 @@ def scatter(
     marks: Mapping[str, Mark],
     baseline: str,
     ranges: Mapping[str, Sequence[float]],
+    scores: Sequence[float],
 ) -> "Figure":
     """Chart of one task's rows, with traces for every axis; those of the first are visible.
 
-    The page's script lets people choose another one (`axes`).
+    The page's script lets people choose another one (`axes`). Points that lie on each other are
+    drawn where they are, one inside the other, and each names all of them.
     """
     from plotly.graph_objects import Figure
 
     traces = []
     for axis in ranges:
         visible = axis == "speedup"
-        points = [_point(row, axis, marks[row["case"]], visible=visible) for row in rows]
-        traces += [_front(rows, axis, visible=visible), *points]
+        traces.append(_front(rows, axis, visible=visible))
+        for row, size, hover in _stacked(rows, axis, ranges[axis], scores):
+            traces.append(_point(row, axis, marks[row["case"]], size, hover, visible=visible))
     score = next(row["score"] for row in rows if row["case"] == baseline)
-    return Figure(data=traces, layout=_layout(score, ranges["speedup"]))
+    return Figure(data=traces, layout=_layout(score, ranges["speedup"], scores))
+
+
+def _stacked(
+    rows: Sequence[Row], axis: str, across: Sequence[float], up: Sequence[float]
+) -> list[tuple[Row, float, str]]:
+    """Each row with the size of its point, and what is said of it and of those at its place."""
+    places: list[Place | None] = [
+        None if row[axis] is None else (math.log10(row[axis]), row["score"]) for row in rows
+    ]
+    near = (CLOSE * (across[1] - across[0]), CLOSE * (up[1] - up[0]))
+    found: dict[int, tuple[Row, float, str]] = {}
+    for pile in piles(places, near):
+        own = [rows[i] for i in pile]
+        for i, size in zip(pile, sizes(len(pile)), strict=True):
+            found[i] = (rows[i], size, _hover(own))
+    return [found[i] for i in range(len(rows))]
 
 
 def axes(ranges: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
@@ -73,7 +105,9 @@ def axes(ranges: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     ]
 
 
-def _point(row: Row, axis: str, mark: Mark, *, visible: bool) -> dict[str, Any]:
+def _point(
+    row: Row, axis: str, mark: Mark, size: float, hover: str, *, visible: bool
+) -> dict[str, Any]:
     spread: dict[str, Any] = {"visible": False}
     if axis == "speedup" and row["speedup_low"] is not None:
         above, below = row["speedup_high"] - row["speedup"], row["speedup"] - row["speedup_low"]
@@ -88,10 +122,11 @@ def _point(row: Row, axis: str, mark: Mark, *, visible: bool) -> dict[str, Any]:
         "marker": {
             "color": mark.colour,
             "symbol": mark.symbol,
-            "size": 11,
+            "size": size,
             "line": {"width": 1, "color": "white"},
         },
-        "hovertemplate": _hover(row) + "<extra></extra>",
+        "cliponaxis": False,
+        "hovertemplate": hover + "<extra></extra>",
         "showlegend": False,
         "visible": visible,
     }
@@ -105,38 +140,41 @@ def _front(rows: Sequence[Row], axis: str, *, visible: bool) -> dict[str, Any]:
         "mode": "lines",
         "x": [row[axis] for row in front],
         "y": [row["score"] for row in front],
-        "line": {"color": "#9b978e", "width": 1.5, "shape": "vh"},
+        "line": {"color": "#8a8f98", "width": 1.5, "shape": "vh"},
         "hoverinfo": "skip",
         "showlegend": False,
         "visible": visible,
     }
 
 
-def _hover(row: Row) -> str:
-    lines = (
-        f"<b>{escape(row['case'])}</b>",
-        f"score {row['score']:.3f} {plus_minus(row['score_se'], 3)}",
+def _hover(rows: Sequence[Row]) -> str:
+    """What is said of the cases at one place."""
+    said = [_figures(row, "<br>" if len(rows) == 1 else ", ") for row in rows[:NAMED]]
+    more = len(rows) - NAMED
+    return "<br>".join([*said, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _figures(row: Row, between: str) -> str:
+    figures = (
+        f"score {row['score']:.3f} {plus_minus(row['score_se'], 3)}".strip(),
         f"measured {number(row['speedup'], 2)} {interval(row['speedup_low'], row['speedup_high'])}",
         f"projected {number(row['speedup_projected'], 2)}",
         f"ideal {number(row['speedup_ideal'], 2)}",
+        f"{number(row['steps'], 1)} steps",
     )
-    # Plotly would take %{...} in a name for a field to fill in.
-    return "<br>".join(lines).replace("%{", "%&#123;")
+    return f"<b>{chart_text(row['case'])}</b><br>" + between.join(map(str.strip, figures))
 
 
-def _layout(score: float, x_range: Sequence[float]) -> dict[str, Any]:
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": "#c9c6bf", "ticks": ""}
-    dotted = {"type": "line", "line": {"dash": "dot", "width": 1, "color": "#9b978e"}}
+def _layout(score: float, x_range: Sequence[float], y_range: Sequence[float]) -> dict[str, Any]:
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "ticks": ""}
+    dotted = {"type": "line", "line": {"dash": "dot", "width": 1, "color": GRID}}
     return {
-        "template": "none",
+        **PLAIN,
         "height": 270,
-        "margin": {"l": 48, "r": 12, "t": 8, "b": 44},
-        "font": {"family": "system-ui, 'Segoe UI', sans-serif", "size": 12, "color": INK},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "hoverlabel": {"bgcolor": "white", "bordercolor": "#c9c6bf", "align": "left"},
-        "xaxis": axis | {"range": list(x_range), "title": {"text": AXES["speedup"]}},
-        "yaxis": axis | {"range": [-0.03, 1.06], "title": {"text": "score"}, "dtick": 0.25},
+        "margin": {"l": 52, "r": 12, "t": 8, "b": 44},
+        "hoverlabel": {"align": "left"},
+        "xaxis": axis | _TICKS | {"range": list(x_range), "title": {"text": AXES["speedup"]}},
+        "yaxis": axis | {"range": list(y_range), "title": {"text": "score"}, "nticks": 6},
         "shapes": [
             dotted | {"x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "layer": "below"},
             dotted
@@ -145,4 +183,6 @@ def _layout(score: float, x_range: Sequence[float]) -> dict[str, Any]:
     }
 
 
+_MARKED = (0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
+_TICKS = {"type": "log", "tickvals": _MARKED, "ticktext": [f"{mark:g}" for mark in _MARKED]}
 _WHISKERS = {"thickness": 1.2, "width": 3}

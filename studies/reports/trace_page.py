@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from saccade.backbones.inputs.reading import PictureLike, read_picture
 from saccade.backbones.model import Model
 from saccade.controller.controller import Controller
 from saccade.controller.step_record import StepRecord
+from saccade.controller.text_form import written
 from saccade.controller.trace import Generation
 from saccade.studies.reports.pages import render_page, write_page
 
@@ -59,10 +60,14 @@ def trace_html(
         "images": [_picture(image) for image in images],
         "places": _places(inputs),
         "layers": model.spec.geometry.n_layers,
-        "steps": [_step(step, model) for step in generation.trace],
+        "positions": max(len(step.tokens) for step in generation.trace),
+        "steps": [
+            _step(step, model) | {"confidence": sure}
+            for step, sure in zip(generation.trace, confidences(generation.trace), strict=True)
+        ],
         "full": max(step.macs for step in generation.trace),
     }
-    pruner = "" if controller.pruner is None else f" with {controller.pruner!r}"
+    pruner = "" if controller.pruner is None else f" with {written(controller.pruner)}"
     return render_page(
         "trace.html.j2",
         question=question,
@@ -114,10 +119,29 @@ def _step(step: StepRecord, model: Model) -> dict[str, Any]:
             )
         ],
         "received": _numbers(signals.received, 6),
-        "confidence": _numbers(signals.confidence),
         "committed": list(step.committed),
         "tokens": [_word(model, token) for token in step.tokens],
     }
+
+
+def confidences(steps: Iterable[StepRecord]) -> list[list[float | None] | None]:
+    """Confidence of every position in each step; None in one in which none was measured.
+
+    A position that a step does not forward, such as all that an autoregressive model has written,
+    has the confidence with which its token was committed.
+    """
+    found: list[list[float | None] | None] = []
+    known: dict[int, float | None] = {}
+    for step in steps:
+        shown = _numbers(step.signals.confidence)
+        if shown is None:
+            found.append(None)
+            continue
+        seen = [None] * (len(step.tokens) - len(shown)) + shown
+        own = [known.get(i) if value is None else value for i, value in enumerate(seen)]
+        known.update({i: own[i] for i in step.committed if i < len(own)})
+        found.append(own)
+    return found
 
 
 def _numbers(values: Any, digits: int = 4) -> list[float | None] | None:

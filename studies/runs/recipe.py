@@ -18,6 +18,7 @@ from saccade.backbones.checkpoints.checkpoint import CONFIG, TOWER_CONFIG, shard
 from saccade.backbones.checkpoints.tokenizer import ADDED, MERGES, SPECIALS, TOKENIZER, VOCABULARY
 from saccade.backbones.loading import resolve
 from saccade.backbones.model import Model
+from saccade.controller.text_form import written
 from saccade.studies.config.cases import controller_of, settings_class, settings_of
 from saccade.studies.config.study import Case, StudyConfig
 
@@ -68,7 +69,7 @@ def _sha256(path: Path) -> str:
 def _controller(case: Case) -> dict[str, str]:
     controller = controller_of(case)
     policy, pruner = (None, None) if controller is None else (controller.policy, controller.pruner)
-    return {"policy": repr(policy), "pruner": repr(pruner)}
+    return {"policy": written(policy), "pruner": written(pruner)}
 
 
 def _settings(config: StudyConfig) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ import torch
 from saccade.backbones.model import Model
 from saccade.controller.arguments import check_int
 from saccade.controller.controller import Controller
+from saccade.controller.text_form import written
 from saccade.controller.trace import Generation
 from saccade.studies.analysis.paired import paired_speedup
 from saccade.studies.tasks.task import Sample, Task
@@ -151,7 +152,7 @@ def _setup(model: Model, controller: Controller, task: Task, batch: int) -> dict
     pruner = controller.pruner
     return {
         "policy": repr(controller.policy),
-        "pruner": None if pruner is None else repr(pruner),
+        "pruner": None if pruner is None else written(pruner),
         "model": model.spec.name,
         "device": str(model.device),
         "dtype": str(model.network.model.image_newline.dtype).removeprefix("torch."),

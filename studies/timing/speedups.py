@@ -14,6 +14,7 @@ from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.policy import BasePolicy
 from saccade.controller.protocols import Pruner
+from saccade.controller.text_form import written
 from saccade.controller.trace import Generation
 from saccade.studies.runs.runner import limited_threads
 from saccade.studies.runs.unit_runner import case_order
@@ -200,7 +201,7 @@ class _Rounds:
         timings = (
             Timing(
                 name,
-                None if controller is None else repr(controller.pruner),
+                None if controller is None else written(controller.pruner),
                 tuple(seconds[number]),
                 outs[number][0].trace.macs,
                 outs[number][0].trace.steps[-1].visual_per_layer[-1],

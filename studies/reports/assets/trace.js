@@ -11,9 +11,20 @@ const make = (parent, name, values) => {
 const words = (parent, x, y, text, anchor) => {
   make(parent, "text", {x, y, "text-anchor": anchor || "middle"}).textContent = text;
 };
+const named = (node, text) => { make(node, "title", {}).textContent = text; return node; };
 const canvas = (parent, width, height) =>
   make(parent, "svg", {viewBox: `0 0 ${width} ${height}`, role: "img"});
-const steps = data.steps, total = data.places.length;
+// Drawn in the pixels that there are, so that words are as large in a narrow window.
+const fresh = (id, height) => {
+  $(id).replaceChildren();
+  const width = Math.max(240, $(id).clientWidth);
+  return [canvas($(id), width, height), width];
+};
+// Every how many of `n` places of this width a number has room.
+const stride = (wide) => [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 256]
+  .find((every) => every * wide >= 24) || 512;
+const LEFT = 42, steps = data.steps, total = data.places.length;
+let shown = 0;
 
 const pictures = data.images.map((image) => {
   const width = 600, height = Math.max(1, 600 * image.height / image.width);
@@ -22,8 +33,21 @@ const pictures = data.images.map((image) => {
   return {width, height, layer: make(svg, "g", {})};
 });
 
-// Tokens of one view lie on a grid; views overlap, so marks are as large as a patch of the densest.
 function draw(step) {
+  shown = step;
+  marks(step); layers(step); confidence(step); text(step);
+  document.querySelectorAll("#steps .step").forEach((node) =>
+    node.classList.toggle("at", +node.dataset.step === step));
+  const own = steps[step];
+  let said = `step ${step + 1} of ${steps.length} · ${own.kept.length} of ${total} visual tokens`;
+  if (own.bypass.length) said += ` · layers ${own.bypass.join(", ")} skipped`;
+  if (!own.refreshed) said += " · prompt cached";
+  $("now").textContent = said;
+  $("slider").value = step;
+}
+
+// Tokens of one view lie on a grid; views overlap, so marks are as large as a patch of the densest.
+function marks(step) {
   const now = new Set(steps[step].kept);
   const before = new Set(step ? steps[step - 1].kept : steps[step].kept);
   const received = steps[step].received, most = received ? Math.max(...received, 1e-9) : 0;
@@ -35,95 +59,95 @@ function draw(step) {
       if (!place || place[0] !== number) return;
       const x = place[1] * picture.width, y = place[2] * picture.height;
       const box = {x: x - side / 2, y: y - side / 2, width: side, height: side};
-      if (!now.has(token)) {
-        make(picture.layer, "rect", {...box, fill: "#22262c", "fill-opacity": .62});
-      } else if (!before.has(token)) {
-        make(picture.layer, "rect", {...box, fill: "#1b8a6b", "fill-opacity": .35});
-      }
+      if (!now.has(token)) make(picture.layer, "rect", {...box, class: "dropped"});
+      else if (!before.has(token)) make(picture.layer, "rect", {...box, class: "back"});
       if (received && now.has(token)) {
         const r = side * .46 * Math.sqrt((received[token] || 0) / most);
-        if (r > .8) make(picture.layer, "circle",
-          {cx: x, cy: y, r, fill: "#d0561a", "fill-opacity": .45});
+        if (r > .8) make(picture.layer, "circle", {cx: x, cy: y, r, class: "much"});
       }
     });
   });
-  layers(step); confidence(step); text(step);
-  document.querySelectorAll("#steps .at").forEach((node) =>
-    node.setAttribute("fill-opacity", +node.dataset.step === step ? .1 : 0));
-  const own = steps[step], ratio = total ? own.kept.length / total : 1;
-  let said = `step ${step + 1} of ${steps.length} · ${own.kept.length} of ${total} visual tokens`;
-  if (own.bypass.length) said += ` · layers ${own.bypass.join(", ")} skipped`;
-  if (!own.refreshed) said += " · prompt cached";
-  $("now").textContent = said;
-  $("slider").value = step;
 }
 
 function layers(step) {
-  $("layers").replaceChildren();
   const [visual, prompt, response] = steps[step].attention, n = data.layers;
-  const svg = canvas($("layers"), 560, 190), wide = 520 / n, skip = new Set(steps[step].bypass);
+  const [svg, width] = fresh("layers", 190);
+  const wide = (width - LEFT) / n, every = stride(wide), skip = new Set(steps[step].bypass);
   for (let layer = 0; layer < n; layer++) {
-    const x = 36 + layer * wide + wide * .1, width = wide * .8;
-    if (skip.has(layer)) make(svg, "rect",
-      {x, y: 8, width, height: 160, fill: "none", stroke: "#b9b5ab", "stroke-dasharray": "3 3"});
+    const x = LEFT + layer * wide + wide * .1, bar = wide * .8;
+    if (skip.has(layer)) make(svg, "rect", {x, y: 8, width: bar, height: 160, class: "skipped"});
     let y = 168;
-    [[visual, "#2f6db5"], [prompt, "#c9c6be"], [response, "#a87b12"]].forEach(([masses, fill]) => {
+    [[visual, "visual"], [prompt, "prompt"], [response, "response"]].forEach(([masses, kind]) => {
       const mass = masses && masses[layer];
       if (mass === null || mass === undefined) return;
       y -= 160 * mass;
-      make(svg, "rect", {x, y, width, height: 160 * mass, fill, "fill-opacity": .9});
+      named(make(svg, "rect", {x, y, width: bar, height: 160 * mass, class: kind}),
+        `layer ${layer}: ${(100 * mass).toFixed(1)} %`);
     });
-    if (n <= 40 || layer % 4 === 0) words(svg, x + width / 2, 184, layer);
+    if (layer % every === 0) words(svg, x + bar / 2, 184, layer);
   }
-  ["1", "0.5", "0"].forEach((mark, i) => words(svg, 28, 12 + 80 * i, mark, "end"));
-  if (!visual) words(svg, 290, 90, "not measured in this step");
+  ["1", "0.5", "0"].forEach((mark, i) => words(svg, LEFT - 6, 12 + 80 * i, mark, "end"));
+  if (!visual) words(svg, width / 2, 90, "not measured in this step");
 }
 
 function confidence(step) {
-  $("confidence").replaceChildren();
-  const own = steps[step], values = own.confidence || [], n = values.length || 1;
-  const svg = canvas($("confidence"), 560, 130), wide = 520 / n;
-  const fresh = new Set(own.committed), old = step ? steps[step - 1].tokens : [];
-  values.forEach((value, i) => {
-    if (value === null) return;
-    const done = old[i] !== null && old[i] !== undefined;
-    const fill = fresh.has(i) ? "#d0561a" : done ? "#e3e0d9" : "#9db9dc";
-    make(svg, "rect", {x: 36 + i * wide + wide * .1, y: 108 - 100 * value, width: wide * .8,
-      height: 100 * value, fill});
-    if (n <= 16 || i % 8 === 0) words(svg, 36 + (i + .5) * wide, 124, i);
-  });
-  ["1", "0.5", "0"].forEach((mark, i) => words(svg, 28, 12 + 50 * i, mark, "end"));
+  const own = steps[step], values = own.confidence || [], n = Math.max(1, data.positions);
+  const [svg, width] = fresh("confidence", 130), wide = (width - LEFT) / n, every = stride(wide);
+  const now = new Set(own.committed), old = step ? steps[step - 1].tokens : [];
+  for (let i = 0; i < n; i++) {
+    const value = values[i], done = old[i] !== null && old[i] !== undefined;
+    if (value !== null && value !== undefined) {
+      const kind = now.has(i) ? "new" : done ? "done" : "sure", word = own.tokens[i];
+      named(make(svg, "rect", {x: LEFT + i * wide + wide * .1, y: 108 - 100 * value,
+        width: wide * .8, height: 100 * value, class: kind}), said(i, word, value));
+    }
+    if (i % every === 0) words(svg, LEFT + (i + .5) * wide, 124, i);
+  }
+  ["1", "0.5", "0"].forEach((mark, i) => words(svg, LEFT - 6, 12 + 50 * i, mark, "end"));
+  if (!own.confidence) words(svg, width / 2, 60, "not measured in this step");
 }
 
+const said = (place, word, value) => `position ${place}`
+  + (word === null || word === undefined ? "" : `, ${JSON.stringify(word)}`)
+  + (value === null || value === undefined ? "" : `: ${value.toFixed(4)}`);
+
 function text(step) {
-  const fresh = new Set(steps[step].committed), home = $("text");
+  const own = steps[step], now = new Set(own.committed), home = $("text");
   home.replaceChildren();
-  steps[step].tokens.forEach((word, i) => {
+  own.tokens.forEach((word, i) => {
     const node = document.createElement("span");
     node.textContent = word === null ? "▁" : word;
-    node.className = word === null ? "masked" : fresh.has(i) ? "new" : "";
+    node.className = word === null ? "masked" : now.has(i) ? "new" : "";
+    node.title = said(i, word, (own.confidence || [])[i]);
     home.appendChild(node);
   });
 }
 
 function overview() {
-  const svg = canvas($("steps"), 1160, 150), wide = 1110 / steps.length, points = [];
+  const [svg, width] = fresh("steps", 150), points = [];
+  const wide = (width - LEFT) / steps.length, every = stride(wide);
   steps.forEach((own, step) => {
-    const x = 40 + step * wide, share = total ? own.kept.length / total : 1;
+    const x = LEFT + step * wide, share = total ? own.kept.length / total : 1;
     make(svg, "rect", {x: x + wide * .1, y: 120 - 110 * share, width: wide * .8,
-      height: 110 * share, fill: "#2f6db5", "fill-opacity": .35});
+      height: 110 * share, class: "kept"});
     points.push(`${x + wide / 2},${120 - 110 * own.macs / data.full}`);
-    if (steps.length <= 40 || step % 8 === 0) words(svg, x + wide / 2, 138, step + 1);
+    if (step % every === 0) words(svg, x + wide / 2, 138, step + 1);
   });
-  make(svg, "polyline", {points: points.join(" "), fill: "none", stroke: "#22262c",
-    "stroke-width": 1.6});
+  make(svg, "polyline", {points: points.join(" ")});
   steps.forEach((own, step) => {
-    const box = make(svg, "rect", {x: 40 + step * wide, y: 6, width: wide, height: 118,
-      fill: "#22262c", "fill-opacity": 0, class: "at"});
+    const sure = own.committed.map((i) => (own.confidence || [])[i]).filter(Number.isFinite);
+    const mean = sure.reduce((sum, value) => sum + value, 0) / sure.length;
+    if (sure.length) make(svg, "circle", {cx: LEFT + (step + .5) * wide, cy: 120 - 110 * mean,
+      r: Math.min(3.5, Math.max(1.5, wide / 4)), class: "dot"});
+    const box = make(svg, "rect", {x: LEFT + step * wide, y: 6, width: wide, height: 118,
+      class: "step"});
     box.dataset.step = step;
-    box.addEventListener("click", () => draw(step));
+    box.addEventListener("click", () => { stop(); draw(step); });
+    named(box, `step ${step + 1}: ${own.kept.length} of ${total} visual tokens, `
+      + `${own.committed.length} committed`
+      + (sure.length ? `, confidence ${mean.toFixed(4)}` : ""));
   });
-  ["100 %", "50 %", "0"].forEach((mark, i) => words(svg, 34, 14 + 55 * i, mark, "end"));
+  ["100 %", "50 %", "0"].forEach((mark, i) => words(svg, LEFT - 6, 14 + 55 * i, mark, "end"));
 }
 
 let timer = null;
@@ -137,5 +161,13 @@ $("play").addEventListener("click", () => {
   draw(step);
   timer = setInterval(() => { if (step >= steps.length - 1) stop(); else draw(++step); }, 700);
 });
+shown = Math.max(0, Math.min(steps.length - 1, parseInt(location.hash.slice(1)) - 1 || 0));
+let wideness = 0;
+new ResizeObserver(() => {
+  if ($("steps").clientWidth === wideness) return;
+  wideness = $("steps").clientWidth;
+  overview();
+  draw(shown);
+}).observe($("steps"));
 overview();
-draw(Math.max(0, Math.min(steps.length - 1, parseInt(location.hash.slice(1)) - 1 || 0)));
+draw(shown);

@@ -45,3 +45,12 @@ def test_assets_stay_in_their_element_and_fetch_nothing(asset: Path) -> None:
     text = asset.read_text(encoding="utf-8")
     assert "</" not in text and "<!--" not in text
     assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
+
+
+@pytest.mark.parametrize(
+    "asset", [path for path in ASSETS if path.suffix == ".css"], ids=lambda path: path.name
+)
+def test_styles_take_colours_from_variables(asset: Path) -> None:
+    text = asset.read_text(encoding="utf-8")
+    rules = re.sub(r"--[a-z-]+: #\w+;|@media print.*", "", text)
+    assert not re.search(r"#[0-9a-f]{3,8}\b|: white|\bblack\b", rules)

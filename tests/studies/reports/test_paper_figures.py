@@ -1,10 +1,13 @@
 """Charts of figures 1 and 2: what they draw is what the records say."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from saccade.studies.analysis.summary import Summary, summarise
@@ -16,6 +19,7 @@ from saccade.studies.reports.paper_figures import (
     mean_signals,
     signals_figure,
     start_figure,
+    start_keys,
     watched_cases,
 )
 from saccade.studies.reports.report import report_html
@@ -115,3 +119,45 @@ def test_studies_without_either_have_neither(tmp_path: Path) -> None:
     assert [group.draw([plain]) for group in CHARTS] == [[], []]
     lines = unit_lines(tmp_path / "run")
     assert {len(json.loads(line)["attention"]) for line in lines} == {0}
+
+
+def test_lines_of_the_start_have_a_legend_of_the_page(summary: Summary) -> None:
+    figure, keys = start_figure(summary), start_keys(summary)
+    assert not figure.layout.showlegend
+    assert [line.name for line in figure.data] == [key.name for key in keys]
+    assert [line.line.color for line in figure.data] == [key.colour for key in keys]
+    page = report_html(summary)
+    for i, key in enumerate(keys):
+        assert re.search(rf'data-chart="figure-0-0" data-line="{i}".*\n.*</svg>{key.name}<', page)
+
+
+def test_many_lines_look_different(summary: Summary) -> None:
+    def case(method: int, share: float) -> Case:
+        policy = f"after_share(share={share}, keep=0.25)"
+        name = f"{method}, {share}"
+        shown = {"name": name, "policy": policy, "pruner": "random", "group": "all"}
+        return Case.model_validate({**shown, "method": f"method {method}"})
+
+    cases = [case(method, share) for method in range(15) for share in (0.0, 0.5)]
+    row = next(row for row in summary.rows() if row["case"] == "half")
+    rows = [{**row, "case": c.name, "task": task} for c in cases for task in ("digit", "code")]
+    config = summary.config.model_copy(update={"cases": tuple(cases)})
+    many = replace(summary, config=config, frame=pd.DataFrame(rows))
+    figure = start_figure(many)
+    looks = {(line.line.color, line.line.dash, line.marker.symbol) for line in figure.data}
+    assert len(looks) == len(figure.data) == len(start_keys(many)) == 30
+    assert figure.layout.height == start_figure(summary).layout.height
+
+
+def test_axes_show_everything_with_room(summary: Summary) -> None:
+    figure = start_figure(summary)
+    low, high = figure.layout.yaxis.range
+    for line in figure.data:
+        for value, error in zip(line.y, line.error_y.array, strict=True):
+            assert low < value - error and value + error < high
+    left, right = figure.layout.xaxis.range
+    assert left < 0 and right > 1
+    signals = signals_figure(summary, "watched")
+    for part in (signals.data[2], signals.data[5]):
+        low, high = signals.layout["yaxis" + part.yaxis[1:]].range
+        assert low < min(part.y) and max(part.y) < high and high - low >= 0.1

@@ -99,7 +99,48 @@ def test_the_page_holds_charts_table_and_recipe(config: StudyConfig, made_run: M
     assert page.tags.count("tr") == 1 + len(config.tasks) * (1 + len(config.cases))
     assert json.dumps(summary.recipe, indent=2) in page.text
     assert "unfinished" not in page.text
-    assert page.tags.count("script") == page.tags.count("figure") + 3
+    assert page.tags.count("script") == page.tags.count("figure") + 4
+
+
+def test_of_several_models_every_heading_names_its_own(
+    config: StudyConfig, made_run: MakeRun
+) -> None:
+    named = {"method": "some", "group": "all", "policy": "after_share(0, keep=0.5)"}
+    cases = (Case(name="none"), Case.model_validate({"name": "a", "pruner": "random", **named}))
+    one = summarise(made_run(config.model_copy(update={"cases": cases})))
+    other = replace(one, config=one.config.model_copy(update={"model": "another/model"}))
+    page = report_html(one, other)
+    headings = re.findall(r"<h[23]>(.*?)</h[23]>", page)
+    repeated = {heading for heading in headings if headings.count(heading) > 1}
+    assert all("/" in heading for heading in repeated), "only names of models come back"
+    for summary in (one, other):
+        assert f"Methods: {summary.config.model} (from-scratch)" in headings
+    assert "<h2>Methods</h2>" in report_html(one)
+
+
+def test_the_lead_says_what_cases_decide_by(config: StudyConfig, made_run: MakeRun) -> None:
+    told = Case(name="told", policy="after_share(0, keep=0.5)", pruner="random")
+    cases = (Case(name="none"), Case(name="sees", policy="auto()"), told)
+    summary = summarise(made_run(config.model_copy(update={"cases": cases})))
+    for page in (report_html(summary), report_html(summary, summary)):
+        lead = page.split('class="lead">')[1].split("</p>")[0]
+        assert "“sees” decides by the model&#39;s signals" in lead
+        assert "“told” drops or skips visual tokens by a fixed schedule" in lead
+        assert "schedule of its own" not in page
+        assert "<dt>told</dt><dd><code>after_share(0, keep=0.5), pruner random</code></dd>" in page
+
+
+def test_colours_of_the_page_come_from_variables_that_dark_pages_set(
+    config: StudyConfig, made_run: MakeRun
+) -> None:
+    page = report_html(summarise(made_run(config)))
+    style = re.findall(r"<style>(.*?)</style>", page, flags=re.DOTALL)[0]
+    light, dark = style.split("@media screen and (prefers-color-scheme: dark)")
+    names = set(re.findall(r"(--[a-z-]+): #", light))
+    assert names and names == set(re.findall(r"(--[a-z-]+): #", dark))
+    used = set(re.findall(r"var\((--[a-z-]+)\)", style)) - {"--filled"}
+    assert used <= names
+    assert "prefers-color-scheme" in page.split("</main>")[1], "the charts' script listens"
 
 
 def test_an_unfinished_run_says_so(config: StudyConfig, made_run: MakeRun) -> None:
@@ -122,7 +163,10 @@ def test_the_lead_says_how_models_of_an_origin_answer(
     summary = summarise(made_run(config))
     backbone = {"name": "some model", "origin": origin}
     changed = replace(summary, recipe=summary.recipe | {"backbone": backbone})
-    assert f"some model ({origin}), {WAYS[origin]}. A case" in Page(report_html(changed)).text
+    assert (
+        f"some model ({origin}), {WAYS[origin]}. “half” drops or skips"
+        in Page(report_html(changed)).text
+    )
 
 
 def test_only_axes_with_values_can_be_chosen(config: StudyConfig, made_run: MakeRun) -> None:

@@ -49,7 +49,7 @@ def test_fits_100_columns(config: StudyConfig, made_run: MakeRun, width: int) ->
 def test_shows_the_figures(config: StudyConfig, made_run: MakeRun) -> None:
     lines = rendered(made_run(config, slower))
     head = next(line for line in lines if "case" in line)
-    names = ["case", "score", "vs", "none", "speed-up", "ideal", "projected", "visual"]
+    names = ["case", "score", "vs", "none", "speed-up", "ideal", "projected", "steps", "visual"]
     assert head.split() == names
     row = summarise(made_run(config, slower)).rows()[1]
     low, high = row["speedup_low"], row["speedup_high"]
@@ -57,6 +57,17 @@ def test_shows_the_figures(config: StudyConfig, made_run: MakeRun) -> None:
     assert any(" ".join(line.split()).startswith(expected) for line in lines)
     assert [line for line in lines if line in config.tasks] == ["yesno", "code"]
     assert sum(line.startswith("5 samples in 3 units, ") for line in lines) == 2
+
+
+def test_steps_are_those_that_were_taken(config: StudyConfig, made_run: MakeRun) -> None:
+    def fewer(record: Record) -> Record:
+        return replace(record, forwards=1 + record.sample % 2) if record.case == "half" else record
+
+    summary = summarise(made_run(config, fewer))
+    steps = {row["case"]: row["steps"] for row in results_table(summary).rows()}
+    assert steps == {"none": 4.0, "half": pytest.approx(1.4)}
+    page = report_html(summary).split("<h2>Results</h2>")[1]
+    assert "<td>4.0</td>" in page and "<td>1.4</td>" in page
 
 
 def test_names_are_not_markup(config: StudyConfig, made_run: MakeRun) -> None:
@@ -101,7 +112,7 @@ def test_the_work_of_every_case_can_be_shown(config: StudyConfig, made_run: Make
     print_results(summarise(run), console, work=True)
     assert isinstance(console.file, io.StringIO)
     row = summarise(run).rows()[1]
-    wanted = f"half {row['seconds_per_sample']:.2f} s {row['visual_tokens']:,.0f} "
+    wanted = f"half {row['seconds_per_sample']:.2f} s 4.0 {row['visual_tokens']:,.0f} "
     wanted += f"{row['macs'] / 1e9:.2f} {row['macs_paper'] / 1e9:.2f}"
     assert wanted in [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 

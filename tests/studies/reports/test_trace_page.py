@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from saccade.backbones import Model
-from saccade.controller import Auto, Controller, Generation, Keep
-from saccade.studies.reports.trace_page import trace_html, write_trace_page
+from saccade.backbones.families.llava_ar import FAMILY as LLAVA_AR
+from saccade.controller import Auto, Controller, Generation, Keep, Signals
+from saccade.studies.reports import trace_page
+from saccade.studies.reports.trace_page import confidences, trace_html, write_trace_page
+from tests.controller.test_trace import record
 from tests.tiny import fake_page, tiny_model
 
 HOSTILE = "</script><b>what?</b>"
@@ -53,6 +57,51 @@ def test_it_holds_every_step(model: Model) -> None:
     newlines = sum(place is None for place in data["places"])
     assert 0 < newlines < len(data["places"])
     assert all(0 <= x <= 1 and 0 <= y <= 1 for _, x, y in filter(None, data["places"]))
+
+
+def steps_of(*shown: list[float] | None, lengths: list[int], commits: list[int]) -> list[Any]:
+    """Steps with these confidences, so many positions, and one commit each."""
+    return [
+        record(
+            0,
+            signals=Signals(confidence=None if own is None else torch.tensor(own)),
+            tokens=tuple(range(length)),
+            committed=(commit,),
+        )
+        for own, length, commit in zip(shown, lengths, commits, strict=True)
+    ]
+
+
+def test_tokens_that_are_not_forwarded_again_keep_the_confidence_of_their_step() -> None:
+    written = steps_of([0.9], [0.5], [0.25], lengths=[1, 2, 3], commits=[0, 1, 2])
+    assert confidences(written) == [[0.9], [0.9, 0.5], [0.9, 0.5, 0.25]]
+    cached = steps_of([0.5, 0.25], [torch.nan, 0.75], None, lengths=[2, 2, 2], commits=[0, 1, 1])
+    assert confidences(cached) == [[0.5, 0.25], [0.5, 0.75], None]
+    unknown = steps_of([torch.nan, 0.25], lengths=[2], commits=[1])
+    assert confidences(unknown) == [[None, 0.25]]
+
+
+def test_an_autoregressive_answer_has_a_place_for_every_token() -> None:
+    model = tiny_model(family=LLAVA_AR, tokenizer=True)
+    inputs = model.prepare("?", [fake_page(40, 30)])
+    controller = Controller(Keep(), probe="all")
+    out = model.generate(inputs=inputs, controller=controller, gen_length=6)
+    data = data_of(trace_html(out, model, controller, inputs, "?", [fake_page(40, 30)]))
+    assert data["positions"] == len(out.trace) > 1
+    for number, step in enumerate(data["steps"]):
+        assert len(step["confidence"]) == len(step["tokens"]) == number + 1
+        assert all(0 < value <= 1 for value in step["confidence"])
+        assert step["confidence"][:number] == data["steps"][number - 1]["confidence"][:number]
+
+
+def test_colours_are_those_of_the_page() -> None:
+    assets = Path(trace_page.__file__).parent / "assets"
+    script = (assets / "trace.js").read_text(encoding="utf-8")
+    assert not re.search(r"#[0-9a-f]{6}|fill:", script)
+    drawn = set(re.findall(r'class: "(\w+)"', script))
+    style = (assets / "trace.css").read_text(encoding="utf-8")
+    assert drawn >= {"dropped", "back", "much", "kept", "dot", "step"}
+    assert all(f".{name}" in style for name in drawn)
 
 
 def test_nothing_is_measured_nothing_is_shown(model: Model) -> None:
