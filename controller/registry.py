@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from saccade.controller.errors import UnknownNameError
+from saccade.controller.names import unknown_name
 
 if TYPE_CHECKING:
     from saccade.controller.policy import BasePolicy
@@ -90,8 +91,7 @@ class Registry(Generic[T]):
             return registered[name]
         offered = self._offered()
         if name not in offered:
-            names = ", ".join(self) or "none"
-            raise UnknownNameError(f"unknown {self.what} {name!r}; known: {names}")
+            raise UnknownNameError(unknown_name(self.what, name, self))
         factory: Callable[..., T] = offered[name].load()
         self._loaded[name] = factory
         return factory

@@ -6,6 +6,7 @@ from typing import Any, Protocol, Self, TypedDict
 
 from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_int
+from saccade.controller.names import did_you_mean
 
 
 class GenerateOptions(TypedDict, total=False):
@@ -117,8 +118,10 @@ def check_options(settings: type[Any], options: Mapping[str, Any]) -> None:
     known = [field.name for field in fields(settings)]
     unknown = sorted(set(options) - set(known))
     if unknown:
+        near = did_you_mean(unknown[0], known)
         raise TypeError(
-            f"generate() got unknown option {', '.join(unknown)}; known options: {', '.join(known)}"
+            f"generate() got unknown option {', '.join(unknown)}; {near}known options: "
+            + ", ".join(known)
         )
 
 

@@ -7,7 +7,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from saccade.controller.expressions import Described, describe_policy, describe_pruner
+from saccade.controller.expressions import (
+    Described,
+    describe_policy,
+    describe_pruner,
+    is_none,
+)
 from saccade.controller.session import Positions
 from saccade.studies.config.older import text_of_mapping
 from saccade.studies.tasks.documents import KINDS
@@ -56,7 +61,7 @@ class Case(BaseModel):
     def _as_text(cls, value: Any) -> Any:
         """What recipes from before there was a text form hold becomes text; "none" is nothing."""
         text = text_of_mapping(value) if isinstance(value, Mapping) else value
-        return None if text in ("none", "none()") else text
+        return None if is_none(text) else text
 
     @property
     def policy_call(self) -> Described | None:

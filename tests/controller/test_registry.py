@@ -47,7 +47,7 @@ def test_made_by_name(registry: Registry[Any]) -> None:
 def test_unknown_names_list_the_known(registry: Registry[Any]) -> None:
     with pytest.raises(UnknownNameError) as caught:
         registry.make("kept")
-    assert str(caught.value) == "unknown thing 'kept'; known: keep"
+    assert str(caught.value) == "unknown thing 'kept'; did you mean keep? known: keep"
     assert isinstance(caught.value, SaccadeError) and isinstance(caught.value, KeyError)
     empty: Registry[Any] = Registry("thing", GROUP)
     with pytest.raises(UnknownNameError, match="known: none"):

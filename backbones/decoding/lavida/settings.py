@@ -9,6 +9,7 @@ from saccade.backbones.decoding.lavida.schedules import SCHEDULES
 from saccade.backbones.decoding.options import PlainEnd, check_options, plain_stops, renamed
 from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
+from saccade.controller.names import not_allowed
 
 LENGTH = 512
 """Published tokens of an answer, and steps."""
@@ -187,4 +188,4 @@ class LavidaSettings(PlainEnd):
 
 def _one_of(name: str, value: object, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name}={value!r}; allowed: {', '.join(allowed)}")
+        raise ValueError(not_allowed(name, value, allowed))

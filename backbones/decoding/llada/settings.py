@@ -7,6 +7,7 @@ from typing import Any, Self
 from saccade.backbones.decoding.options import check_options, plain_stops, text_or_ids, token_ids
 from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
+from saccade.controller.names import not_allowed
 
 REMASKING = ("low_confidence", "random")
 LENGTHS = ("gen_length", "block_length", "steps")
@@ -109,7 +110,7 @@ class GenerateSettings:
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         if self.remasking not in REMASKING:
-            raise ValueError(f"remasking={self.remasking!r}; allowed: {', '.join(REMASKING)}")
+            raise ValueError(not_allowed("remasking", self.remasking, REMASKING))
         self._check_blocks()
         if self.cfg_scale > 0 and self.prefix_refresh_interval is not None:
             raise ValueError(

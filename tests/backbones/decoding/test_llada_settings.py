@@ -33,7 +33,7 @@ def test_the_published_defaults() -> None:
         ({"temperature": -0.1}, "temperature=-0.1", "0 (greedy) or more"),
         ({"temperature": float("nan")}, "temperature=nan", "0 (greedy) or more"),
         ({"cfg_scale": -1.0}, "cfg_scale=-1.0", "0 (off) or more"),
-        ({"remasking": "entropy"}, "remasking='entropy'", "low_confidence, random"),
+        ({"remasking": "entropy"}, "remasking='entropy'", "'low_confidence', 'random'"),
         ({"stopping_criteria": "\n"}, r"stopping_criteria='\n'", r"['\n']"),
         ({"stopping_criteria": [3]}, "stopping_criteria=[3]", "lists of token ids"),
     ],

@@ -245,3 +245,26 @@ def test_an_installed_saccade_has_the_command() -> None:
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("not installed")
     assert {entry.name: entry.value for entry in files}["saccade"] == "saccade.studies.cli:main"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("genrate",), "generate"),
+        (("study", "shwo"), "show"),
+        (("calibrate", "layer_skip"), "layer-skip"),
+        (("study", "run", "dmo"), "demo"),
+        (("study", "run", "table-1"), "table1"),
+        (("train", "lada-v", "--out", "nowhere"), "llada-v"),
+        (("page", "a.png", "--kind", "transcibe"), "transcribe"),
+        (("page", "a.png", "--split", "held-out"), "heldout"),
+        (("bench", "--policy", "keep", "--task", "describ"), "describe"),
+        (("bench", "--pruner", "div-prune()"), "divprune"),
+        (("bench", "--dtype", "bf16"), "bfloat16"),
+        (("calibrate", "vtw", "--model", "llada-v"), "embedded/llada-v"),
+        (("calibrate", "vtw", "--kind", "Transcribe"), "transcribe"),
+    ],
+)
+def test_what_was_meant_is_named(words: tuple[str, ...], meant: str) -> None:
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, list(words))
+    assert result.exit_code == 2 and f"did you mean {meant}" in result.output
