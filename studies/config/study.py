@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from saccade.controller.expressions import (
     Described,
@@ -99,6 +99,9 @@ class StudyConfig(BaseModel):
         Several models instead of `model`: each runs its cases and is compared with itself.
     benchmarks : tuple of QuestionFile
         Files of questions that can be tasks too; their paths are relative to the study's file.
+    grown : tuple of int
+        Samples it had before, ascending, if a run of it was extended: what was answered then keeps
+        its batches. A run writes this into its recipe; no study needs it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -114,6 +117,14 @@ class StudyConfig(BaseModel):
     models: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     benchmarks: tuple[QuestionFile, ...] = ()
+    grown: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _grew(self) -> Self:
+        counts = [0, *self.grown, self.samples]
+        if self.grown and any(a >= b for a, b in itertools.pairwise(counts)):
+            raise ValueError(f"grown={list(self.grown)}: must ascend, up to samples={self.samples}")
+        return self
 
     def task_of(self, name: str) -> Task:
         """The benchmark of that name, or the registered task.
@@ -147,6 +158,7 @@ _LATER: dict[str, Any] = {
     "models": [],
     "seeds": [],
     "benchmarks": [],
+    "grown": [],
     "positions": "original",
     "probe": "needed",
     "method": None,
@@ -176,11 +188,17 @@ class Unit:
 
 
 def plan_units(config: StudyConfig) -> tuple[Unit, ...]:
-    """All units of a study in the order they run: task by task, batch by batch."""
-    starts = range(0, config.samples, config.batch)
-    batches = [range(start, min(start + config.batch, config.samples)) for start in starts]
+    """All units of a study in the order they run: task by task, batch by batch; samples that a run
+    was extended by come after those before them."""
+    parts = itertools.pairwise((0, *config.grown, config.samples))
+    batches = [
+        (seed, range(start, min(start + config.batch, end)))
+        for begin, end in parts
+        for seed in config.every_seed
+        for start in range(begin, end, config.batch)
+    ]
     return tuple(
         Unit(task, number, tuple(batch), seed)
         for task in config.tasks
-        for number, (seed, batch) in enumerate(itertools.product(config.every_seed, batches))
+        for number, (seed, batch) in enumerate(batches)
     )

@@ -212,6 +212,15 @@ def test_progress_off_a_terminal_is_plain_lines_now_and_then() -> None:
     assert stream.getvalue().splitlines() == ["[case 1] 1/10", "[case 10] 10/10"]
 
 
+def test_no_line_of_progress_comes_twice() -> None:
+    stream = StringIO()
+    with Steps(Console(file=stream, width=80), every=0.0) as steps:
+        for done in (0, 0, 1, 1, 2, 2):
+            steps.update(done, 2, "2 processes")
+    lines = [line.partition(",")[0] for line in stream.getvalue().splitlines()]
+    assert lines == ["2 processes 0/2", "2 processes 1/2", "2 processes 2/2"]
+
+
 def test_progress_on_a_terminal_is_a_bar_and_begins_where_a_run_was_resumed() -> None:
     stream = StringIO()
     with Steps(Console(file=stream, width=100, force_terminal=True)) as steps:
