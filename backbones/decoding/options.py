@@ -19,8 +19,8 @@ class GenerateOptions(TypedDict, total=False):
 
     gen_length: int
     max_new_tokens: int
-    block_length: int
-    steps: int
+    block_length: int | None
+    steps: int | None
     temperature: float
     cfg_scale: float
     remasking: str

@@ -221,6 +221,8 @@ def settings_of(
         If they are not valid together.
     """
     own: Mapping[str, Any] = settings.for_lengths(task.gen_length, task.block_length, task.steps)
+    if task.block_length == task.gen_length and "gen_length" in case.settings:
+        own = {key: value for key, value in own.items() if key != "block_length"}  # still one block
     options = {**own, **case.settings}
     try:
         settings.from_options(options)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from saccade.controller.errors import StudyError, UnknownNameError
 from saccade.studies.tasks.metrics import Metric, metrics
@@ -25,7 +26,7 @@ class QuestionFile(BaseModel):
         JSON lines, each with "image" (a path relative to the file, or several), "question", and
         "answers" (a list) or "answer".
     gen_length, block_length, steps : int
-        Settings of `generate`, in LLaDA-V's words.
+        Settings of `generate`, in LLaDA-V's words; without `block_length` the answer is one block.
     metric : str
         Name of a metric (`saccade.studies.tasks.metrics`): exact, contains, relaxed, anls, choice,
         or another. The score is the best over the right answers.
@@ -39,6 +40,13 @@ class QuestionFile(BaseModel):
     block_length: int = Field(ge=1, strict=True)
     steps: int = Field(ge=1, strict=True)
     metric: str = "exact"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_block(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("block_length") is None and "gen_length" in given:
+            return {**given, "block_length": given["gen_length"]}
+        return given
 
     @field_validator("metric")
     @classmethod

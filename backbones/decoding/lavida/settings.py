@@ -171,8 +171,11 @@ class LavidaSettings(PlainEnd):
         the whole answer. Options that the published code ignores are errors that say so.
         """
         given = renamed(options)
-        if "block_length" in given and given["block_length"] == given.get("gen_length", LENGTH):
+        whole = (None, given.get("gen_length", LENGTH))
+        if "block_length" in given and given["block_length"] in whole:
             del given["block_length"]
+        if given.get("steps", LENGTH) is None:
+            del given["steps"]
         ignored = [name for name in given if name in IGNORED]
         if ignored:
             name = ignored[0]

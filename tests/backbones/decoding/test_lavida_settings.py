@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from saccade.backbones.decoding.causal.settings import CausalSettings
 from saccade.backbones.decoding.lavida.answer import LavidaAnswer
 from saccade.backbones.decoding.lavida.schedules import SCHEDULES, schedule_table
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
@@ -184,3 +185,10 @@ def test_positions_may_be_drawn_by_their_confidence() -> None:
         assert commit.k == 2 == len(commit.filled)
         firsts.add(commit.filled)
     assert len(firsts) > 2
+
+
+def test_lengths_that_are_none_say_nothing() -> None:
+    unsaid = {"block_length": None, "steps": None}
+    assert LavidaSettings.from_options(unsaid) == LavidaSettings()
+    assert CausalSettings.from_options(unsaid) == CausalSettings()
+    assert LavidaSettings.from_options({"gen_length": 32}).n_steps == 32

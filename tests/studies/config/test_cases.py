@@ -184,3 +184,10 @@ def test_none_is_no_policy_and_no_pruner(tmp_path: Path, word: str) -> None:
     )
     (case,) = load_study(path).cases
     assert case.policy is None and case.pruner is None and controller_of(case) is None
+
+
+def test_a_case_of_another_length_is_still_one_block() -> None:
+    longer = Case(name="longer", settings={"gen_length": 32})
+    assert settings_of(longer, KINDS["code"]) == {"gen_length": 32, "steps": 8}
+    blocks = Case(name="blocks", settings={"gen_length": 32, "block_length": 8})
+    assert settings_of(blocks, KINDS["code"])["block_length"] == 8
