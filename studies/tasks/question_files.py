@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from saccade.controller.errors import StudyError, UnknownNameError
+from saccade.controller.errors import SaccadeError, StudyError
 from saccade.studies.tasks.metrics import Metric, metrics
 from saccade.studies.tasks.task import Score, Split
 
@@ -53,7 +53,7 @@ class QuestionFile(BaseModel):
     def _metric_is_known(cls, value: str) -> str:
         try:
             metrics.factory(value)
-        except UnknownNameError as error:
+        except SaccadeError as error:
             raise ValueError(str(error)) from error
         return value
 
