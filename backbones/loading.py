@@ -24,6 +24,7 @@ from saccade.backbones.model import Model
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
 from saccade.controller.errors import CheckpointError, UnknownNameError
+from saccade.controller.names import closest, did_you_mean, unknown_name
 
 EMBEDDED = Path(__file__).parent / "embedded"
 
@@ -46,19 +47,30 @@ def resolve(path_or_repo_id: str | Path, revision: str | None = None) -> Path:
     name = str(path_or_repo_id)
     if name.startswith("embedded/"):
         if name not in embedded_models():
-            known = ", ".join(embedded_models()) or "none"
-            raise UnknownNameError(f"unknown embedded model {name!r}; known: {known}")
+            raise UnknownNameError(unknown_name("embedded model", name, embedded_models()))
         return EMBEDDED / name.removeprefix("embedded/")
     folder = Path(path_or_repo_id)
     if folder.is_dir():
         return folder
     looks_local = folder.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1
     if looks_local:
+        near = _embedded_meant(name)
         raise CheckpointError(
-            f"no checkpoint folder at {name}; give a folder, a hub id (owner/name), or one of "
-            f"{', '.join(embedded_models())}"
+            f"no checkpoint folder at {name}; {near}give a folder, a hub id (owner/name), or one "
+            f"of {', '.join(embedded_models())}"
         )
-    return fetch(name, revision)
+    try:
+        return fetch(name, revision)
+    except CheckpointError as error:
+        near = _embedded_meant(name)
+        raise CheckpointError(f"{error}{near and f'; {near.strip()}'}") from error.__cause__
+
+
+def _embedded_meant(name: str) -> str:
+    """The embedded model that a name means, if it has no owner or a misspelt "embedded"."""
+    owner = name.rstrip("/").rpartition("/")[0]
+    meant = not owner or closest(owner, ["embedded"]) is not None
+    return did_you_mean(name, embedded_models()) if meant else ""
 
 
 def read_family(path_or_repo_id: str | Path, revision: str | None = None) -> Family:
@@ -170,7 +182,8 @@ def _dtype(
         dtype = "float32" if device.type == "cpu" else own
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise ValueError(f"dtype={dtype!r}; give float32, bfloat16 or float16")
+        near = did_you_mean(dtype, ("float32", "bfloat16", "float16"))
+        raise ValueError(f"dtype={dtype!r}; {near}give float32, bfloat16 or float16")
     return found
 
 

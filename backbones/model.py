@@ -277,7 +277,7 @@ class Model:
         Examples
         --------
         >>> out = model.generate("Transcribe the page.", [image], gen_length=32,
-        ...                      block_length=32, steps=16)  # doctest: +SKIP
+        ...                      steps=16)  # doctest: +SKIP
         >>> print(out.text, out.trace.forwards)  # doctest: +SKIP
         """
         settings = self.family.settings.from_options(options)

@@ -4,6 +4,7 @@ from saccade.controller.controller import Controller
 from saccade.controller.errors import (
     CapabilityError,
     CheckpointError,
+    ExtensionError,
     PlanError,
     SaccadeError,
     StudyError,
@@ -59,6 +60,7 @@ __all__ = [
     "Cumulative",
     "Drop",
     "EveryNSteps",
+    "ExtensionError",
     "Generation",
     "Geometry",
     "Keep",

@@ -99,7 +99,10 @@ def check_plan(plan: Plan, spec: BackboneSpec, who: object = "the plan") -> None
 def check_choice(pruner: Pruner | None, layer: int) -> Pruner:
     """The pruner, or `PlanError` if there is none or it cannot choose before a layer."""
     if pruner is None:
-        raise PlanError("the policy drops visual tokens but the controller has no pruner")
+        raise PlanError(
+            "the policy drops visual tokens but the controller has no pruner; give one: "
+            "Controller(policy, 'divprune'); in a study, pruner: divprune"
+        )
     measured = sorted(pruner.needs & MEASURED)
     if layer == 0 and measured:
         raise PlanError(

@@ -8,7 +8,8 @@ from typing import Any, Literal, Protocol, TypeGuard, TypeVar, get_args, runtime
 from saccade.controller.arguments import check_bool, check_int
 from saccade.controller.attach import check_fit, check_parts
 from saccade.controller.errors import CapabilityError, PlanError, SaccadeError
-from saccade.controller.expressions import parse_policy, parse_pruner
+from saccade.controller.expressions import is_none, parse_policy, parse_pruner
+from saccade.controller.names import not_allowed
 from saccade.controller.policies.auto import Auto
 from saccade.controller.policy import BasePolicy
 from saccade.controller.protocols import Pruner
@@ -42,10 +43,11 @@ class Controller:
     ----------
     policy : BasePolicy or str, optional
         How much, where and when; `Auto` by default, `Keep` to do nothing. As text, what
-        `parse_policy` reads: ``"progressive(cover=0.9) + layer_skip()"``.
+        `parse_policy` reads: ``"progressive(cover=0.9) + layer_skip()"``; ``"none"`` is the bare
+        model, as `Keep` is.
     pruner : Pruner or str, optional
         Which tokens stay; needed by policies that drop. As text, what `parse_pruner` reads. Without
-        one, that which the policy names (`BasePolicy.default_pruner`).
+        one (None or ``"none"``), that which the policy names (`BasePolicy.default_pruner`).
     probe : "all", "needed" or a frozenset of layers
         Layers whose attention is measured in every step and recorded in the trace, where the
         backbone can. "needed": all layers, in the steps that the policy watches, if it reads
@@ -71,7 +73,7 @@ class Controller:
 
     Examples
     --------
-    >>> with Controller(AfterShare(0.5, 0.25), DivPrune())(model):  # doctest: +SKIP
+    >>> with Controller("after_share(0.5, keep=0.25)", "divprune")(model):  # doctest: +SKIP
     ...     out = model.generate(prompt="Describe the page in detail.", images=[image])
     """
 
@@ -84,7 +86,8 @@ class Controller:
         tokens: bool = False,
     ) -> None:
         made = parse_policy(policy) if isinstance(policy, str) else policy
-        chooser = parse_pruner(pruner) if isinstance(pruner, str) else pruner
+        named = None if is_none(pruner) else pruner
+        chooser = parse_pruner(named) if isinstance(named, str) else named
         self.policy: BasePolicy = Auto() if made is None else made
         check_parts(self.policy, chooser)
         wish = self.policy.default_pruner
@@ -95,10 +98,10 @@ class Controller:
         if isinstance(probe, frozenset):
             probe = frozenset(check_int("a layer to probe", layer) for layer in probe)
         elif probe not in ("all", "needed"):
-            raise ValueError(f"probe={probe!r}; allowed: 'all', 'needed' or a frozenset of layers")
+            words = not_allowed("probe", probe, ("all", "needed"))
+            raise ValueError(f"{words} or a frozenset of layers")
         if positions not in get_args(Positions):
-            allowed = " or ".join(map(repr, get_args(Positions)))
-            raise ValueError(f"positions={positions!r}; allowed: {allowed}")
+            raise ValueError(not_allowed("positions", positions, get_args(Positions)))
         self.probe, self.positions, self.tokens = probe, positions, check_bool("tokens", tokens)
 
     def __repr__(self) -> str:

@@ -28,5 +28,9 @@ class UnknownNameError(SaccadeError, KeyError):
         return str(self.args[0])
 
 
+class ExtensionError(SaccadeError):
+    """What an installed package offers cannot be used; the cause is chained."""
+
+
 class StudyError(SaccadeError):
     """A study's configuration or results folder cannot be used as asked."""

@@ -12,17 +12,19 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from saccade.controller.errors import UnknownNameError
+from saccade.controller.names import closest, did_you_mean, unknown_name
 from saccade.controller.policy import BasePolicy
 from saccade.controller.protocols import Pruner
 from saccade.controller.registry import Registry, policies, pruners
 from saccade.controller.text_form import parameters
 
 T = TypeVar("T")
+NONE = "none"
+"""What stands for no policy, and for no pruner."""
 LONGEST, DEEPEST = 4000, 20
 """Letters of a text, and calls inside each other."""
 WORDS = {
@@ -34,10 +36,19 @@ WORDS = {
 }
 OLD = re.compile(r"^\s*[a-z][\w-]*\s*(:.*)?$")
 """How options were written before: ``after-share:share=0.5,keep=0.25``."""
+DASHED = re.compile(r"^\s*([A-Za-z]\w*-[\w-]*)\s*(\(.*\))\s*$")
+"""A call whose name has dashes: ``after-share(0.5)``."""
+
+
+def is_none(text: object) -> bool:
+    """Whether a text stands for no policy (the bare model), or for no pruner."""
+    return isinstance(text, str) and text.strip().lower() in (NONE, f"{NONE}()")
 
 
 def parse_policy(text: str) -> BasePolicy:
     """The policy that a text describes; policies joined by ``+`` are composed.
+
+    ``none`` is `Keep`, which leaves the model as it is.
 
     Raises
     ------
@@ -46,7 +57,7 @@ def parse_policy(text: str) -> BasePolicy:
     ValueError
         If the text is not such a call, or an option is unknown, missing or of the wrong type.
     """
-    return _parse(policies, text)
+    return _parse(policies, "keep()" if is_none(text) else text)
 
 
 def parse_pruner(text: str) -> Pruner:
@@ -116,11 +127,15 @@ def _example(registry: Registry[Any]) -> str:
 
 def _in_new_form(registry: Registry[Any], text: str) -> str:
     """What an older way of writing is now; "" if it is not one."""
+    dashed = DASHED.match(text)
+    if dashed:
+        near = closest(dashed[1], registry)
+        return f"did you mean {near}{dashed[2]}?" if near else ""
     if not OLD.match(text) or not (":" in text or "-" in text):
         return ""
     name, _, rest = text.strip().partition(":")
-    new = name.strip().replace("-", "_")
-    if new not in registry:
+    new = closest(name, registry)
+    if new is None:
         return ""
     options = ", ".join(part.strip() for part in rest.split(",") if part.strip())
     options = re.sub(
@@ -162,17 +177,19 @@ def _known(registry: Registry[Any], name: str) -> str:
     for known in registry:
         if getattr(registry.registered(known), "__name__", None) == name:
             return known
-    raise UnknownNameError(unknown_name(registry, name))
+    raise UnknownNameError(_unknown(registry, name))
 
 
-def unknown_name(registry: Registry[Any], name: str) -> str:
+def _unknown(registry: Registry[Any], name: str) -> str:
     """What to say of a name that is not registered."""
-    close = get_close_matches(name, list(registry), n=1)
-    meant = f"did you mean {close[0]}? " if close else ""
     other = policies if registry is pruners else pruners
-    if not close and name in other:
-        meant = f"it is a {other.what}; "
-    return f"unknown {registry.what} {name!r}; {meant}known: {', '.join(registry) or 'none'}"
+    if name == NONE:
+        return f"{NONE} stands alone, for no {registry.what}; leave it out of other calls"
+    if closest(name, registry) is None and name in other:
+        return f"unknown {registry.what} {name!r}; it is a {other.what}; known: " + ", ".join(
+            registry
+        )
+    return unknown_name(registry.what, name, registry)
 
 
 def _arguments(
@@ -229,8 +246,7 @@ def _build(registry: Registry[T], described: Described) -> T:
     known = {option.name: option for option in options_of(factory)}
     unknown = [key for key in values if key not in known]
     if unknown:
-        close = get_close_matches(unknown[0], known, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
+        meant = did_you_mean(unknown[0], known)
         allowed = f"options: {', '.join(known)}" if known else "it takes none"
         raise ValueError(f"{registry.what} {name!r} has no option {unknown[0]!r}; {meant}{allowed}")
     missing = [key for key, option in known.items() if option.required and key not in values]

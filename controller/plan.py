@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from saccade.controller.arguments import check_bool, check_float, check_fraction, check_int
 from saccade.controller.errors import PlanError
+from saccade.controller.names import not_allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class CommitRule:
 
     def __post_init__(self) -> None:
         if self.kind not in ("threshold", "factor"):
-            raise PlanError(f"CommitRule: kind={self.kind!r}; allowed: 'threshold', 'factor'")
+            words = not_allowed("kind", self.kind, ("threshold", "factor"))
+            raise PlanError(f"CommitRule: {words}")
         try:
             if self.kind == "threshold":
                 value = check_fraction("value", self.value)

@@ -4,9 +4,9 @@ import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
+from saccade.controller.names import did_you_mean
 from saccade.controller.plan import Drop, Plan
 from saccade.controller.signals import Signals
 from saccade.controller.text_form import text_form
@@ -136,8 +136,7 @@ def _options(cls: type) -> set[str]:
 
 
 def _unknown_hook(cls: type, name: str) -> str:
-    close = get_close_matches(name, HOOKS, n=1, cutoff=0.75)
-    meant = f"did you mean {close[0]!r}? " if close else ""
+    meant = did_you_mean(name, HOOKS)
     return (
         f"{cls.__name__}.{name} is neither a hook nor an option of a policy: {meant}Hooks are "
         f"{', '.join(sorted(HOOKS))}; options are annotated; helpers begin with an underscore"

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from saccade.controller.errors import UnknownNameError
+from saccade.controller.errors import ExtensionError, SaccadeError, UnknownNameError
+from saccade.controller.names import unknown_name
 
 if TYPE_CHECKING:
     from saccade.controller.policy import BasePolicy
@@ -84,25 +85,77 @@ class Registry(Generic[T]):
         ------
         UnknownNameError
             Listing the known names.
+        ExtensionError
+            If it is that of an installed package, and cannot be loaded.
         """
         registered = self._registered()
         if name in registered:
             return registered[name]
         offered = self._offered()
         if name not in offered:
-            names = ", ".join(self) or "none"
-            raise UnknownNameError(f"unknown {self.what} {name!r}; known: {names}")
-        factory: Callable[..., T] = offered[name].load()
+            raise UnknownNameError(unknown_name(self.what, name, self))
+        factory: Callable[..., T] = self._load(name, offered[name])
         self._loaded[name] = factory
         return factory
 
+    def _load(self, name: str, entry: EntryPoint) -> Any:
+        """What an entry point leads to: a class, or a function that makes a member."""
+        if not name.isidentifier():
+            raise self._broken(name, "its name must be a word of letters, digits and underscores")
+        try:
+            found = entry.load()
+        except (Exception, SystemExit) as error:  # a package may break in any way
+            raise self._broken(name, f"{type(error).__name__}: {error}") from error
+        if not callable(found):
+            raise self._broken(name, f"it leads to {found!r}, which is no class or function")
+        return found
+
+    def _broken(self, name: str, why: str) -> ExtensionError:
+        return ExtensionError(
+            f"the {self.what} {name!r} of {self.origin(name)} cannot be used: {why}; mend that "
+            "package or uninstall it; others are not affected"
+        )
+
+    def origin(self, name: str) -> str:
+        """The installed package and entry point that offer a name; "Saccade" for what is
+        registered."""
+        entry = self._offered().get(name)
+        if entry is None or name in self._registered():
+            return "Saccade"
+        dist = getattr(entry, "dist", None)
+        package = "an unknown package" if dist is None else f"{dist.name} {dist.version}"
+        return f"{package} (entry point {entry.name} = {entry.value!r} in {self.group})"
+
+    def usable(self) -> tuple[list[str], list[str]]:
+        """Names whose factories load, and what is wrong with each of the others."""
+        names, problems = [], []
+        for name in self:
+            try:
+                self.factory(name)
+                names.append(name)
+            except ExtensionError as error:
+                problems.append(str(error))
+        return names, problems
+
     def make(self, name: str, **options: object) -> T:
-        """Build a member; wrong options raise `TypeError` naming the member."""
+        """Build a member; wrong options raise `TypeError` naming the member.
+
+        Raises
+        ------
+        ExtensionError
+            If it is that of an installed package, and fails in a way that options do not explain.
+        """
         factory = self.factory(name)
         try:
             return factory(**options)
         except TypeError as error:
             raise TypeError(f"{self.what} {name!r}: {error}") from error
+        except (SaccadeError, ValueError):
+            raise
+        except Exception as error:
+            if name in self._registered():
+                raise
+            raise self._broken(name, f"{type(error).__name__}: {error}") from error
 
 
 policies: "Registry[BasePolicy]" = Registry(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saccade.controller.errors import PlanError, SaccadeError
 from saccade.controller.merging import check_selection, on_host
+from saccade.controller.names import did_you_mean
 from saccade.controller.protocols import Pruner, Site
 from saccade.controller.view_fields import VIEW_FIELDS
 from saccade.controller.views import Selection, VisualView
@@ -79,11 +80,13 @@ def _check_attributes(pruner: Pruner) -> None:
         _fail(pruner, f"lacks {', '.join(missing)}: a pruner has needs, site and select")
     if not isinstance(pruner.needs, frozenset):
         _fail(pruner, f"has needs of type {type(pruner.needs).__name__}: it must be a frozenset")
-    unknown = sorted(map(repr, pruner.needs - VIEW_FIELDS.keys()))
+    unknown = sorted(pruner.needs - VIEW_FIELDS.keys(), key=repr)
     if unknown:
-        _fail(pruner, f"needs {', '.join(unknown)}; known needs: {', '.join(sorted(VIEW_FIELDS))}")
+        near, known = did_you_mean(unknown[0], VIEW_FIELDS), ", ".join(sorted(VIEW_FIELDS))
+        _fail(pruner, f"needs {', '.join(map(repr, unknown))}; {near}known needs: {known}")
     if pruner.site not in get_args(Site):
-        _fail(pruner, f"has site {pruner.site!r}; known sites: {', '.join(get_args(Site))}")
+        near, known = did_you_mean(pruner.site, get_args(Site)), ", ".join(get_args(Site))
+        _fail(pruner, f"has site {pruner.site!r}; {near}known sites: {known}")
 
 
 def _cases(needs: Iterable[str], sizes: Sequence[int], seed: int) -> Iterator[Case]:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor
 
 from saccade.controller.errors import CapabilityError
+from saccade.controller.names import not_allowed
 from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
@@ -49,8 +50,7 @@ class FastV(ScorePruner):
     def __post_init__(self) -> None:
         for name, allowed in (("queries", get_args(Queries)), ("head_mean", get_args(HeadMean))):
             if getattr(self, name) not in allowed:
-                words = ", ".join(map(repr, allowed))
-                raise ValueError(f"{name}={getattr(self, name)!r}: must be one of {words}")
+                raise ValueError(not_allowed(name, getattr(self, name), allowed))
 
     def default_layer(self, n_layers: int) -> int:
         """The paper's K: tokens go before the third layer."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from saccade.controller.errors import PlanError
+from saccade.controller.names import not_allowed
 from saccade.controller.views import VisualView
 from saccade.pruners.base import ScorePruner
 
@@ -41,7 +42,7 @@ class RedVTP(ScorePruner):
 
     def __post_init__(self) -> None:
         if self.rows not in ("masked", "all"):
-            raise ValueError(f"rows={self.rows!r}; allowed: 'masked', 'all'")
+            raise ValueError(not_allowed("rows", self.rows, ("masked", "all")))
 
     def score(self, view: VisualView) -> Tensor:
         """Attention (N,) that each token received; higher is kept.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from saccade.controller.errors import PlanError
+from saccade.controller.names import not_allowed
 from saccade.controller.protocols import Site
 from saccade.controller.views import Merge, Selection, VisualView
 from saccade.pruners.base import ChoosingPruner, others, top_indices
@@ -61,7 +62,7 @@ class SparseVLM(ChoosingPruner):
 
     def __post_init__(self) -> None:
         if self.text not in get_args(Text):
-            raise ValueError(f"text={self.text!r}: must be one of 'prompt', 'all'")
+            raise ValueError(not_allowed("text", self.text, ("prompt", "all")))
 
     @property
     def needs(self) -> frozenset[str]:

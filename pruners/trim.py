@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from saccade.controller.errors import PlanError
+from saccade.controller.names import not_allowed
 from saccade.controller.protocols import Site
 from saccade.controller.views import Merge, Selection, VisualView
 from saccade.pruners.base import ChoosingPruner, last_dropped, others, top_indices
@@ -60,8 +61,7 @@ class TRIM(ChoosingPruner):
 
     def __post_init__(self) -> None:
         if self.relevance not in get_args(Relevance):
-            words = ", ".join(map(repr, get_args(Relevance)))
-            raise ValueError(f"relevance={self.relevance!r}: must be one of {words}")
+            raise ValueError(not_allowed("relevance", self.relevance, get_args(Relevance)))
         if self.sign not in (-1, 1):
             raise ValueError(f"sign={self.sign!r}: must be -1 or 1")
 

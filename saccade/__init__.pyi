@@ -18,6 +18,7 @@ from saccade.controller import Controller as Controller
 from saccade.controller import Cumulative as Cumulative
 from saccade.controller import Drop as Drop
 from saccade.controller import EveryNSteps as EveryNSteps
+from saccade.controller import ExtensionError as ExtensionError
 from saccade.controller import Generation as Generation
 from saccade.controller import Keep as Keep
 from saccade.controller import LayerSkip as LayerSkip

@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self, TypedDict
 from saccade.backbones.inputs.chat import Stop
 from saccade.backbones.inputs.stops import SEARCHES
 from saccade.controller.arguments import check_int
+from saccade.controller.names import did_you_mean
 
 
 class GenerateOptions(TypedDict, total=False):
@@ -19,8 +20,8 @@ class GenerateOptions(TypedDict, total=False):
 
     gen_length: int
     max_new_tokens: int
-    block_length: int
-    steps: int
+    block_length: int | None
+    steps: int | None
     temperature: float
     cfg_scale: float
     remasking: str
@@ -122,8 +123,10 @@ def check_options(settings: type[Any], options: Mapping[str, Any]) -> None:
     known = [field.name for field in fields(settings)]
     unknown = sorted(set(options) - set(known))
     if unknown:
+        near = did_you_mean(unknown[0], known)
         raise TypeError(
-            f"generate() got unknown option {', '.join(unknown)}; known options: {', '.join(known)}"
+            f"generate() got unknown option {', '.join(unknown)}; {near}known options: "
+            + ", ".join(known)
         )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
+from saccade.controller.names import not_allowed
+
 Stop = str | Sequence[int]
 """Where an answer ends: a text, or token ids."""
 IMAGE = "<image>"
@@ -117,7 +119,7 @@ def render_question(text: str, n_images: int, think_mode: str | None = None) -> 
     As LLaDA-V and LaViDa are asked in their published evaluations; only LLaDA-V has the switch.
     """
     if think_mode not in _SUFFIX:
-        raise ValueError(f"think_mode={think_mode!r}; allowed: {', '.join(map(repr, _SUFFIX))}")
+        raise ValueError(not_allowed("think_mode", think_mode, _SUFFIX))
     if n_images < 0:
         raise ValueError(f"n_images={n_images}; must be 0 or more")
     if n_images == 0 or IMAGE in text:

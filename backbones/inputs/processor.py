@@ -29,6 +29,7 @@ from saccade.backbones.network.network import Network
 from saccade.backbones.network.text_tower import TextTower
 from saccade.controller.controller import Controller
 from saccade.controller.errors import CapabilityError
+from saccade.controller.names import not_allowed
 
 MultiImage = bool | Literal["list"]
 Encode = Literal["now", "looking", "pending"]
@@ -167,7 +168,7 @@ class Processor:
         multi_image_pad: MultiImage,
     ) -> list[Picture]:
         if multi_image_pad not in (True, False, "list"):
-            raise ValueError(f"multi_image_pad={multi_image_pad!r}; allowed: True, False, 'list'")
+            raise ValueError(not_allowed("multi_image_pad", multi_image_pad, (True, False, "list")))
         if multi_image_pad == "list" and not self.family.pooled:
             raise ValueError("multi_image_pad='list' is LaViDa's; give True or False")
         read = read_all(images)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from saccade.backbones.inputs.pinpoints import Pair, best_resolution, parse_pinpoints, positive
 from saccade.backbones.inputs.reading import PictureLike, read_all, read_picture
+from saccade.controller.names import not_allowed
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -154,9 +155,8 @@ class ImagePreprocessor:
 
     def __post_init__(self) -> None:
         if not _ASPECT.fullmatch(self.aspect):
-            raise ValueError(
-                f"aspect={self.aspect!r}; allowed: 'anyres', 'anyres_max_N', 'pad', 'square'"
-            )
+            allowed = ("anyres", "anyres_max_N", "pad", "square")
+            raise ValueError(not_allowed("aspect", self.aspect, allowed))
         if self.tile < 1:
             raise ValueError(f"tile={self.tile}; must be 1 pixel or more")
         if self.is_anyres:

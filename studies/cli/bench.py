@@ -8,7 +8,7 @@ from rich.text import Text
 from typer import Option
 
 from saccade.studies.cli.bench_policy import bench_policy
-from saccade.studies.cli.consoles import emit, err, note, out, scaled
+from saccade.studies.cli.consoles import emit, err, note, out, scaled, warn
 from saccade.studies.cli.inputs import check_device
 from saccade.studies.cli.progress import Steps
 
@@ -235,20 +235,36 @@ def _typed(specs: list[str]) -> "list[tuple[str, Pruner]]":
 
 def _at_entry() -> "list[tuple[str, Pruner]]":
     """Every registered pruner that acts before the stack; a note names those that need options."""
+    from saccade.controller.registry import pruners
+
+    found: list[tuple[str, Pruner]] = []
+    names, problems = pruners.usable()
+    for name in names:
+        try:
+            found += _usual(name)
+        except Exception as error:  # of another package, which may break in any way
+            if pruners.origin(name) == "Saccade":
+                raise
+            problems.append(f"{name} of {pruners.origin(name)}: {type(error).__name__}: {error}")
+    for problem in problems:
+        warn(f"left out: {problem}")
+    return found
+
+
+def _usual(name: str) -> "list[tuple[str, Pruner]]":
+    """A pruner without options, if it acts before the stack; a note if it needs some."""
     from saccade.controller.expressions import options_of
     from saccade.controller.registry import pruners
 
-    found = []
-    for name in pruners:
-        factory = pruners.factory(name)
-        required = [option.name for option in options_of(factory) if option.required]
-        if not required:
-            member = pruners.make(name)
-            found += [(name, member)] if member.site in BEFORE else []
-        elif getattr(factory, "site", "entry") in BEFORE:
-            example = ", ".join(f"{key}=..." for key in required)
-            note(f"{name} is left out: it needs options, --pruner '{name}({example})'")
-    return found
+    factory = pruners.factory(name)
+    required = [option.name for option in options_of(factory) if option.required]
+    if not required:
+        member = pruners.make(name)
+        return [(name, member)] if member.site in BEFORE else []
+    if getattr(factory, "site", "entry") in BEFORE:
+        example = ", ".join(f"{key}=..." for key in required)
+        note(f"{name} is left out: it needs options, --pruner '{name}({example})'")
+    return []
 
 
 def _show(result: "Bench", console: Console) -> None:

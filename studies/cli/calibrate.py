@@ -175,12 +175,13 @@ def _ready(
     length: int | None,
 ) -> "tuple[backbones.Model, list[Prepared], int]":
     """A model, what it is asked, and how long its answers are."""
+    from saccade.controller.names import unknown_name
     from saccade.studies.tasks import tasks
 
     if bool(image) != (prompt is not None):
         raise ValueError("give --image and --prompt together, or neither for documents")
     if kind not in tasks:
-        raise ValueError(f"unknown --kind {kind!r}; known: {', '.join(tasks)}")
+        raise ValueError(unknown_name("--kind", kind, tasks))
     there = tasks.make(kind).n_samples
     if not image and there is not None and samples > there:
         raise ValueError(f"--samples {samples}: the kind {kind!r} has {there}; give fewer")

@@ -1,14 +1,14 @@
 """``saccade models``, ``pruners`` and ``policies``: what there is to choose from."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.markup import escape
 from rich.table import Table
 from typer import Option
 
-from saccade.studies.cli.consoles import emit, out, scaled
+from saccade.studies.cli.consoles import emit, out, scaled, warn
 
 if TYPE_CHECKING:
     from saccade.controller.registry import Registry
@@ -50,7 +50,7 @@ def list_pruners(as_json: AsJson = False) -> None:
     """
     from saccade.controller.registry import pruners
 
-    found = [_pruner(pruners, name) for name in pruners]
+    found = _each(pruners, _pruner)
     if as_json:
         return emit(found)
     table = _table("name", "site", "needs", "options", "source")
@@ -69,13 +69,32 @@ def list_policies(as_json: AsJson = False) -> None:
     """
     from saccade.controller.registry import policies
 
-    found = [_policy(policies, name) for name in policies]
+    found = _each(policies, _policy)
     if as_json:
         return emit(found)
     table = _table("name", "options", "what it does")
     for policy in found:
         table.add_row(policy["name"], _options_text(policy["options"]), escape(policy["summary"]))
     out().print(table)
+
+
+def _each(
+    registry: "Registry[Any]", describe: "Callable[[Registry[Any], str], dict[str, Any]]"
+) -> list[dict[str, Any]]:
+    """Every member described; a warning names each one of another package that is broken."""
+    names, problems = registry.usable()
+    found = []
+    for name in names:
+        try:
+            found.append(describe(registry, name))
+        except Exception as error:  # a package may break in any way
+            if registry.origin(name) == "Saccade":
+                raise
+            where = f"the {registry.what} {name!r} of {registry.origin(name)}"
+            problems.append(f"{where} cannot be described: {type(error).__name__}: {error}")
+    for problem in problems:
+        warn(f"left out: {problem}")
+    return found
 
 
 def _table(*columns: str) -> Table:

@@ -25,7 +25,10 @@ def find_config(name: str, folder: str = "") -> Path:
     known = shipped(folder)
     if name in known:
         return known[name]
-    advice = f"give a YAML file, or one of: {', '.join(known) or 'none'}"
+    from saccade.controller.names import did_you_mean
+
+    near = did_you_mean(name, known)
+    advice = f"{near}give a YAML file, or one of: {', '.join(known) or 'none'}"
     if Path(name).is_dir():
         raise IsADirectoryError(f"{name} is a folder; {advice}")
     raise FileNotFoundError(f"no configuration {name!r}; {advice}")

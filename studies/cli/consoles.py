@@ -31,6 +31,12 @@ def note(text: str) -> None:
     err().print(f"[dim]note:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """Say on stderr that something is wrong which does not stop the command."""
+    line = escape(" ".join(text.split()))
+    err().print(f"[yellow]warning:[/] {line}", highlight=False, soft_wrap=True)
+
+
 def emit(content: Any) -> None:
     """Write one JSON value to stdout; NaN and infinities become null."""
     console = out()

@@ -26,11 +26,12 @@ def page(
     Pages are handwritten codes over a faint photograph; the same kind, index and split give the
     same page. Tasks of installed packages are kinds too.
     """
+    from saccade.controller.names import unknown_name
     from saccade.studies.tasks import tasks
 
     check_output(path)
     if split not in ("heldout", "train"):
-        raise ValueError(f"unknown split {split!r}; known splits: heldout, train")
+        raise ValueError(unknown_name("split", split, ("heldout", "train"), "known splits"))
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: end the name in .png, which keeps every pixel")
     task = tasks.make(kind)

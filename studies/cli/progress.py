@@ -35,7 +35,7 @@ class Steps:
         self._section: str | None = None
         self._task = TaskID(0)
         self._start = (0.0, 0)
-        self._said = float("-inf")
+        self._said, self._place = float("-inf"), (-1, -1)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -72,13 +72,15 @@ class Steps:
     def _begin(self, done: int, total: int, section: str) -> None:
         # What an earlier run did must not count as speed of this one.
         self._section, self._start = section, (time.monotonic(), done)
+        self._place = (-1, -1)
         self._task = self._bar.add_task(escape(section), total=total, completed=done)
 
     def _say(self, text: str) -> None:
-        now = time.monotonic()
-        if now - self._said < self.every and self.done < self.total:
+        now, place = time.monotonic(), (self.done, self.total)
+        over = self.done >= self.total and self._place != place
+        if self._place == place or not (over or now - self._said >= self.every):
             return
-        self._said = now
+        self._said, self._place = now, place
         line = f"{text} {self.done}/{self.total}{self._left(now)}"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -11,6 +11,7 @@ from saccade.backbones.decoding.options import Settings
 from saccade.backbones.loading import read_family
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
+from saccade.controller.names import unknown_name
 from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.config.yaml_files import read_config
 from saccade.studies.tasks.question_files import QuestionFile
@@ -220,6 +221,8 @@ def settings_of(
         If they are not valid together.
     """
     own: Mapping[str, Any] = settings.for_lengths(task.gen_length, task.block_length, task.steps)
+    if task.block_length == task.gen_length and "gen_length" in case.settings:
+        own = {key: value for key, value in own.items() if key != "block_length"}  # still one block
     options = {**own, **case.settings}
     try:
         settings.from_options(options)
@@ -231,7 +234,7 @@ def settings_of(
 def _check_names(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise StudyError(f"unknown {what} {unknown[0]!r}; known: {', '.join(known)}")
+        raise StudyError(unknown_name(what, unknown[0], known))
     twice = [name for name in given if given.count(name) > 1]
     if twice:
         raise StudyError(f"the {what} {twice[0]!r} is given twice; names must be unique")

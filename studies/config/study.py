@@ -3,11 +3,16 @@
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from saccade.controller.expressions import Described, describe_policy, describe_pruner
+from saccade.controller.expressions import (
+    Described,
+    describe_policy,
+    describe_pruner,
+    is_none,
+)
 from saccade.controller.session import Positions
 from saccade.studies.config.older import text_of_mapping
 from saccade.studies.tasks.documents import KINDS
@@ -56,7 +61,7 @@ class Case(BaseModel):
     def _as_text(cls, value: Any) -> Any:
         """What recipes from before there was a text form hold becomes text; "none" is nothing."""
         text = text_of_mapping(value) if isinstance(value, Mapping) else value
-        return None if text in ("none", "none()") else text
+        return None if is_none(text) else text
 
     @property
     def policy_call(self) -> Described | None:
@@ -94,6 +99,9 @@ class StudyConfig(BaseModel):
         Several models instead of `model`: each runs its cases and is compared with itself.
     benchmarks : tuple of QuestionFile
         Files of questions that can be tasks too; their paths are relative to the study's file.
+    grown : tuple of int
+        Samples it had before, ascending, if a run of it was extended: what was answered then keeps
+        its batches. A run writes this into its recipe; no study needs it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -109,6 +117,14 @@ class StudyConfig(BaseModel):
     models: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     benchmarks: tuple[QuestionFile, ...] = ()
+    grown: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _grew(self) -> Self:
+        counts = [0, *self.grown, self.samples]
+        if self.grown and any(a >= b for a, b in itertools.pairwise(counts)):
+            raise ValueError(f"grown={list(self.grown)}: must ascend, up to samples={self.samples}")
+        return self
 
     def task_of(self, name: str) -> Task:
         """The benchmark of that name, or the registered task.
@@ -142,6 +158,7 @@ _LATER: dict[str, Any] = {
     "models": [],
     "seeds": [],
     "benchmarks": [],
+    "grown": [],
     "positions": "original",
     "probe": "needed",
     "method": None,
@@ -171,11 +188,17 @@ class Unit:
 
 
 def plan_units(config: StudyConfig) -> tuple[Unit, ...]:
-    """All units of a study in the order they run: task by task, batch by batch."""
-    starts = range(0, config.samples, config.batch)
-    batches = [range(start, min(start + config.batch, config.samples)) for start in starts]
+    """All units of a study in the order they run: task by task, batch by batch; samples that a run
+    was extended by come after those before them."""
+    parts = itertools.pairwise((0, *config.grown, config.samples))
+    batches = [
+        (seed, range(start, min(start + config.batch, end)))
+        for begin, end in parts
+        for seed in config.every_seed
+        for start in range(begin, end, config.batch)
+    ]
     return tuple(
         Unit(task, number, tuple(batch), seed)
         for task in config.tasks
-        for number, (seed, batch) in enumerate(itertools.product(config.every_seed, batches))
+        for number, (seed, batch) in enumerate(batches)
     )

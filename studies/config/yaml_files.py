@@ -1,5 +1,6 @@
 """YAML files as people write them: what is wrong with one is said with its path."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from saccade.controller.errors import StudyError
+from saccade.controller.names import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -47,8 +49,13 @@ def _explain(problem: Any, model: type[BaseModel], parts: Mapping[str, type[Base
     match problem["type"]:
         case "extra_forbidden":
             allowed = parts[place[0]] if len(place) > 1 else model
-            keys = ", ".join(allowed.model_fields)
-            return f"unknown key {place[-1]!r} ({where}); allowed: {keys}"
+            keys = list(allowed.model_fields)
+            near = did_you_mean(place[-1], keys)
+            return f"unknown key {place[-1]!r} ({where}); {near}allowed: {', '.join(keys)}"
+        case "literal_error":
+            words = problem["ctx"]["expected"]
+            near = did_you_mean(problem["input"], re.findall(r"'([^']*)'", words))
+            return f"{where}: {problem['input']!r}; {near}allowed: {words}"
         case "value_error":  # ours: it says what was given
             message = str(problem["ctx"]["error"])
             return f"{where}: {message}" if where else message

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -21,6 +21,34 @@ from saccade.studies.runs.unit_runner import Progress, UnitRunner
 
 _runner: UnitRunner | None = None
 """Of a process of the pool."""
+_counter: "Counter | None" = None
+"""Of the same process."""
+LOOK = 0.5
+"""Seconds between looks at how far the processes are."""
+
+
+class Counter:
+    """Cases that the processes of a pool have answered, together.
+
+    Parameters
+    ----------
+    shared
+        A number that the processes share.
+    """
+
+    def __init__(self, shared: Any) -> None:
+        self.shared, self.own = shared, 0
+
+    def report(self, answered: int, label: str = "") -> None:
+        """Count up to so many cases of the present unit."""
+        with self.shared.get_lock():
+            self.shared.value += answered - self.own
+        self.own = answered
+
+    def finish(self, cases: int) -> None:
+        """Count the rest of a unit."""
+        self.report(cases)
+        self.own = 0
 
 
 def threads_of(jobs: int, threads: int | None) -> int | None:
@@ -45,22 +73,27 @@ def run_in_pool(
     """
     units = plan_units(config)
     missing = [i for i, unit in enumerate(units) if (unit.task, unit.number) not in store.done]
-    if not missing:
-        return
-
-    def report() -> None:
-        if progress is not None:
-            cases = len(config.cases)
-            progress(len(store.done) * cases, len(units) * cases, f"{jobs} processes")
-
-    report()
+    cases, before = len(config.cases), len(store.done)
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, _begin, (config, dict(where), threads))
+    answered = context.Value("q", 0)
+
+    def report(label: str) -> None:
+        if progress is not None:
+            # Read without its lock, which a process that was killed may hold for ever.
+            done = before * cases + answered.get_obj().value
+            progress(done, len(units) * cases, label)
+
+    if not missing:
+        report("done")
+        return
+    report(f"{jobs} processes")
+    pool = ProcessPoolExecutor(jobs, context, _begin, (config, dict(where), threads, answered))
     try:
         futures = {pool.submit(_answer, i): units[i] for i in missing}
-        for future in as_completed(futures):
-            store.append(futures[future], future.result())
-            report()
+        while futures:
+            for future in wait(futures, LOOK, FIRST_COMPLETED).done:
+                store.append(futures.pop(future), future.result())
+            report(f"{jobs} processes" if futures else "done")
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
@@ -83,10 +116,12 @@ def _told(
     return StudyError(f"{error} ({kept})") if told else error
 
 
-def _begin(config: StudyConfig, where: Mapping[str, Any], threads: int | None) -> None:
+def _begin(
+    config: StudyConfig, where: Mapping[str, Any], threads: int | None, answered: Any
+) -> None:
     """What a process does once. Ctrl-C goes to all processes: the first one ends the others, and a
     process whose parent is gone ends itself, as nobody would take its answers."""
-    global _runner
+    global _runner, _counter
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -94,7 +129,8 @@ def _begin(config: StudyConfig, where: Mapping[str, Any], threads: int | None) -
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if threads is not None:
         torch.set_num_threads(threads)
-    _runner = UnitRunner(config, load(config.model, **where))
+    _counter = Counter(answered)
+    _runner = UnitRunner(config, load(config.model, **where), _counter.report)
 
 
 def _end_with(parent: BaseProcess) -> None:
@@ -104,5 +140,7 @@ def _end_with(parent: BaseProcess) -> None:
 
 def _answer(index: int) -> list[Record]:
     """Records of a unit by its number in the study."""
-    assert _runner is not None
-    return _runner.answer(plan_units(_runner.config)[index], index)
+    assert _runner is not None and _counter is not None
+    records = _runner.answer(plan_units(_runner.config)[index], index)
+    _counter.finish(len(_runner.config.cases))
+    return records

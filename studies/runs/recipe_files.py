@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.controller.errors import StudyError
+from saccade.studies.config.study import StudyConfig
 from saccade.studies.runs.files import replacing
 from saccade.studies.runs.recipe import Recipe
 
@@ -40,12 +41,40 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 def check_recipe(folder: Path, before: Recipe, now: Recipe) -> None:
     """Refuse, naming the differences, to go on in a folder that holds a run of another recipe."""
     fields = differences(before, now)
+    there, asked = (recipe["config"].get("samples") for recipe in (before, now))
+    if fields and all(map(_grows, fields)) and there > asked:
+        raise StudyError(
+            f"{folder} holds {there} samples of every task and seed, more than the {asked} asked "
+            f"for; see them with: saccade study show {folder}; or give another --out"
+        )
     if fields:
         pairs = [f"{name} ({_short(a)} there, {_short(b)} now)" for name, (a, b) in fields.items()]
         raise StudyError(
             f"{folder} holds a run of another recipe. Different: {', '.join(pairs)}. Give another "
             "--out, or run what that folder began"
         )
+
+
+def extends(before: Recipe, now: Recipe) -> bool:
+    """Whether a recipe is another one with more samples, and nothing else."""
+    was, own = before["config"], now["config"]
+    grown = [*was.get("grown", []), was.get("samples")]
+    fields = differences(before, now)
+    return bool(fields) and all(map(_grows, fields)) and own.get("grown", []) == grown
+
+
+def _grows(field: str) -> bool:
+    return field == "config.samples" or field.startswith("config.grown")
+
+
+def as_grown(config: StudyConfig, before: Recipe | None) -> StudyConfig:
+    """A study as a run of it goes on: with the samples that the run had before it is extended."""
+    own = {} if before is None else before.get("config") or {}
+    grown, samples = tuple(own.get("grown", ())), own.get("samples", 0)
+    if not 0 < samples <= config.samples:
+        return config
+    grown += (samples,) if samples < config.samples else ()
+    return config.model_copy(update={"grown": grown})
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -11,7 +11,7 @@ from saccade.controller.errors import StudyError
 from saccade.studies.config.study import StudyConfig, Unit, plan_units
 from saccade.studies.runs.files import PARTIAL, lock_folder, replacing
 from saccade.studies.runs.recipe import Recipe
-from saccade.studies.runs.recipe_files import check_recipe, read_recipe, write_recipe
+from saccade.studies.runs.recipe_files import check_recipe, extends, read_recipe, write_recipe
 from saccade.studies.runs.record import RECORD, Record
 from saccade.studies.runs.single_file import read_single_file, single_file
 from saccade.studies.tasks.json_lines import numbered_lines
@@ -92,6 +92,17 @@ def read_run(folder: str | Path) -> tuple[Recipe, StudyConfig, list[Record]]:
         raise StudyError(f"the run in {folder} cannot be read: {error}") from error
 
 
+def has_records(folder: Path) -> bool:
+    """Whether a folder has records of a unit."""
+    return any((folder / UNITS).glob("*.jsonl")) or single_file(folder) is not None
+
+
+def begun_recipe(folder: Path) -> Recipe | None:
+    """The recipe that a folder's records have; a run that failed before its first record binds
+    nobody."""
+    return read_recipe(folder / RECIPE) if has_records(folder) else None
+
+
 class RecordStore:
     """The folder of one run, opened for writing by one process at a time.
 
@@ -100,7 +111,8 @@ class RecordStore:
     folder : Path
         Made if there is none.
     recipe : Recipe
-        Of the run that wants to write; a folder with another one is refused.
+        Of the run that wants to write; a folder with another one is refused, but one with fewer
+        samples is extended.
     config : StudyConfig
 
     Attributes
@@ -169,15 +181,14 @@ class RecordStore:
         for partial in (self.folder / UNITS).glob(f"*{PARTIAL}"):  # of a run that was killed
             with suppress(OSError):
                 partial.unlink()
-        written = any((self.folder / UNITS).glob("*.jsonl")) or single_file(self.folder)
-        # A run that failed before its first record binds nobody.
-        before = read_recipe(self.folder / RECIPE) if written else None
-        if before is None and written:
+        before = begun_recipe(self.folder)
+        if before is None and has_records(self.folder):
             raise StudyError(f"{self.folder} holds records but no {RECIPE}; give another --out")
-        if before is not None:
+        longer = before is not None and extends(before, recipe)
+        if before is not None and not longer:
             check_recipe(self.folder, before, recipe)
         try:
-            if before is None:
+            if before is None or longer:
                 write_recipe(self.folder / RECIPE, recipe)
             return read_units(self.folder, self.config)
         except OSError as error:

@@ -23,7 +23,8 @@ from saccade.studies.config.study import StudyConfig, plan_units
 from saccade.studies.runs.model_folders import MODELS, write_models
 from saccade.studies.runs.pool import run_in_pool, threads_of
 from saccade.studies.runs.recipe import ROOT, git_state, make_recipe
-from saccade.studies.runs.records import RecordStore
+from saccade.studies.runs.recipe_files import as_grown
+from saccade.studies.runs.records import RecordStore, begun_recipe
 from saccade.studies.runs.unit_runner import Progress, UnitRunner
 
 
@@ -43,7 +44,8 @@ def run_study(
     ----------
     config : StudyConfig
     out : Path
-        Folder of the run; one that holds units of the same recipe is continued.
+        Folder of the run; one that holds units of the same recipe is continued, and one with fewer
+        samples extended.
     progress : callable, optional
         ``progress(done, total, label)``.
     threads : int, optional
@@ -73,7 +75,8 @@ def run_study(
     check_study(config)
     for own in config.benchmarks:  # a bad picture may be the last one's
         own.check_pictures(config.samples)
-    out, singles = Path(out), each_model(config)
+    out = Path(out)
+    singles = [_going_on(single, _folder(out, config, single)) for single in each_model(config)]
     for single in singles:  # the last model's turn may come hours after the first's
         _check_capabilities(single)
     if config.models:
@@ -83,11 +86,21 @@ def run_study(
     each = threads_of(jobs, threads)
     with limited_threads(each):
         for number, single in enumerate(singles):
-            folder = out / model_slug(single.model) if config.models else out
+            folder = _folder(out, config, single)
             shared = _shared(progress, number, singles)
             where = {"device": device, "dtype": dtype}
             _run_single(single, folder, git, shared, jobs, each, where)
     return out
+
+
+def _folder(out: Path, config: StudyConfig, single: StudyConfig) -> Path:
+    """Where the run of one of a study's models lies."""
+    return out / model_slug(single.model) if config.models else out
+
+
+def _going_on(single: StudyConfig, folder: Path) -> StudyConfig:
+    """A study of one model as what its folder holds goes on; `StudyError` if that is damaged."""
+    return as_grown(single, begun_recipe(folder))
 
 
 def _run_single(

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from saccade.backbones.inputs.reading import read_picture
-from saccade.controller.errors import StudyError, UnknownNameError
+from saccade.controller.errors import SaccadeError, StudyError
 from saccade.studies.tasks.metrics import metrics
 from saccade.studies.tasks.questions import FileQuestion, in_short, read_questions
 from saccade.studies.tasks.task import Split
@@ -23,7 +24,7 @@ class QuestionFile(BaseModel):
         JSON lines in UTF-8, each with "image" (a path relative to the file, or several),
         "question", and "answers" (a list) or "answer".
     gen_length, block_length, steps : int
-        Settings of `generate`, in LLaDA-V's words.
+        Settings of `generate`, in LLaDA-V's words; without `block_length` the answer is one block.
     metric : str
         Name of a metric (`saccade.studies.tasks.metrics`): exact, contains, relaxed, anls, choice,
         or another. The score is the best over the right answers.
@@ -38,12 +39,19 @@ class QuestionFile(BaseModel):
     steps: int = Field(ge=1, strict=True)
     metric: str = "exact"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_block(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("block_length") is None and "gen_length" in given:
+            return {**given, "block_length": given["gen_length"]}
+        return given
+
     @field_validator("metric")
     @classmethod
     def _metric_is_known(cls, value: str) -> str:
         try:
             metrics.factory(value)
-        except UnknownNameError as error:
+        except SaccadeError as error:
             raise ValueError(str(error)) from error
         return value
 

@@ -12,6 +12,7 @@ from saccade.backbones.model import Model
 from saccade.controller.arguments import check_int
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
+from saccade.controller.names import did_you_mean
 from saccade.controller.policy import BasePolicy
 from saccade.controller.protocols import Pruner
 from saccade.controller.text_form import written
@@ -153,7 +154,8 @@ def run_bench(
     where = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind = dtype or ("float32" if where.type == "cpu" else "bfloat16")
     if kind not in DTYPES:
-        raise ValueError(f"dtype={dtype!r}; give {', '.join(DTYPES)}")
+        near = did_you_mean(dtype, DTYPES)
+        raise ValueError(f"dtype={dtype!r}; {near}give {', '.join(DTYPES)}")
     report = progress or (lambda done, total, label: None)
     with limited_threads(threads):
         report(0, (1 + len(pruners)) * (1 + repeats), "making the model")

@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from saccade.controller.names import unknown_name
 from saccade.studies.config.yaml_files import read_config
 from saccade.studies.tasks.documents.tasks import KINDS
 
@@ -115,7 +116,7 @@ class Stage(_Strict):
     def _kinds_are_known(cls, value: dict[str, int]) -> dict[str, int]:
         unknown = [kind for kind in value if kind not in KINDS]
         if unknown:
-            raise ValueError(f"unknown task {unknown[0]!r}; known: {', '.join(KINDS)}")
+            raise ValueError(unknown_name("task", unknown[0], KINDS))
         return value
 
     @model_validator(mode="after")

@@ -38,10 +38,10 @@ def test_what_reads_attention_watches_every_step() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("drop_ahead", "neither a hook nor an option of a policy: did you mean 'drops_ahead'"),
-        ("plans_ahead", "did you mean 'plan_ahead'"),
-        ("reselect", "did you mean 'reselects'"),
-        ("watch", "did you mean 'watches'"),
+        ("drop_ahead", "neither a hook nor an option of a policy: did you mean drops_ahead\\?"),
+        ("plans_ahead", "did you mean plan_ahead\\?"),
+        ("reselect", "did you mean reselects\\?"),
+        ("watch", "did you mean watches\\?"),
         ("helper", "helpers begin with an underscore"),
     ],
 )

@@ -9,7 +9,10 @@ import pytest
 from saccade.controller import (
     AfterShare,
     Controller,
+    Keep,
+    PlanError,
     SaccadeError,
+    parse_policy,
 )
 from saccade.pruners import FastV, Random
 from tests.controller.toys import SPEC, Toy
@@ -102,3 +105,20 @@ def test_repr_is_a_recipe() -> None:
     again = eval(repr(controller), {"Controller": Controller, "frozenset": frozenset})
     assert repr(again) == repr(controller) and again.probe == controller.probe
     assert (again.policy, again.pruner) == (controller.policy, controller.pruner)
+
+
+@pytest.mark.parametrize("text", ["none", " None ", "none()"])
+def test_none_is_the_bare_model(text: str) -> None:
+    assert Controller(text, text).policy == Keep() == parse_policy(text)
+    assert Controller(text, text).pruner is None
+
+
+def test_texts_make_both_parts() -> None:
+    controller = Controller("after_share(0.5, keep=0.25)", "divprune")
+    assert repr(controller.policy) == repr(AfterShare(0.5, keep=0.25))
+    assert repr(controller.pruner) == "divprune()"
+
+
+def test_a_policy_that_drops_asks_for_a_pruner() -> None:
+    with pytest.raises(PlanError, match=r"give one: Controller\(policy, 'divprune'\)"):
+        Controller("after_share(0.5, keep=0.25)").check(SPEC)

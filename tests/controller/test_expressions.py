@@ -131,6 +131,8 @@ WRONG = {
     "after-share:share=0.5,keep=0.25": r"did you mean after_share\(share=0.5, keep=0.25\)",
     "layer-skip:layers=4/5": r"did you mean layer_skip\(layers=\(4, 5\)\)",
     "layer-skip": r"did you mean layer_skip\(\)",
+    "layer-skip(layers=(4, 5))": r"did you mean layer_skip\(layers=\(4, 5\)\)",
+    "aftr-share:share=0.5": r"did you mean after_share\(share=0.5\)",
 }
 
 

@@ -23,9 +23,9 @@ def test_fastv_reads_the_rows_it_names(key: str) -> None:
 
 
 def test_fastv_refuses_other_options() -> None:
-    with pytest.raises(ValueError, match="queries='first': must be one of 'response', 'all'"):
+    with pytest.raises(ValueError, match="queries='first'; allowed: 'response', 'all'"):
         FastV("first")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="head_mean='no': must be one of 'weights', 'logits'"):
+    with pytest.raises(ValueError, match="head_mean='no'; allowed: 'weights', 'logits'"):
         FastV(head_mean="no")  # type: ignore[arg-type]
 
 

@@ -14,6 +14,9 @@ from saccade.backbones.decoding.options import (
 from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
 
+MASKED = ("steps", "block_length")
+"""Options of models that denoise; None says nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class CausalSettings(PlainEnd):
@@ -85,8 +88,9 @@ class CausalSettings(PlainEnd):
 
         ``max_new_tokens`` may stand for `gen_length`.
         """
-        given = renamed(options)
-        masked = [name for name in ("steps", "block_length") if name in given]
+        unsaid = [name for name in MASKED if options.get(name, "") is None]
+        given = renamed({k: v for k, v in options.items() if k not in unsaid})
+        masked = [name for name in MASKED if name in given]
         if masked:
             raise TypeError(
                 f"generate() got {masked[0]}={given[masked[0]]!r}: an autoregressive model writes "

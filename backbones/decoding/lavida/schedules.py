@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from saccade.controller.names import not_allowed
+
 SCHEDULES = ("linear", "cosine", "shift", "logit_normal")
 """Names of the tables. (The published code takes any other name for "linear".)"""
 
@@ -31,7 +33,7 @@ def schedule_table(masked: int, steps: int, schedule: str, shift: float = 3.0) -
         If `schedule` is unknown.
     """
     if schedule not in SCHEDULES:
-        raise ValueError(f"schedule={schedule!r}; allowed: {', '.join(SCHEDULES)}")
+        raise ValueError(not_allowed("schedule", schedule, SCHEDULES))
     steps = min(steps, masked)
     if not steps:
         return []

@@ -15,6 +15,7 @@ from saccade.backbones.decoding.options import (
 )
 from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
+from saccade.controller.names import not_allowed
 
 LENGTH = 512
 """Published tokens of an answer, and steps."""
@@ -180,8 +181,11 @@ class LavidaSettings(PlainEnd):
         the whole answer. Options that the published code ignores are errors that say so.
         """
         given = renamed(options)
-        if "block_length" in given and given["block_length"] == given.get("gen_length", LENGTH):
+        whole = (None, given.get("gen_length", LENGTH))
+        if "block_length" in given and given["block_length"] in whole:
             del given["block_length"]
+        if given.get("steps", LENGTH) is None:
+            del given["steps"]
         ignored = [name for name in given if name in IGNORED]
         if ignored:
             name = ignored[0]
@@ -197,4 +201,4 @@ class LavidaSettings(PlainEnd):
 
 def _one_of(name: str, value: object, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name}={value!r}; allowed: {', '.join(allowed)}")
+        raise ValueError(not_allowed(name, value, allowed))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from saccade.backbones.decoding.options import (
     check_options,
@@ -13,8 +13,11 @@ from saccade.backbones.decoding.options import (
 )
 from saccade.backbones.inputs.chat import Stop
 from saccade.controller.arguments import check_bool, check_float, check_int
+from saccade.controller.names import not_allowed
 
 REMASKING = ("low_confidence", "random")
+LENGTH = 128
+"""Published tokens of an answer, and steps."""
 LENGTHS = ("gen_length", "block_length", "steps")
 SWITCHES = ("append_eot", "search_all_stops", "commit_ineligible", "commit_failing_last")
 
@@ -27,8 +30,13 @@ class GenerateSettings:
 
     Attributes
     ----------
-    gen_length, block_length, steps : int
-        Response tokens, tokens per block, denoising steps over all blocks.
+    gen_length : int
+        Response tokens.
+    block_length : int
+        Tokens per block; by default the whole answer is one block, as the published 128 of 128 are.
+    steps : int
+        Denoising steps over all blocks; by default the published 128, or the next number that the
+        blocks share evenly. Steps that find nothing to commit are not run.
     temperature : float
         0 is greedy; above, Gumbel noise is added in float64.
     cfg_scale : float
@@ -76,9 +84,9 @@ class GenerateSettings:
         Saying what was given and what is allowed.
     """
 
-    gen_length: int = 128
-    block_length: int = 128
-    steps: int = 128
+    gen_length: int = LENGTH
+    block_length: int = cast(int, None)
+    steps: int = cast(int, None)
     temperature: float = 0.0
     cfg_scale: float = 0.0
     remasking: str = "low_confidence"
@@ -97,7 +105,7 @@ class GenerateSettings:
 
     def __post_init__(self) -> None:
         plain: dict[str, object] = {
-            **{name: check_int(name, getattr(self, name), 1) for name in LENGTHS},
+            **self._plain_lengths(),
             **{name: check_bool(name, getattr(self, name)) for name in SWITCHES},
             "temperature": check_float(
                 "temperature", self.temperature, "be a number, 0 (greedy) or more"
@@ -122,13 +130,26 @@ class GenerateSettings:
             object.__setattr__(self, name, value)
         check_search(self.stop_search)
         if self.remasking not in REMASKING:
-            raise ValueError(f"remasking={self.remasking!r}; allowed: {', '.join(REMASKING)}")
+            raise ValueError(not_allowed("remasking", self.remasking, REMASKING))
         self._check_blocks()
         if self.cfg_scale > 0 and self.prefix_refresh_interval is not None:
             raise ValueError(
                 f"cfg_scale={self.cfg_scale} goes with no cache; leave out prefix_refresh_interval="
                 f"{self.prefix_refresh_interval} or the guidance"
             )
+
+    def _plain_lengths(self) -> dict[str, int]:
+        """Lengths as they are given, or their defaults."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in LENGTHS}
+        length = check_int("gen_length", given["gen_length"], 1)
+        if given["block_length"] is None:
+            given["block_length"] = length
+        block = check_int("block_length", given["block_length"], 1)
+        if given["steps"] is None:
+            blocks = max(1, length // block)
+            given["steps"] = -(-LENGTH // blocks) * blocks
+        steps = check_int("steps", given["steps"], 1)
+        return {"gen_length": length, "block_length": block, "steps": steps}
 
     def _check_blocks(self) -> None:
         if self.gen_length % self.block_length:

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
+from saccade.controller.names import unknown_name
 from saccade.studies.tasks.documents.digits import glyph_bank
 from saccade.studies.tasks.documents.page import N_ROWS, Page, draw_page
 from saccade.studies.tasks.metrics import metrics
@@ -135,7 +136,7 @@ def make_sample(kind: str, index: int, *, split: Split = "heldout", seed: int = 
         If `kind` is unknown.
     """
     if kind not in KINDS:
-        raise ValueError(f"unknown task kind {kind!r}; known kinds: {', '.join(KINDS)}")
+        raise ValueError(unknown_name("task kind", kind, KINDS, "known kinds"))
     rng = np.random.default_rng([seed, _SPLIT_IDS[split], list(KINDS).index(kind), index])
     bank = glyph_bank(split, variants=24 if split == "train" else 0)
     page = draw_page(bank, rng)

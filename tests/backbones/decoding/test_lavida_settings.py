@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from saccade.backbones.decoding.causal.settings import CausalSettings
 from saccade.backbones.decoding.lavida.answer import LavidaAnswer
 from saccade.backbones.decoding.lavida.schedules import SCHEDULES, schedule_table
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
@@ -22,11 +23,17 @@ MASK = 9
         ({"top_p": 1.5}, r"top_p=1.5: must lie in \(0, 1\]"),
         ({"top_p": 0}, "top_p=0: must be above 0"),
         ({"top_k": 0}, "top_k=0: must be a whole number, 1 or more"),
-        ({"alg": "margin"}, "alg='margin'; allowed: maskgit_plus, topk_margin, entropy, origin"),
-        ({"schedule": "shfit"}, "schedule='shfit'; allowed: linear, cosine, shift, logit_normal"),
+        (
+            {"alg": "margin"},
+            "alg='margin'; did you mean topk_margin. allowed: 'maskgit_plus'",
+        ),
+        (
+            {"schedule": "shfit"},
+            "schedule='shfit'; did you mean shift. allowed: 'linear', 'cosine'",
+        ),
         ({"schedule": "shift", "shift": 0}, "shift=0: must be above 0"),
         ({"eps": 1}, r"eps=1: must lie in \[0, 1\)"),
-        ({"confidence_dtype": "bf16"}, "confidence_dtype='bf16'; allowed: model, float32"),
+        ({"confidence_dtype": "bf16"}, "confidence_dtype='bf16'; allowed: 'model', 'float32'"),
         (
             {"step_ratio": 0.01, "gen_length": 8},
             "step_ratio=0.01 of gen_length=8 makes no step",
@@ -51,7 +58,10 @@ def test_wrong_values_are_named(options: dict[str, Any], message: str) -> None:
         ({"remasking": "random"}, "remasking='random': give alg"),
         ({"schedule_kwargs": {"shift": 0.33}}, "give shift"),
         ({"gen_length": 4, "max_new_tokens": 4}, "which are the same"),
-        ({"refix_lm": True}, "unknown option refix_lm; known options: gen_length, steps"),
+        (
+            {"refix_lm": True},
+            "unknown option refix_lm; did you mean prefix_lm. known options: gen_l",
+        ),
     ],
 )
 def test_options_that_do_nothing_are_errors(options: dict[str, Any], message: str) -> None:
@@ -91,7 +101,9 @@ def test_tables_commit_everything_and_something_in_each_step(
 
 
 def test_unknown_schedules_are_named() -> None:
-    with pytest.raises(ValueError, match="schedule='cos'; allowed: linear, cosine"):
+    with pytest.raises(
+        ValueError, match="schedule='cos'; did you mean cosine. allowed: 'linear', 'cosine"
+    ):
         schedule_table(4, 2, "cos")
 
 
@@ -173,3 +185,10 @@ def test_positions_may_be_drawn_by_their_confidence() -> None:
         assert commit.k == 2 == len(commit.filled)
         firsts.add(commit.filled)
     assert len(firsts) > 2
+
+
+def test_lengths_that_are_none_say_nothing() -> None:
+    unsaid = {"block_length": None, "steps": None}
+    assert LavidaSettings.from_options(unsaid) == LavidaSettings()
+    assert CausalSettings.from_options(unsaid) == CausalSettings()
+    assert LavidaSettings.from_options({"gen_length": 32}).n_steps == 32

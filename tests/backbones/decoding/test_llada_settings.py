@@ -33,7 +33,7 @@ def test_the_published_defaults() -> None:
         ({"temperature": -0.1}, "temperature=-0.1", "0 (greedy) or more"),
         ({"temperature": float("nan")}, "temperature=nan", "0 (greedy) or more"),
         ({"cfg_scale": -1.0}, "cfg_scale=-1.0", "0 (off) or more"),
-        ({"remasking": "entropy"}, "remasking='entropy'", "low_confidence, random"),
+        ({"remasking": "entropy"}, "remasking='entropy'", "'low_confidence', 'random'"),
         ({"stopping_criteria": "\n"}, r"stopping_criteria='\n'", r"['\n']"),
         ({"stopping_criteria": [3]}, "stopping_criteria=[3]", "lists of token ids"),
     ],
@@ -204,3 +204,28 @@ def test_ids_outside_the_vocabulary(name: str, given: list[int], model: Model) -
 def test_the_backbones_own_forbidden_ids_may_be_cut_off() -> None:
     model = tiny_model(vocab=min(FORBIDDEN))
     assert model.generate(inputs=fake_request(model), mask_id=0, **SHAPE).trace.forwards == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "lengths"),
+    [
+        ({}, (128, 128, 128)),
+        ({"gen_length": 32}, (32, 32, 128)),
+        ({"gen_length": 32, "steps": 16}, (32, 32, 16)),
+        ({"gen_length": 256}, (256, 256, 128)),
+        ({"gen_length": 1, "steps": 1}, (1, 1, 1)),
+        ({"block_length": 32}, (128, 32, 128)),
+        ({"gen_length": 96, "block_length": 32}, (96, 32, 129)),
+        ({"gen_length": 64, "block_length": None, "steps": None}, (64, 64, 128)),
+    ],
+    ids=str,
+)
+def test_one_block_unless_its_length_is_given(
+    options: dict[str, Any], lengths: tuple[int, int, int]
+) -> None:
+    own = GenerateSettings.from_options(options)
+    assert (own.gen_length, own.block_length, own.steps) == lengths
+
+
+def test_an_answer_of_default_steps_is_not_longer_than_it_has_tokens(model: Model) -> None:
+    assert model.generate(inputs=fake_request(model), gen_length=6).trace.forwards == 6

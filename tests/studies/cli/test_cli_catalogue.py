@@ -5,6 +5,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from saccade.backbones import embedded_models, loading
-from saccade.controller import Keep
+from saccade.controller import Keep, registry
 from saccade.controller.registry import policies, pruners
 from saccade.pruners import Random
 from saccade.studies.cli import app, doctor
@@ -155,3 +156,50 @@ def test_doctor_exits_with_1_if_something_needed_is_broken(
     result = invoke("doctor")
     assert result.exit_code == code
     assert ("BROKEN answers [some]" in result.stdout) is not ok
+
+
+@pytest.mark.parametrize(("group", "command"), [(pruners, "pruners"), (policies, "policies")])
+def test_a_broken_package_is_named_and_the_rest_is_listed(
+    monkeypatch: pytest.MonkeyPatch, group: Any, command: str
+) -> None:
+    offered = [
+        EntryPoint("broken", "no_such_package:Thing", group.group),
+        EntryPoint("odd", "math:pi", group.group),
+        EntryPoint("unmakeable", "builtins:range", group.group),
+    ]
+    monkeypatch.setattr(
+        registry,
+        "entry_points",
+        lambda group: [entry for entry in offered if entry.group == group],
+    )
+    ours = [name for name in group if group.origin(name) == "Saccade"]
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, [command, "--json"])
+    assert result.exit_code == 0, result.output
+    assert [entry["name"] for entry in json.loads(result.stdout)] == ours
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3 and all(line.startswith("warning: left out: ") for line in lines)
+    assert all(f"{e.name} = '{e.value}'" in result.stderr for e in offered)
+    assert "No module named 'no_such_package'" in result.stderr
+
+
+def test_a_broken_package_disturbs_no_other_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    groups = ("pruners", "policies", "tasks", "metrics")
+    offered = [EntryPoint("broken", "no_such_package:Thing", f"saccade.{g}") for g in groups]
+    monkeypatch.setattr(
+        registry,
+        "entry_points",
+        lambda group: [entry for entry in offered if entry.group == group],
+    )
+    line = invoke("page", tmp_path / "page.png", "--kind", "digit").stdout.splitlines()[-1]
+    words = shlex.split(line)[1:]
+    policy = ("--policy", "after_share(0, keep=0.5)", "--json")
+    assert invoke(*words, *policy, "--pruner", "uniform").exit_code == 0
+    for asked in (("--policy", "broken()"), (*policy, "--pruner", "broken")):
+        failed = invoke(*words, *asked)
+        assert failed.exit_code == 2 and "no_such_package" in failed.stderr
+        assert "Traceback" not in failed.output
+    failed = invoke("page", tmp_path / "page.png", "--kind", "broken")
+    assert failed.exit_code == 2 and "the task 'broken' of" in failed.stderr
+    assert "no_such_package" in failed.stderr

@@ -146,7 +146,7 @@ def test_wrong_pictures(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [
         (("--gen-length", "10", "--block-length", "4"), "gen_length=10 is not divisible"),
         (("--gen-length", "8", "--block-length", "4", "--steps", "3"), "steps=3 is not divisible"),
-        (("--remasking", "best"), "allowed: low_confidence, random"),
+        (("--remasking", "best"), "allowed: 'low_confidence', 'random'"),
         (("--think-mode", "hard"), "'think', 'no_think'"),
         (("--dtype", "int8"), "give float32, bfloat16 or float16"),
         (("--device", "abacus"), "no device 'abacus' here; there is cpu"),
@@ -247,7 +247,7 @@ AR = "embedded/llava-ar"
         (("--set", "alg=entropy"), "unknown option alg; known options: gen_length, block_length"),
         (("--set", "alg"), "--set 'alg' is not OPTION=VALUE"),
         (("--set", "top_k=3", "--set", "top_k=4"), "--set gives top_k twice"),
-        (("--positions", "close"), "positions='close'; allowed: 'original' or 'compact'"),
+        (("--positions", "close"), "positions='close'; allowed: 'original', 'compact'"),
     ],
 )
 def test_options_that_a_model_does_not_have(

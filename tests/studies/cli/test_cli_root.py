@@ -212,6 +212,15 @@ def test_progress_off_a_terminal_is_plain_lines_now_and_then() -> None:
     assert stream.getvalue().splitlines() == ["[case 1] 1/10", "[case 10] 10/10"]
 
 
+def test_no_line_of_progress_comes_twice() -> None:
+    stream = StringIO()
+    with Steps(Console(file=stream, width=80), every=0.0) as steps:
+        for done in (0, 0, 1, 1, 2, 2):
+            steps.update(done, 2, "2 processes")
+    lines = [line.partition(",")[0] for line in stream.getvalue().splitlines()]
+    assert lines == ["2 processes 0/2", "2 processes 1/2", "2 processes 2/2"]
+
+
 def test_progress_on_a_terminal_is_a_bar_and_begins_where_a_run_was_resumed() -> None:
     stream = StringIO()
     with Steps(Console(file=stream, width=100, force_terminal=True)) as steps:
@@ -245,3 +254,26 @@ def test_an_installed_saccade_has_the_command() -> None:
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("not installed")
     assert {entry.name: entry.value for entry in files}["saccade"] == "saccade.studies.cli:main"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("genrate",), "generate"),
+        (("study", "shwo"), "show"),
+        (("calibrate", "layer_skip"), "layer-skip"),
+        (("study", "run", "dmo"), "demo"),
+        (("study", "run", "table-1"), "table1"),
+        (("train", "lada-v", "--out", "nowhere"), "llada-v"),
+        (("page", "a.png", "--kind", "transcibe"), "transcribe"),
+        (("page", "a.png", "--split", "held-out"), "heldout"),
+        (("bench", "--policy", "keep", "--task", "describ"), "describe"),
+        (("bench", "--pruner", "div-prune()"), "divprune"),
+        (("bench", "--dtype", "bf16"), "bfloat16"),
+        (("calibrate", "vtw", "--model", "llada-v"), "embedded/llada-v"),
+        (("calibrate", "vtw", "--kind", "Transcribe"), "transcribe"),
+    ],
+)
+def test_what_was_meant_is_named(words: tuple[str, ...], meant: str) -> None:
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, list(words))
+    assert result.exit_code == 2 and f"did you mean {meant}" in result.output

@@ -10,7 +10,10 @@ from typer.testing import CliRunner, Result
 
 from saccade.studies.cli import app, configs
 from saccade.studies.cli.configs import find_config, shipped
+from saccade.studies.config.cases import load_study
+from saccade.studies.config.study import plan_units
 from saccade.studies.runs import runner
+from saccade.studies.runs.runner import run_study
 from tests.studies.unit_files import contents, lines, unit_files
 
 STUDY = """
@@ -168,6 +171,17 @@ def test_the_recipe_says_how_many_processes_there_were(together: tuple[Path, Pat
     assert (recipe["hardware"]["jobs"], recipe["hardware"]["threads"]) == (2, 1)
     other = invoke("run", study, "--out", folder, "--threads", 1)
     assert other.exit_code == 2 and "hardware.jobs (2 there, None now)" in other.stderr
+
+
+@pytest.mark.slow
+def test_several_processes_count_every_case(together: tuple[Path, Path], tmp_path: Path) -> None:
+    seen: list[tuple[int, int, str]] = []
+    config = load_study(together[0])
+    run_study(config, tmp_path / "run", lambda *report: seen.append(report), threads=1, jobs=2)
+    total = len(plan_units(config)) * len(config.cases)
+    counts = [done for done, _, _ in seen]
+    assert counts == sorted(counts) and counts[0] == 0 and seen[-1] == (total, total, "done")
+    assert {of for _, of, _ in seen} == {total}
 
 
 @pytest.mark.slow

@@ -117,7 +117,10 @@ def test_the_first_interrupt_saves_and_the_next_acts_as_ever() -> None:
         (("none",), "or one of: lavida-dream, llada-v, llava-ar"),
         (("{config}", "--workers", "3"), "--workers 3 cannot share 2 pages"),
         (("{config}", "--device", "abacus"), "no device 'abacus' here"),
-        (("{typo}",), "unknown key 'pace' (stages.0.pace); allowed: kind, steps"),
+        (
+            ("{typo}",),
+            "unknown key 'pace' (stages.0.pace); did you mean pages? allowed: kind",
+        ),
         (("{broken}",), "is not valid YAML"),
         (("{config}", "--export", "{broken}"), "broken.yaml is not a folder, so no checkpoint"),
         (("{config}", "--export", "{broken}/x"), "broken.yaml is not a folder, so no checkpoint"),

@@ -118,8 +118,7 @@ def test_units_cover_every_sample_once(config: StudyConfig) -> None:
 CASES = "cases: [{name: none}, "
 WRONG = {
     "sample: 3\ncases: [{name: none}]": r"unknown key 'sample' .*allowed: name, model, seed",
-    CASES
-    + "{name: a, polcy: keep}]": r"'polcy' \(cases\.1\.polcy\); allowed: name, policy, pruner",
+    CASES + "{name: a, polcy: keep}]": r"'polcy' \(cases\.1\.polcy\); did you mean policy\?",
     CASES + "{name: a, policy: kep}]": r"case 'a': unknown policy 'kep'; did you mean keep",
     CASES
     + "{name: a, policy: keep, pruner: dvprune}]": r"unknown pruner 'dvprune'; did you mean div",
@@ -133,13 +132,14 @@ WRONG = {
     CASES + "{name: none}]": "the case 'none' is given twice",
     "cases: [{name: a}]": "unknown baseline 'none'; known: a",
     "baseline: a\ncases: [{name: a, policy: keep}]": "baseline 'a' has the policy keep; it must",
-    "tasks: [yesno, cod]\ncases: [{name: none}]": "unknown task 'cod'; known: code, describe",
+    "tasks: [yesno, cod]\ncases: [{name: none}]": r"unknown task 'cod'; did you mean code\? kn",
     "tasks: [yesno, yesno]\ncases: [{name: none}]": "the task 'yesno' is given twice",
     "tasks: []\ncases: [{name: none}]": "tasks: ",
     "cases: []": "cases: ",
     "samples: 0\ncases: [{name: none}]": r"samples: .*\(given: 0\)",
     "batch: 2.5\ncases: [{name: none}]": r"batch: .*\(given: 2.5\)",
-    CASES + "{name: a, settings: {step: 3}}]": "unknown option step; known options: gen_length",
+    CASES
+    + "{name: a, settings: {step: 3}}]": r"unknown option step; did you mean steps\? known opt",
     CASES
     + "{name: a, settings: {block_length: 3}}]": "case 'a' on task 'yesno': gen_length=2 is not",
     CASES + "{name: a, settings: {temperature: hot}}]": "case 'a' on task 'yesno'",
@@ -165,3 +165,29 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         load_study(tmp_path / "absent.yaml")
     with pytest.raises(StudyError, match="cannot be read"):
         load_study(tmp_path)
+
+
+def test_a_value_that_was_meant_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        "name: a\ncases: [{name: none}, {name: b, policy: keep, positions: orignal}]", "utf-8"
+    )
+    with pytest.raises(StudyError, match=r"'orignal'; did you mean original\? allowed: 'original'"):
+        load_study(path)
+
+
+@pytest.mark.parametrize("word", ["none", "None", "null", "~", '" none "', "none()"])
+def test_none_is_no_policy_and_no_pruner(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        f"name: a\ncases: [{{name: none, policy: {word}, pruner: {word}}}]", encoding="utf-8"
+    )
+    (case,) = load_study(path).cases
+    assert case.policy is None and case.pruner is None and controller_of(case) is None
+
+
+def test_a_case_of_another_length_is_still_one_block() -> None:
+    longer = Case(name="longer", settings={"gen_length": 32})
+    assert settings_of(longer, KINDS["code"]) == {"gen_length": 32, "steps": 8}
+    blocks = Case(name="blocks", settings={"gen_length": 32, "block_length": 8})
+    assert settings_of(blocks, KINDS["code"])["block_length"] == 8

@@ -66,7 +66,7 @@ def test_a_study_of_one_model_says_nothing_of_several() -> None:
     [
         ("model: embedded/llada-v\nmodels: [embedded/llava-ar]", "give model or models, not both"),
         ("models: [embedded/llava-ar, embedded/llava-ar]", "'embedded/llava-ar' is given twice"),
-        ("models: [embedded/llava]", "unknown embedded model 'embedded/llava'; known: "),
+        ("models: [embedded/llava]", "unknown embedded model 'embedded/llava'; did you mean emb"),
         ("model: ./nowhere", "no checkpoint folder at ./nowhere"),
         ("models: []", "the study has no models; give one or more, or leave out models"),
         ("models: embedded/llada-v", "models: give a list of one or more"),

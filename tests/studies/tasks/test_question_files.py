@@ -215,6 +215,12 @@ def test_wrong_benchmarks_are_refused(tmp_path: Path, change: Any, message: str)
         with_own(load_study(study(tmp_path)), benchmarks=[path])
 
 
+def test_without_a_block_length_the_answer_is_one_block(tmp_path: Path) -> None:
+    path = write(tmp_path, [line(0), line(1)], gen_length=24, block_length=None)
+    (own,) = with_own(load_study(study(tmp_path)), benchmarks=[path]).benchmarks
+    assert (own.gen_length, own.block_length) == (24, 24)
+
+
 def test_more_samples_than_questions_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, [line(0)])
     with pytest.raises(StudyError, match="samples=2, but the task 'mine' has 1; give as many"):

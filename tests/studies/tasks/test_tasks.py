@@ -108,7 +108,10 @@ def test_a_study_runs_on_the_task_of_a_package(tmp_path: Path) -> None:
 def test_a_study_asks_for_no_more_samples_than_there_are(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="samples=4, but the task 'colours' has 3; give as many"):
         load_study(study(tmp_path, tasks=["colours"], samples=4))
-    with pytest.raises(StudyError, match="unknown task 'colour'; known: code, colours, describe"):
+    with pytest.raises(
+        StudyError,
+        match="unknown task 'colour'; did you mean colours. known: code, colours, describe",
+    ):
         load_study(study(tmp_path, tasks=["colour"]))
 
 
