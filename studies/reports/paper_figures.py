@@ -175,7 +175,7 @@ def signals_figure(summary: Summary, case: str) -> "Figure":
     records = [record for record in summary.records if record.case == case]
     tasks = [t for t in summary.config.tasks if _shown(records, t)]
     titles = [
-        f"{task}: {what}"
+        f"{chart_text(task)}: {what}"
         for task in tasks
         for what in ("to the picture", "to the answer", "confidence")
     ]
