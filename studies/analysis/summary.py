@@ -234,11 +234,10 @@ def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> R
 
 
 def _ideal_speedups(own: Sequence[Record], baseline: Sequence[Record], origin: str) -> Row:
-    published = BY_ORIGIN.get(origin, LLADA_V)
     prices = {
         "speedup_ideal": lambda r: r.macs + r.prepare_macs,
         "speedup_ideal_paper": lambda r: r.macs_paper,
-        "speedup_projected": lambda r: projected(r, published),
+        "speedup_projected": lambda r: projected(r, BY_ORIGIN.get(origin, LLADA_V)),
     }
     return {name: sum(map(of, baseline)) / sum(map(of, own)) for name, of in prices.items()}
 

@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from saccade.controller.text_form import written
 from saccade.studies.cli.consoles import scaled
 
 if TYPE_CHECKING:
@@ -53,6 +52,13 @@ class AnswerView:
         return self.generation.trace
 
     @property
+    def pruner(self) -> str | None:
+        """The pruner as text."""
+        from saccade.controller.text_form import written
+
+        return None if self.controller.pruner is None else written(self.controller.pruner)
+
+    @property
     def kept(self) -> list[int]:
         """Visual tokens that reached the last layer, per step."""
         return [len(step.kept) for step in self.trace]
@@ -80,7 +86,7 @@ class AnswerView:
             "attention_to_picture_per_step": self.attention,
             "model": self.model.spec.name,
             "policy": repr(self.controller.policy),
-            "pruner": None if self.controller.pruner is None else written(self.controller.pruner),
+            "pruner": self.pruner,
             "settings": self.settings,
             "device": str(self.model.device),
         }
@@ -114,8 +120,8 @@ class AnswerView:
             if unicode:
                 table.add_row("", bars(self.attention, max(self.attention)))
         table.add_row("policy", escape(repr(self.controller.policy)))
-        if self.controller.pruner is not None:
-            table.add_row("pruner", escape(written(self.controller.pruner)))
+        if self.pruner is not None:
+            table.add_row("pruner", escape(self.pruner))
         return table
 
 

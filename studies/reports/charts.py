@@ -30,6 +30,7 @@ class Key:
     name: str
     colour: str
     dash: str
+    glyph: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,9 @@ def start_lines(summary: Summary) -> list[StartLine]:
             own = [r for r in rows if r["task"] == task and named[r["case"]] == method]
             name = task if len(methods) == 1 else f"{task}, {method}"
             dash = list(DASHES)[j % len(DASHES)]
-            key = Key(name, COLOURS[i % len(COLOURS)], dash)
-            lines.append(StartLine(key, SYMBOLS[j % len(SYMBOLS)][0], own))
+            symbol, glyph = SYMBOLS[j % len(SYMBOLS)]
+            key = Key(name, COLOURS[i % len(COLOURS)], dash, glyph)
+            lines.append(StartLine(key, symbol, own))
     return [line for line in lines if line.rows]
 
 
@@ -174,7 +175,7 @@ def signals_figure(summary: Summary, case: str) -> "Figure":
     records = [record for record in summary.records if record.case == case]
     tasks = [t for t in summary.config.tasks if _shown(records, t)]
     titles = [
-        f"{task}: {what}"
+        f"{chart_text(task)}: {what}"
         for task in tasks
         for what in ("to the picture", "to the answer", "confidence")
     ]

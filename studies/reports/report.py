@@ -125,7 +125,7 @@ def _panels(panels: Sequence[Panel], name: str) -> list[dict[str, Any]]:
             "title": panel.title,
             "name": f"{name}-{i}",
             "chart": chart_html(panel.figure, f"{name}-{i}"),
-            "keys": [(key.name, key.colour, DASHES[key.dash]) for key in panel.keys],
+            "keys": [(key, DASHES[key.dash]) for key in panel.keys],
             "wide": panel.wide,
         }
         for i, panel in enumerate(panels)

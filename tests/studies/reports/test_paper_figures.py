@@ -128,7 +128,10 @@ def test_lines_of_the_start_have_a_legend_of_the_page(summary: Summary) -> None:
     assert [line.line.color for line in figure.data] == [key.colour for key in keys]
     page = report_html(summary)
     for i, key in enumerate(keys):
-        assert re.search(rf'data-chart="figure-0-0" data-line="{i}".*\n.*</svg>{key.name}<', page)
+        assert re.search(
+            rf'data-chart="figure-0-0" data-line="{i}".*\n.*</svg>.*{key.glyph}</span>{key.name}<',
+            page,
+        )
 
 
 def test_many_lines_look_different(summary: Summary) -> None:
