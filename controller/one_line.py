@@ -1,5 +1,6 @@
 """Values in one line: what a `repr` says of tensors, functions and what else would fill a page."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from types import FunctionType
@@ -19,6 +20,8 @@ def one_line(value: object) -> str:
         return f"{{{', '.join(f'{key!r}: {one_line(own)}' for key, own in value.items())}}}"
     if isinstance(value, FunctionType | type):
         return f"<{value.__qualname__}>"
+    if isinstance(value, functools.partial):
+        return one_line(value.func)
     return shortened(repr(value)) if prints_itself(value) else f"<{type(value).__name__}>"
 
 

@@ -107,6 +107,11 @@ class Plan:
     reselect: bool = False
     reason: str = field(default="", compare=False)
 
+    @property
+    def acts(self) -> bool:
+        """Whether it does anything, a rule for commits included."""
+        return self != NOTHING
+
     def because(self, reason: str) -> "Plan":
         """The same plan, for this reason."""
         own = object.__new__(Plan)  # it was checked when it was made
@@ -149,3 +154,6 @@ def _entries(name: str, given: object) -> tuple[Any, ...]:
     if not isinstance(given, Iterable) or isinstance(given, str):
         raise TypeError(f"Plan: {name}={given!r} is not a collection")
     return tuple(given)
+
+
+NOTHING = Plan()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 48
 """Most bars in a line; more steps share them."""
+REASONS = 6
+"""Most reasons that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class AnswerView:
         Options given to ``generate``.
     load_seconds, seconds : float
         Wall time of loading the model, and of preparing the request and denoising the answer.
+    bare : BareAnswer or None
+        The model's own answer, if it was asked to compare.
     """
 
     model: "Model"
@@ -46,6 +50,23 @@ class AnswerView:
     settings: dict[str, Any]
     load_seconds: float
     seconds: float
+    bare: "BareAnswer | None" = None
+
+    @property
+    def ideal(self) -> float | None:
+        """Ideal speed-up: against the model's own answer where there is one, else against the same
+        steps with all visual tokens; None where that cannot be told."""
+        if self.bare is not None:
+            own, bare = self.trace, self.bare.generation.trace
+            return (bare.macs + bare.prepare_macs) / (own.macs + own.prepare_macs)
+        from saccade.studies.analysis.full_work import ideal_speedup
+
+        return ideal_speedup(self.trace, self.model.spec.geometry)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the plan of each step is what it is; "" where nothing is said."""
+        return [step.plan.reason for step in self.trace]
 
     @property
     def trace(self) -> "Trace":
@@ -80,6 +101,7 @@ class AnswerView:
             "refreshes": self.trace.refreshes,
             "macs": self.trace.macs,
             "prepare_macs": self.trace.prepare_macs,
+            "speedup_ideal": None if self.ideal is None else round(self.ideal, 4),
             "visual_tokens": self.trace.n_visual,
             "visual_tokens_per_step": self.kept,
             "visual_tokens_ratio": round(self.trace.visual_tokens_ratio, 6),
@@ -87,17 +109,43 @@ class AnswerView:
             "model": self.model.spec.name,
             "policy": repr(self.controller.policy),
             "pruner": self.pruner,
+            "reasons": self.reasons,
             "settings": self.settings,
             "device": str(self.model.device),
+            **({} if self.bare is None else {"bare": self.bare.to_json(self.seconds)}),
         }
 
     def show(self, console: Console) -> None:
         """Print the answer, and a panel of what it cost."""
-        text = self.generation.text
-        console.out(" ".join(map(str, self.generation.tokens)) if text is None else text)
+        console.out(_said(self.generation))
         unicode = console.encoding.lower().startswith("utf")
         name = escape(self.model.spec.name)
         console.print(Panel.fit(self._table(unicode), title=name, border_style="dim"))
+        if self.bare is not None:
+            console.print(self._comparison(self.bare))
+
+    @property
+    def _against(self) -> str:
+        if self.bare is not None:
+            return "the model's own answer, of multiply-accumulates"
+        by_rule = any(step.plan.commit is not None for step in self.trace)
+        n = self.trace.steps[-1].state.n_steps if by_rule else self.trace.forwards
+        return f"{n} steps with all visual tokens, of multiply-accumulates"
+
+    def _comparison(self, bare: "BareAnswer") -> Table:
+        """Both answers side by side."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
+        table.add_column("", style="dim")
+        table.add_column("with the controller", overflow="fold")
+        table.add_column("the model alone", overflow="fold")
+        own, alone = self.trace, bare.generation.trace
+        table.add_row("answer", *(escape(_said(g)) for g in (self.generation, bare.generation)))
+        table.add_row("steps", str(own.forwards), str(alone.forwards))
+        table.add_row("multiply-accumulates", scaled(own.macs), scaled(alone.macs))
+        table.add_row("time, one run each", f"{self.seconds:.2f} s", f"{bare.seconds:.2f} s")
+        same = self.generation.tokens == bare.generation.tokens
+        table.add_row("", "the same answer" if same else "another answer", "")
+        return table
 
     def _table(self, unicode: bool) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -110,6 +158,8 @@ class AnswerView:
             times = f"computed in {trace.refreshes} of {trace.forwards} steps, else cached"
             table.add_row("prompt", times)
         table.add_row("multiply-accumulates", f"{trace.macs:,} ({scaled(trace.macs)})")
+        if self.ideal is not None:
+            table.add_row("ideal speed-up", f"{self.ideal:.2f}, against {self._against}")
         share = f"{trace.visual_tokens_ratio:.1%} of the work on them"
         table.add_row("visual tokens per step", f"{runs(self.kept)} ({share})")
         if unicode:
@@ -120,9 +170,53 @@ class AnswerView:
             if unicode:
                 table.add_row("", bars(self.attention, max(self.attention)))
         table.add_row("policy", escape(repr(self.controller.policy)))
+        for i, line in enumerate(why(self.trace)):
+            table.add_row("" if i else "why", escape(line))
         if self.pruner is not None:
             table.add_row("pruner", escape(self.pruner))
         return table
+
+
+@dataclass(frozen=True, slots=True)
+class BareAnswer:
+    """The model's own answer to the same request, and its wall time."""
+
+    generation: "Generation"
+    seconds: float
+
+    def to_json(self, seconds: float) -> dict[str, Any]:
+        """Plain values; `seconds` are those of the answer that it is compared with."""
+        return {
+            "text": self.generation.text,
+            "tokens": list(self.generation.tokens),
+            "forwards": self.generation.trace.forwards,
+            "macs": self.generation.trace.macs,
+            "seconds": round(self.seconds, 4),
+            "speedup": round(self.seconds / seconds, 4),
+        }
+
+
+def _said(generation: "Generation") -> str:
+    text = generation.text
+    return " ".join(map(str, generation.tokens)) if text is None else text
+
+
+def why(trace: "Trace") -> list[str]:
+    """Why a controller did what it did: the reasons of steps whose plan is another than before; or
+    that it did nothing, and why."""
+    steps = list(trace)
+    if not any(step.plan.acts for step in steps):
+        said = next((step.plan.reason for step in steps if step.plan.reason), "")
+        return [f"nothing was done{f': {said}' if said else ''}"]
+    moves = [
+        step
+        for before, step in zip([None, *steps], steps, strict=False)
+        if before is None or step.plan != before.plan
+    ]
+    told = [(step.state.step, step.plan.reason) for step in moves if step.plan.reason]
+    lines = [f"step {number}: {reason}" for number, reason in told[:REASONS]]
+    more = len(told) - len(lines)
+    return [*lines, f"and {more} more: see --trace"] if more > 0 else lines
 
 
 def runs(values: Sequence[int]) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from saccade.studies.cli.answer import AnswerView
 from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.inputs import (
     check_device,
@@ -22,7 +21,9 @@ from saccade.studies.cli.typed_options import options_from
 if TYPE_CHECKING:
     from PIL import Image
 
+    from saccade.backbones import Model, Prepared
     from saccade.controller import Controller
+    from saccade.studies.cli.answer import AnswerView, BareAnswer
 
 DEFAULT_PRUNER = "divprune"
 
@@ -100,6 +101,12 @@ def generate(
         bool,
         Option(help="Measure the attention to the picture in every layer (costs a little time)."),
     ] = True,
+    compare: Annotated[
+        bool,
+        Option(
+            "--compare", help="Ask the model alone, too, and show both answers with their cost."
+        ),
+    ] = False,
     as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
     trace: Annotated[
         Path | None,
@@ -134,12 +141,14 @@ def generate(
         "cfg_scale": cfg_scale,
     }
     settings = _settings(model, revision, {k: v for k, v in typed.items() if v is not None})
+    if model.startswith("embedded/"):
+        _check_known(question, settings)
     settings |= {"temperature": temperature, "stopping_criteria": stop or [], "seed": seed}
     settings |= options_from(extra or [])
     as_page = trace is not None and trace.suffix.lower() in (".html", ".htm")
     controller = _controller(policy, pruner, probe, positions, as_page)
     where = {"name": model, "dtype": dtype, "revision": revision}
-    answer = _answer(where, device, controller, settings, question, pictures, think_mode)
+    answer = _answer(where, device, controller, settings, question, pictures, think_mode, compare)
     if as_json:
         emit(answer.to_json())
     else:
@@ -161,6 +170,26 @@ def generate(
         note(f"trace written to {trace}")
     elif trace is not None:
         answer.trace.to_jsonl(trace)
+
+
+def _check_known(question: str, settings: dict[str, Any]) -> None:
+    """Note a question that embedded models do not know, or lengths that are not those they know."""
+    from saccade.studies.tasks.documents import EXAMPLES, KINDS, kind_of
+
+    kind = kind_of(question)
+    if kind is None:
+        known = "; ".join(EXAMPLES.values())
+        note(
+            "the embedded models know these questions alone, about any row or digit, and about "
+            f"pages of saccade page: {known}"
+        )
+        return
+    task, length = KINDS[kind], settings.get("gen_length")
+    if length not in (task.gen_length, max(4, task.gen_length)):
+        note(
+            f"the embedded models answer this question in --gen-length {task.gen_length} "
+            f"--block-length {task.block_length} --steps {task.steps}, and were asked for {length}"
+        )
 
 
 def _settings(model: str, revision: str | None, typed: dict[str, Any]) -> dict[str, Any]:
@@ -200,14 +229,21 @@ def _answer(
     question: str,
     pictures: list["Image.Image"],
     think_mode: str | None,
-) -> AnswerView:
+    compare: bool,
+) -> "AnswerView":
+    from saccade.studies.cli.answer import AnswerView
+
     # Wrong settings are told before a large model is loaded.
     plain: Any = model_family(where["name"], where["revision"]).settings.from_options(settings)
     total = getattr(plain, "steps", plain.gen_length)
     started = time.perf_counter()
     model = load_model(device=check_device(device), **where)
     controller.check(model.spec)
-    loaded = time.perf_counter()
+    loaded = time.perf_counter() - started
+    if compare:  # the first answer of a process takes longer than the rest
+        short = model.family.settings.for_lengths(4, 4, 1)
+        model.generate(question, pictures, think_mode=think_mode, **short)
+    begun = time.perf_counter()
     inputs = model.prepare(question, pictures, think_mode=think_mode)
     with Steps(err(), transient=True) as bar:
         generation = model.generate(
@@ -216,5 +252,30 @@ def _answer(
             callback=lambda view: bar.update(view.step + 1, max(total, view.step + 1), "answering"),
             **settings,
         )
-    seconds = time.perf_counter() - loaded
-    return AnswerView(model, controller, inputs, generation, settings, loaded - started, seconds)
+    seconds = time.perf_counter() - begun
+    bare = _bare(model, settings, question, pictures, think_mode, total) if compare else None
+    return AnswerView(model, controller, inputs, generation, settings, loaded, seconds, bare)
+
+
+def _bare(
+    model: "Model",
+    settings: dict[str, Any],
+    question: str,
+    pictures: list["Image.Image"],
+    think_mode: str | None,
+    total: int,
+) -> "BareAnswer":
+    """The answer of the model alone."""
+    from saccade.studies.cli.answer import BareAnswer
+
+    begun = time.perf_counter()
+    inputs: Prepared = model.prepare(question, pictures, think_mode=think_mode)
+    with Steps(err(), transient=True) as bar:
+        generation = model.generate(
+            inputs=inputs,
+            callback=lambda view: bar.update(
+                view.step + 1, max(total, view.step + 1), "the model alone"
+            ),
+            **settings,
+        )
+    return BareAnswer(generation, time.perf_counter() - begun)

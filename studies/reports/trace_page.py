@@ -108,6 +108,7 @@ def _step(step: StepRecord, model: Model) -> dict[str, Any]:
         "bypass": sorted(plan.bypass),
         "drops": [[drop.layer, drop.keep] for drop in plan.drops],
         "rule": None if plan.commit is None else f"{plan.commit.kind} {plan.commit.value:g}",
+        "reason": plan.reason,
         "refreshed": step.refreshed,
         "macs": step.macs,
         "attention": [

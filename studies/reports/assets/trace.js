@@ -43,6 +43,7 @@ function draw(step) {
   if (own.bypass.length) said += ` · layers ${own.bypass.join(", ")} skipped`;
   if (!own.refreshed) said += " · prompt cached";
   $("now").textContent = said;
+  $("why").textContent = own.reason ? `Why: ${own.reason}` : "";
   $("slider").value = step;
 }
 
@@ -145,7 +146,8 @@ function overview() {
     box.addEventListener("click", () => { stop(); draw(step); });
     named(box, `step ${step + 1}: ${own.kept.length} of ${total} visual tokens, `
       + `${own.committed.length} committed`
-      + (sure.length ? `, confidence ${mean.toFixed(4)}` : ""));
+      + (sure.length ? `, confidence ${mean.toFixed(4)}` : "")
+      + (own.reason ? `\n${own.reason}` : ""));
   });
   ["100 %", "50 %", "0"].forEach((mark, i) => words(svg, LEFT - 6, 14 + 55 * i, mark, "end"));
 }

@@ -6,6 +6,23 @@ real photographs. A quarter of the handwriting is held out for evaluation, by in
 
 from saccade.studies.tasks.documents.lexicon import CODES
 from saccade.studies.tasks.documents.page import Page, draw_page
-from saccade.studies.tasks.documents.tasks import KINDS, DocumentTask, PageQuestion, make_sample
+from saccade.studies.tasks.documents.tasks import (
+    EXAMPLES,
+    KINDS,
+    DocumentTask,
+    PageQuestion,
+    kind_of,
+    make_sample,
+)
 
-__all__ = ["CODES", "KINDS", "DocumentTask", "Page", "PageQuestion", "draw_page", "make_sample"]
+__all__ = [
+    "CODES",
+    "EXAMPLES",
+    "KINDS",
+    "DocumentTask",
+    "Page",
+    "PageQuestion",
+    "draw_page",
+    "kind_of",
+    "make_sample",
+]

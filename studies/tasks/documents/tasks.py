@@ -5,6 +5,7 @@ They mirror the regimes of the benchmarks on which dMLLMs are published: one wor
 (``describe``).
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -114,6 +115,25 @@ KINDS: dict[str, DocumentTask] = {
 for _name in KINDS:
     tasks.register(_name, partial(KINDS.__getitem__, _name))
 _SPLIT_IDS: dict[Split, int] = {"train": 0, "heldout": 1}
+
+
+EXAMPLES = {
+    "yesno": "Is digit 2 of row 3 odd?",
+    "digit": "What is digit 2 of row 3?",
+    "code": "Which code is in row 3?",
+    "transcribe": "Transcribe the page.",
+    "describe": "Describe the page in detail.",
+}
+"""A question of each kind; others of the kind ask about other rows and digits."""
+
+
+def kind_of(question: str) -> str | None:
+    """The kind of a question about a page, None for one that is none of `KINDS`."""
+    for kind, example in EXAMPLES.items():
+        form = re.escape(example).replace("row\\ 3", f"row\\ [1-{N_ROWS}]")
+        if re.fullmatch(form.replace("digit\\ 2", "digit\\ [1-4]"), question):
+            return kind
+    return None
 
 
 def make_sample(kind: str, index: int, *, split: Split = "heldout", seed: int = 0) -> PageQuestion:

@@ -48,6 +48,7 @@ def test_it_holds_every_step(model: Model) -> None:
     for own, step in zip(data["steps"], out.trace, strict=True):
         assert own["kept"] == list(step.kept) and own["macs"] == step.macs
         assert own["bypass"] == sorted(step.plan.bypass) == [2]
+        assert own["reason"] == step.plan.reason and "layers 2: known" in own["reason"]
         assert own["committed"] == list(step.committed)
         assert [word is None for word in own["tokens"]] == [
             token == model.spec.mask_id for token in step.tokens
