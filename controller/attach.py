@@ -13,6 +13,8 @@ from saccade.controller.view_fields import MEASURED, VIEW_FIELDS
 
 def check_parts(policy: object, pruner: object) -> None:
     """Raise `TypeError` unless these are a policy and a pruner (or no pruner) that are built."""
+    if isinstance(policy, Pruner) and not isinstance(policy, BasePolicy | type):
+        raise TypeError(f"{policy!r} is not a policy: it is a pruner, Controller(policy, pruner)")
     if not isinstance(policy, BasePolicy):
         raise TypeError(_no_part(policy, "policy", "it inherits from saccade.BasePolicy"))
     _check_names(policy, "reads", policy.reads)

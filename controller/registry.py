@@ -126,6 +126,10 @@ class Registry(Generic[T]):
         package = "an unknown package" if dist is None else f"{dist.name} {dist.version}"
         return f"{package} (entry point {entry.name} = {entry.value!r} in {self.group})"
 
+    def offered(self) -> list[str]:
+        """Names that installed packages offer, in order, but for those that are ours."""
+        return sorted(self._offered().keys() - self._registered().keys())
+
     def usable(self) -> tuple[list[str], list[str]]:
         """Names whose factories load, and what is wrong with each of the others."""
         names, problems = [], []

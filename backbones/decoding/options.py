@@ -49,6 +49,20 @@ class GenerateOptions(TypedDict, total=False):
     seed: int | None
 
 
+ARGUMENTS = (
+    "prompt",
+    "images",
+    "video",
+    "inputs",
+    "controller",
+    "callback",
+    "think_mode",
+    "drop_after_image",
+    "multi_image_pad",
+)
+"""What `generate` takes besides options, and may be meant by an unknown one."""
+
+
 class Settings(Protocol):
     """What the settings of every family share; each is a frozen dataclass."""
 
@@ -123,7 +137,7 @@ def check_options(settings: type[Any], options: Mapping[str, Any]) -> None:
     known = [field.name for field in fields(settings)]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        near = did_you_mean(unknown[0], known)
+        near = did_you_mean(unknown[0], (*known, *ARGUMENTS))
         raise TypeError(
             f"generate() got unknown option {', '.join(unknown)}; {near}known options: "
             + ", ".join(known)

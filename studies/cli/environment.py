@@ -2,10 +2,8 @@
 
 import os
 import platform
-import re
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from saccade import __version__
@@ -30,7 +28,6 @@ NEEDED = {
     "scipy": "scipy",
 }
 """Modules of the distributions that Saccade depends on."""
-OPTIONAL = ("wandb", "lmms_eval", "flash_attn", "optuna", "ray")
 
 
 def versions() -> dict[str, str]:
@@ -68,37 +65,21 @@ def device_facts() -> dict[str, Any]:
     }
 
 
-def optional_parts() -> dict[str, str]:
-    """Version of every optional part, or how to install it."""
-    return {name: _part(name) for name in OPTIONAL}
+def extensions() -> dict[str, str]:
+    """What other installed packages offer, by kind and name: whose it is, or what is wrong."""
+    from saccade.controller.errors import ExtensionError
+    from saccade.controller.registry import policies, pruners
+    from saccade.studies.tasks import metrics, tasks
 
-
-def _part(name: str) -> str:
-    if find_spec(name) is not None:
-        return _version(name) or "present"
-    extra = _extra(name)
-    return f"not installed (pip install {_quoted(extra) if extra else _normal(name)})"
-
-
-def _quoted(extra: str) -> str:
-    return f"'saccade[{extra}]'"
-
-
-def _extra(name: str) -> str | None:
-    """The extra of Saccade that brings a distribution, if one does."""
-    try:
-        lines = requires("saccade") or []
-    except PackageNotFoundError:  # a checkout that is not installed
-        return None
-    for line in lines:
-        found = re.match(r"([\w.-]+).*;.*extra\s*==\s*['\"]([\w.-]+)['\"]", line)
-        if found and _normal(found[1]) == _normal(name) and found[2] != "dev":
-            return found[2]
-    return None
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    found = {}
+    for registry in (policies, pruners, tasks, metrics):
+        for name in registry.offered():
+            try:
+                registry.factory(name)
+                found[f"{registry.what} {name}"] = registry.origin(name)
+            except ExtensionError as error:
+                found[f"{registry.what} {name}"] = f"BROKEN: {error}"
+    return found
 
 
 def _version(name: str) -> str | None:

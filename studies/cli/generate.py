@@ -203,18 +203,19 @@ def _settings(model: str, revision: str | None, typed: dict[str, Any]) -> dict[s
 def _controller(
     policy_text: str, pruner_text: str | None, probe: bool, positions: Any, tokens: bool
 ) -> "Controller":
-    from saccade.controller import Controller, Keep, parse_policy, parse_pruner
+    from saccade.controller import Controller, parse_policy, parse_pruner
+    from saccade.controller.expressions import is_none
 
-    # Without a controller nothing would be measured: doing nothing shows the bare model's signals.
-    policy = Keep() if policy_text.strip() == "none" else parse_policy(policy_text)
+    # Without a controller nothing would be measured: `none` is `Keep`, which shows the signals.
+    policy = parse_policy(policy_text)
     drops = policy.drops_ahead
     chooses = drops is None or any(drop.keep > 0 for drop in drops)
     wished = policy.default_pruner is not None
     wanted = DEFAULT_PRUNER if pruner_text is None and chooses and not wished else pruner_text
-    pruner = None if wanted is None else parse_pruner(wanted)
+    pruner = None if wanted is None or is_none(wanted) else parse_pruner(wanted)
     if pruner_text is None and wanted == DEFAULT_PRUNER:
         note(f"no --pruner given: {DEFAULT_PRUNER} chooses which visual tokens stay")
-    elif pruner_text is not None and not chooses and not wished:
+    elif pruner is not None and pruner_text is not None and not chooses and not wished:
         what = "all" if drops else "nothing"
         note(f"the policy {policy_text} drops {what}, so the pruner is never asked")
     layers: Any = "all" if probe else "needed"

@@ -9,6 +9,9 @@ from typer import Argument, Option
 from saccade.studies.cli.consoles import out
 from saccade.studies.cli.inputs import check_output
 
+FIRST = 1
+"""Sample that is shown first: all embedded models read it right, whatever the kind of question."""
+
 
 def page(
     path: Annotated[Path, Argument(metavar="OUT.png", help="Picture to write.")],
@@ -16,7 +19,7 @@ def page(
         str,
         Option(help="Question: yesno, digit, code, transcribe, describe, or an installed task."),
     ] = "code",
-    index: Annotated[int, Option(help="Number of the sample.", min=0)] = 0,
+    index: Annotated[int, Option(help="Number of the sample.", min=0)] = FIRST,
     split: Annotated[
         str, Option(help="Handwriting: heldout (never trained on) or train.")
     ] = "heldout",

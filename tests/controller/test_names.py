@@ -5,6 +5,7 @@ import pytest
 from saccade.backbones import embedded_models, load
 from saccade.controller import CheckpointError, Controller, UnknownNameError, policies, pruners
 from saccade.controller.names import closest, not_allowed, unknown_name
+from saccade.pruners import FastV
 
 OPTIONS = ("gen_length", "block_length", "steps", "temperature", "prefix_lm")
 MODELS = ("embedded/lavida-dream", "embedded/llada-v", "embedded/llava-ar")
@@ -82,3 +83,8 @@ def test_a_folder_is_no_misspelt_model() -> None:
 def test_in_texts_of_a_controller(policy: str, pruner: str | None, message: str) -> None:
     with pytest.raises((UnknownNameError, ValueError), match=message):
         Controller(policy, pruner)
+
+
+def test_a_pruner_in_the_place_of_the_policy() -> None:
+    with pytest.raises(TypeError, match="is not a policy: it is a pruner"):
+        Controller(FastV())  # type: ignore[arg-type]

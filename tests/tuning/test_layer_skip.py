@@ -5,7 +5,7 @@ import torch
 
 from saccade.backbones import Prepared
 from saccade.controller import LayerSkip
-from saccade.tuning.layer_skip import find_layers
+from saccade.tuning.layer_skip import Kind, find_layers, find_shared_layers
 from saccade.tuning.vtw import first_logits, kl_to_full
 from tests.tiny import fake_request, tiny_model
 
@@ -58,3 +58,25 @@ def test_no_layer_may_be_within_the_limit(inputs: list[Prepared]) -> None:
 def test_no_samples() -> None:
     with pytest.raises(ValueError, match="give one or more"):
         find_layers(MODEL, [])
+
+
+def test_layers_that_every_kind_allows(inputs: list[Prepared]) -> None:
+    """What is within the limit in one kind of question alone is not taken."""
+    kinds = {"short": Kind(inputs[:1], 3), "long": Kind(inputs[1:], 6)}
+    short = find_layers(MODEL, inputs[:1], length=3, limit=1e9)
+    long = find_layers(MODEL, inputs[1:], length=6, limit=1e9)
+    pairs = list(zip(short.divergence, long.divergence, strict=True))
+    worst = [max(pair) for pair in pairs]
+    limit = sorted(worst)[0] * (1 + 1e-9)  # one layer alone is allowed by both
+    found = find_shared_layers(MODEL, kinds, limit=limit)
+    assert list(found.divergence) == pytest.approx(worst)
+    assert found.layers == (worst.index(min(worst)),)
+    assert set(found.by_kind) == set(kinds)
+    for own, single in ((found.by_kind["short"], short), (found.by_kind["long"], long)):
+        assert own.divergence == pytest.approx(single.divergence)
+        assert own.layers == tuple(i for i, d in enumerate(single.divergence) if d <= limit)
+
+
+def test_kinds_without_samples(inputs: list[Prepared]) -> None:
+    with pytest.raises(ValueError, match="give one or more"):
+        find_shared_layers(MODEL, {"a": Kind(inputs, 3), "b": Kind([], 3)})

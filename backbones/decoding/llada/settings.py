@@ -85,7 +85,7 @@ class GenerateSettings:
     """
 
     gen_length: int = LENGTH
-    block_length: int = cast(int, None)
+    block_length: int = cast(int, None)  # None until it is made plain, as `steps`
     steps: int = cast(int, None)
     temperature: float = 0.0
     cfg_scale: float = 0.0

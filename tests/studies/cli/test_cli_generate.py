@@ -119,6 +119,12 @@ def test_a_pruner_that_is_never_asked_is_noted(page: Path) -> None:
     assert "never asked" in result.stderr
 
 
+def test_none_is_no_policy_and_no_pruner(page: Path) -> None:
+    content = answer(page, "What?", *SHORT, "-p", "None", "--pruner", "none")
+    assert (content["policy"], content["pruner"]) == ("keep()", None)
+    assert "Controller(policy, 'divprune')" in fails(2, page, "What?", *HALF, "--pruner", "none")
+
+
 def fails(code: int, *words: object) -> str:
     """The one line on stderr of a call that must fail with a code and print nothing else."""
     result = invoke(*words)

@@ -238,16 +238,6 @@ def test_doctor_knows_every_dependency() -> None:
     assert needed == set(environment.NEEDED)
 
 
-def test_an_optional_part_names_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ["torch>=2", 'ruff ; extra == "dev"', "no-such-part>=1 ; extra == 'logging'"]
-    monkeypatch.setattr(environment, "requires", lambda _: lines)
-    monkeypatch.setattr(environment, "OPTIONAL", ("no_such_part", "nor_this"))
-    assert environment.optional_parts() == {
-        "no_such_part": "not installed (pip install 'saccade[logging]')",
-        "nor_this": "not installed (pip install nor-this)",
-    }
-
-
 def test_an_installed_saccade_has_the_command() -> None:
     try:
         files = importlib.metadata.distribution("saccade").entry_points
