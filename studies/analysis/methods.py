@@ -6,7 +6,7 @@ measured them, on other models and other tasks.
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,6 +41,10 @@ class Line:
     speedup, ideal, paper, projected : float
         Geometric mean over those tasks: measured, by exact multiply-accumulates, by the published
         formula, at the published size. NaN without a task, or where it is not defined.
+    steps : float
+        Geometric mean over those tasks of its steps relative to the baseline's, in percent.
+    visual : float
+        Mean over those tasks of the visual tokens that its steps read in all layers, in percent.
     published : float or None
         Relative average of the published method, in percent, over its own tasks.
     """
@@ -53,6 +57,8 @@ class Line:
     ideal: float
     paper: float
     projected: float
+    steps: float
+    visual: float
     published: float | None
 
 
@@ -102,6 +108,8 @@ def methods_of(summary: Summary) -> Methods:
             ideal=_geometric(used, "speedup_ideal"),
             paper=_geometric(used, "speedup_ideal_paper"),
             projected=_geometric(used, "speedup_projected"),
+            steps=_steps(used, bare),
+            visual=100 * _mean_of([row["visual_tokens_ratio"] for row in used]),
             published=None if base else published_average(case, origin),
         )
         groups.setdefault("" if base else case.group or "", []).append(line)
@@ -143,6 +151,17 @@ def _geometric(rows: Sequence[Row], name: str) -> float:
         return math.nan
     logs = [math.log(row[name]) for row in rows]
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
+
+
+def _steps(rows: Sequence[Row], bare: Mapping[str, Row | None]) -> float:
+    """Steps relative to the baseline's, in percent: the geometric mean over tasks."""
+    pairs = [(row["steps"], base["steps"]) for row in rows if (base := bare[row["task"]])]
+    logs = [math.log(own / base) for own, base in pairs]
+    return 100 * math.exp(_mean_of(logs)) if logs else math.nan
+
+
+def _mean_of(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
 
 
 def published_average(case: Case, origin: str) -> float | None:
@@ -192,6 +211,8 @@ def _plain(group: str, line: Line, tasks: Sequence[str]) -> dict[str, Any]:
         "scores_se": {t: None if cell is None else defined(cell[1]) for t, cell in cells.items()},
         "relative_average": defined(line.relative[0]),
         "relative_average_se": defined(line.relative[1]),
+        "steps_relative": defined(line.steps),
+        "visual_tokens_relative": defined(line.visual),
         "speedup": defined(line.speedup),
         "speedup_ideal": defined(line.ideal),
         "speedup_ideal_paper": defined(line.paper),

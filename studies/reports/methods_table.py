@@ -35,6 +35,18 @@ def _columns(methods: Methods) -> tuple[Column, ...]:
             "mean over those tasks of the score relative to the unpruned model's.",
             stacked=True,
         ),
+        _share_column(
+            "steps",
+            "steps",
+            "steps_relative",
+            "steps taken, in percent of the unpruned model's (geometric mean over those tasks).",
+        ),
+        _share_column(
+            "visual",
+            "visual",
+            "visual_tokens_relative",
+            "visual tokens that its steps read, over all layers, in percent of all.",
+        ),
         _speedup_column(
             "speed",
             "speedup",
@@ -95,6 +107,16 @@ def _speedup_column(heading: str, name: str, meaning: str) -> Column:
         done = not math.isnan(own.relative[0])  # a method that did nothing has gained nothing
         value = defined(getattr(own, name)) if done else None
         return Cell(number(value, 2), values={name: value})
+
+    return Column(heading, cell, meaning)
+
+
+def _share_column(heading: str, name: str, key: str, meaning: str) -> Column:
+    """A share in percent; a dash for a method that did nothing."""
+
+    def cell(own: Line) -> Cell:
+        value = defined(getattr(own, name))
+        return Cell(number(value, 0), values={key: value})
 
     return Column(heading, cell, meaning)
 
