@@ -12,28 +12,21 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, TypeVar
 
 from saccade.controller.errors import UnknownNameError
+from saccade.controller.member_options import options_of
 from saccade.controller.names import closest, did_you_mean, unknown_name
 from saccade.controller.policy import BasePolicy
 from saccade.controller.protocols import Pruner
 from saccade.controller.registry import Registry, policies, pruners
-from saccade.controller.text_form import parameters
 
 T = TypeVar("T")
 NONE = "none"
 """What stands for no policy, and for no pruner."""
 LONGEST, DEEPEST = 4000, 20
 """Letters of a text, and calls inside each other."""
-WORDS = {
-    bool: "True or False",
-    int: "a whole number",
-    float: "a number",
-    str: "a text in quotes",
-    NoneType: "None",
-}
 OLD = re.compile(r"^\s*[a-z][\w-]*\s*(:.*)?$")
 """How options were written before: ``after-share:share=0.5,keep=0.25``."""
 DASHED = re.compile(r"^\s*([A-Za-z]\w*-[\w-]*)\s*(\(.*\))\s*$")
@@ -269,59 +262,3 @@ def _built(registry: Registry[Any], value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_built(registry, one) for one in value)
     return value
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of a policy or pruner.
-
-    Attributes
-    ----------
-    name : str
-    kinds : tuple of type
-        Plain types its value may have; empty if unknown.
-    default : object
-        `inspect.Parameter.empty` if it must be given.
-    required : bool
-    """
-
-    name: str
-    kinds: tuple[type, ...]
-    default: object
-    required: bool
-
-    def check(self, value: object) -> object:
-        """The value as the option wants it: a whole number may stand for any number.
-
-        Raises
-        ------
-        ValueError
-            If it is of no kind that the option takes.
-        """
-        if type(value) is int and float in self.kinds and int not in self.kinds:
-            return float(value)
-        if not self.kinds or type(value) in self.kinds:
-            return value
-        allowed = " or ".join(WORDS[kind] for kind in self.kinds)
-        raise ValueError(f"{self.name}={value!r}: give {allowed}")
-
-
-def options_of(factory: Any) -> list[Option]:
-    """The options that a policy or pruner takes, read from its signature."""
-    return [
-        Option(p.name, _kinds(p.annotation), p.default, p.default is p.empty)
-        for p in parameters(factory)
-    ]
-
-
-def _kinds(annotation: object) -> tuple[type, ...]:
-    origin = get_origin(annotation)
-    if origin in (Union, UnionType):
-        parts = [_kinds(part) for part in get_args(annotation)]
-        return tuple(kind for part in parts for kind in part) if all(parts) else ()
-    if origin is Literal:
-        return tuple({type(value) for value in get_args(annotation)})
-    if annotation is None:
-        return (NoneType,)
-    plain = (bool, int, float, str, NoneType)
-    return (annotation,) if isinstance(annotation, type) and annotation in plain else ()

@@ -253,7 +253,7 @@ def _at_entry() -> "list[tuple[str, Pruner]]":
 
 def _usual(name: str) -> "list[tuple[str, Pruner]]":
     """A pruner without options, if it acts before the stack; a note if it needs some."""
-    from saccade.controller.expressions import options_of
+    from saccade.controller.member_options import options_of
     from saccade.controller.registry import pruners
 
     factory = pruners.factory(name)

@@ -52,9 +52,7 @@ def task_named(name: str, samples: int, option: str = "--kind") -> "Task":
         raise ValueError(unknown_name(option, name, tasks))
     task = tasks.make(name)
     if task.n_samples is not None and samples > task.n_samples:
-        raise ValueError(
-            f"{samples} samples are needed, but {name!r} has {task.n_samples}; give fewer"
-        )
+        raise ValueError(f"--samples {samples}: the kind {name!r} has {task.n_samples}; give fewer")
     return task
 
 

@@ -80,7 +80,7 @@ def layer_skip(
     from saccade.tuning.recheck import recheck
 
     check_own(image, prompt)
-    asked = [] if image else [task_named(name, samples + check, "--task") for name in _names(task)]
+    asked = [] if image else [task_named(name, samples, "--task") for name in _names(task)]
     own = load_model(model)
     note("preparing")
     kinds, exams = (
@@ -131,14 +131,23 @@ def _kinds(
 
     kinds, exams = {}, {}
     for task in asked:
-        found = task.samples(range(samples + check), split="train")
+        rest = _left(task, samples, check)
+        found = task.samples(range(samples + rest), split="train")
         inputs = [model.prepare(sample.question, sample.images) for sample in found]
         kinds[task.name] = Kind(inputs[:samples], length or task.gen_length)
-        if check:
+        if rest:
             lengths = (task.gen_length, task.block_length, task.steps)
             lengths = lengths if length is None else (length, length, max(1, length // 2))
             exams[task.name] = _exam(model, found[samples:], inputs[samples:], lengths)
     return kinds, exams
+
+
+def _left(task: "Task", samples: int, check: int) -> int:
+    """Samples of a task that a re-check can have, of those that it should."""
+    there = check if task.n_samples is None else min(check, task.n_samples - samples)
+    if there < check:
+        note(f"{task.name} has {task.n_samples} samples: {there} are left for the re-check")
+    return there
 
 
 def _exam(

@@ -127,7 +127,7 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _pruner(registry: "Registry[Any]", name: str) -> dict[str, Any]:
-    from saccade.controller.expressions import options_of
+    from saccade.controller.member_options import options_of
 
     factory = registry.factory(name)
     options = options_of(factory)
@@ -145,7 +145,7 @@ def _pruner(registry: "Registry[Any]", name: str) -> dict[str, Any]:
 
 
 def _policy(registry: "Registry[Any]", name: str) -> dict[str, Any]:
-    from saccade.controller.expressions import options_of
+    from saccade.controller.member_options import options_of
 
     factory = registry.factory(name)
     return {"name": name, "options": _options(options_of(factory)), "summary": _summary(factory)}

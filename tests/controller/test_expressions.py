@@ -27,7 +27,8 @@ from saccade.controller import (
     parse_pruner,
 )
 from saccade.controller import registry as registries
-from saccade.controller.expressions import DEEPEST, LONGEST, describe_policy, options_of
+from saccade.controller.expressions import DEEPEST, LONGEST, describe_policy
+from saccade.controller.member_options import options_of
 from saccade.controller.registry import policies
 from saccade.pruners import FastV, Random
 

@@ -1,5 +1,6 @@
 """Tasks: what every registered one keeps to, and one that an installed package offers."""
 
+import json
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -129,6 +130,10 @@ def test_a_page_of_the_task_of_a_package(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("installed")
 def test_calibration_asks_the_task_of_a_package() -> None:
     words = ("calibrate", "layer-skip", "--kind", "colours", "--samples")
-    assert invoke(*words, 2, "--json").exit_code == 0
+    result = invoke(*words, 2, "--json")
+    assert result.exit_code == 0 and "3 samples: 1 are left for the re-check" in result.stderr
+    assert json.loads(result.stdout)["samples"] == 2
+    whole = invoke(*words, 3)
+    assert whole.exit_code == 0 and "0 are left for the re-check" in whole.stderr
     many = invoke(*words, 4)
     assert many.exit_code == 2 and "--samples 4: the kind 'colours' has 3" in many.stderr
