@@ -4,7 +4,9 @@ from saccade.controller.controller import Controller
 from saccade.controller.errors import (
     CapabilityError,
     CheckpointError,
+    ContractError,
     ExtensionError,
+    NonFiniteError,
     PlanError,
     SaccadeError,
     StudyError,
@@ -30,6 +32,7 @@ from saccade.controller.policies import (
     WithRefresh,
 )
 from saccade.controller.policy import BasePolicy
+from saccade.controller.policy_checks import check_policy
 from saccade.controller.protocols import Pruner
 from saccade.controller.registry import policies, pruners
 from saccade.controller.session import Session
@@ -56,6 +59,7 @@ __all__ = [
     "CommitRule",
     "Compose",
     "ConfidentCommits",
+    "ContractError",
     "Controller",
     "Cumulative",
     "Drop",
@@ -67,6 +71,7 @@ __all__ = [
     "LayerSkip",
     "Merge",
     "Plan",
+    "NonFiniteError",
     "PlanError",
     "Progressive",
     "Pruner",
@@ -83,6 +88,7 @@ __all__ = [
     "UnknownNameError",
     "VisualView",
     "WithRefresh",
+    "check_policy",
     "parse_policy",
     "parse_pruner",
     "policies",

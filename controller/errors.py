@@ -32,5 +32,9 @@ class ExtensionError(SaccadeError):
     """What an installed package offers cannot be used; the cause is chained."""
 
 
+class ContractError(SaccadeError):
+    """A pruner or a policy breaks a rule; the message names the rule and the input."""
+
+
 class StudyError(SaccadeError):
     """A study's configuration or results folder cannot be used as asked."""

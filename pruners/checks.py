@@ -7,17 +7,13 @@ from typing import NoReturn, get_args
 import torch
 from torch import Tensor
 
-from saccade.controller.errors import PlanError, SaccadeError
+from saccade.controller.errors import ContractError, PlanError
 from saccade.controller.merging import check_selection, on_host
 from saccade.controller.names import did_you_mean
 from saccade.controller.protocols import Pruner, Site
 from saccade.controller.view_fields import VIEW_FIELDS
 from saccade.controller.views import Selection, VisualView
 from saccade.pruners.synthetic_views import random_view, take
-
-
-class ContractError(SaccadeError):
-    """A pruner breaks a rule; the message names the rule and the input."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from saccade.controller import CheckpointError as CheckpointError
 from saccade.controller import Clamp as Clamp
 from saccade.controller import Compose as Compose
 from saccade.controller import ConfidentCommits as ConfidentCommits
+from saccade.controller import ContractError as ContractError
 from saccade.controller import Controller as Controller
 from saccade.controller import Cumulative as Cumulative
 from saccade.controller import Drop as Drop
@@ -22,6 +23,7 @@ from saccade.controller import ExtensionError as ExtensionError
 from saccade.controller import Generation as Generation
 from saccade.controller import Keep as Keep
 from saccade.controller import LayerSkip as LayerSkip
+from saccade.controller import NonFiniteError as NonFiniteError
 from saccade.controller import Plan as Plan
 from saccade.controller import PlanError as PlanError
 from saccade.controller import Progressive as Progressive
@@ -32,6 +34,7 @@ from saccade.controller import StudyError as StudyError
 from saccade.controller import Trace as Trace
 from saccade.controller import UnknownNameError as UnknownNameError
 from saccade.controller import WithRefresh as WithRefresh
+from saccade.controller import check_policy as check_policy
 from saccade.controller import parse_policy as parse_policy
 from saccade.controller import parse_pruner as parse_pruner
 from saccade.pruners import DART as DART
@@ -49,6 +52,7 @@ from saccade.pruners import ToMe as ToMe
 from saccade.pruners import UniformGrid as UniformGrid
 from saccade.pruners import VisionZip as VisionZip
 from saccade.pruners import VisPruner as VisPruner
+from saccade.pruners import check_pruner as check_pruner
 
 __version__: str
 __all__: list[str]

@@ -8,6 +8,8 @@ from typing import Any
 
 from saccade import __version__
 
+DISTRIBUTION = "saccade-dmllm"
+"""Name on the package index; "saccade" there belongs to another project."""
 NEEDED = {
     "torch": "torch",
     "transformers": "transformers",
@@ -32,7 +34,7 @@ NEEDED = {
 
 def versions() -> dict[str, str]:
     """Versions of Saccade, Python and everything needed."""
-    own = {"saccade": __version__, "python": platform.python_version()}
+    own = {DISTRIBUTION: __version__, "python": platform.python_version()}
     return own | {name: _version(name) or "missing" for name in NEEDED}
 
 

@@ -16,6 +16,7 @@ from saccade.studies.cli.progress import Steps
 
 if TYPE_CHECKING:
     from saccade.studies.analysis.summary import Summary
+    from saccade.studies.config.study import StudyConfig
 
 study = typer.Typer(
     cls=ListingGroup,
@@ -85,6 +86,7 @@ def run(
         loaded = with_own(loaded, model or (), benchmark or ())
     if folder is None:
         folder = Path("runs") / (re.sub(r"[^\w .+-]+", "-", loaded.name).strip(" .-") or "study")
+    _tell_size(loaded, samples)
     try:
         with Steps(err()) as bar:
             results = run_study(
@@ -109,6 +111,18 @@ def run(
         note(f"to go on: {shlex.join(again)}")
         raise typer.Exit(130) from None
     _finish(results)
+
+
+def _tell_size(loaded: "StudyConfig", samples: int | None) -> None:
+    """Say how much a study will ask, and how long that takes, before it starts."""
+    from saccade.studies.config.cases import each_model
+
+    answers = sum(
+        len(one.cases) * len(one.tasks) * len(one.every_seed) * one.samples
+        for one in each_model(loaded)
+    )
+    takes = "" if loaded.takes is None or samples else f", about {loaded.takes}"
+    note(f"{loaded.name}: {answers:,} answers{takes}; what is answered is kept if you stop it")
 
 
 @study.command(epilog="Example: saccade study show runs/demo --report demo.html")

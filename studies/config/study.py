@@ -99,6 +99,8 @@ class StudyConfig(BaseModel):
         Several models instead of `model`: each runs its cases and is compared with itself.
     benchmarks : tuple of QuestionFile
         Files of questions that can be tasks too; their paths are relative to the study's file.
+    takes : str or None
+        About how long it takes, which is told before it starts.
     grown : tuple of int
         Samples it had before, ascending, if a run of it was extended: what was answered then keeps
         its batches. A run writes this into its recipe; no study needs it.
@@ -117,6 +119,7 @@ class StudyConfig(BaseModel):
     models: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     benchmarks: tuple[QuestionFile, ...] = ()
+    takes: str | None = Field(default=None, exclude=True)
     grown: tuple[int, ...] = ()
 
     @model_validator(mode="after")

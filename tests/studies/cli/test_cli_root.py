@@ -236,11 +236,12 @@ def test_doctor_knows_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {re.split(r"[<>=!~\[ ]", line)[0].lower() for line in project["dependencies"]}
     assert needed == set(environment.NEEDED)
+    assert project["name"] == environment.DISTRIBUTION == "saccade-dmllm"
 
 
 def test_an_installed_saccade_has_the_command() -> None:
     try:
-        files = importlib.metadata.distribution("saccade").entry_points
+        files = importlib.metadata.distribution(environment.DISTRIBUTION).entry_points
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("not installed")
     assert {entry.name: entry.value for entry in files}["saccade"] == "saccade.studies.cli:main"
