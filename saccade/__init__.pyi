@@ -1,6 +1,7 @@
 """The public names, for type checkers, editors, and the package itself: see ``__init__.py``."""
 
 from saccade.backbones import Model as Model
+from saccade.backbones import StepView as StepView
 from saccade.backbones import load as load
 from saccade.controller import VTW as VTW
 from saccade.controller import Abstain as Abstain

@@ -20,13 +20,26 @@ PUBLISHED = {"GSAI-ML/LLaDA-V": LLADA_V, "jacklishufan/lavida-dream-v1.0-instruc
 """Published checkpoints that the README loads."""
 
 
+def printed(block: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    return capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize("block", [block for block in BLOCKS if "GSAI-ML/" not in block])
 def test_example_runs(block: str, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
-    if "print(" in block:
-        text, _, steps = capsys.readouterr().out.partition("|")
-        assert text.split() == make_sample("transcribe", index=0).answer.split()
-        assert 0 < int(steps.split()[0]) < 16
+    assert bool(printed(block, capsys)) == ("print(" in block)
+
+
+def test_the_first_example_reads_the_page_and_drops_what_it_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    *codes, first, second, third, fourth = printed(BLOCKS[0], capsys)
+    assert codes == make_sample("transcribe", index=1).answer.splitlines()
+    assert first.startswith("144 visual tokens: all tokens stay")
+    assert second.startswith("108 visual tokens: cover 0.98 >= 0.80")
+    assert third.startswith("72 visual tokens: cover 0.95 >= 0.80")
+    assert "144 -> 108 tokens" in second and "108 -> 72 tokens" in third
+    assert "layer 4" in second and "layer 5" in second and fourth.startswith("72 visual tokens")
 
 
 @pytest.fixture(scope="module")
@@ -62,4 +75,4 @@ def test_every_published_checkpoint_answers_as_written(
 
 
 def test_there_are_examples() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 6
