@@ -21,11 +21,14 @@ from saccade.studies.cli.typed_options import options_from
 if TYPE_CHECKING:
     from PIL import Image
 
-    from saccade.backbones import Model, Prepared
+    from saccade.backbones import Model, Prepared, StepView
+    from saccade.backbones.decoding.step_view import Callback
     from saccade.controller import Controller
     from saccade.studies.cli.answer import AnswerView, BareAnswer
 
 DEFAULT_PRUNER = "divprune"
+STREAMED = 40
+"""Letters of the text so far that are shown while it is written."""
 
 
 def generate(
@@ -250,12 +253,25 @@ def _answer(
         generation = model.generate(
             inputs=inputs,
             controller=controller,
-            callback=lambda view: bar.update(view.step + 1, max(total, view.step + 1), "answering"),
+            callback=_shown(bar, model, total, "answering"),
             **settings,
         )
     seconds = time.perf_counter() - begun
     bare = _bare(model, settings, question, pictures, think_mode, total) if compare else None
     return AnswerView(model, controller, inputs, generation, settings, loaded, seconds, bare)
+
+
+def _shown(bar: Steps, model: "Model", total: int, label: str) -> "Callback":
+    """What shows every step: how far it is and, on a terminal, the end of the text so far."""
+
+    def show(view: "StepView") -> None:
+        said = ""
+        if bar.console.is_terminal:
+            text = " ".join((model.processor.decode(view.record.tokens) or "").split())
+            said = f": {text[-STREAMED:]}" if text else ""
+        bar.update(view.step + 1, max(total, view.step + 1), f"{label}{said}")
+
+    return show
 
 
 def _bare(
@@ -274,9 +290,7 @@ def _bare(
     with Steps(err(), transient=True) as bar:
         generation = model.generate(
             inputs=inputs,
-            callback=lambda view: bar.update(
-                view.step + 1, max(total, view.step + 1), "the model alone"
-            ),
+            callback=_shown(bar, model, total, "the model alone"),
             **settings,
         )
     return BareAnswer(generation, time.perf_counter() - begun)

@@ -2,18 +2,22 @@
 
 import json
 import shutil
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from saccade.backbones import loading
 from saccade.backbones.inputs.reading import read_noted
 from saccade.studies.cli import app
 from saccade.studies.cli.answer import BARS, WIDTH, bars, runs
+from saccade.studies.cli.generate import STREAMED, _shown
+from saccade.studies.cli.progress import Steps
 from saccade.studies.tasks.documents import EXAMPLES, KINDS, kind_of, make_sample
 
 SAMPLE = make_sample("code", 0)
@@ -320,3 +324,16 @@ def test_the_panel_says_why(page: Path) -> None:
     assert "commits by confidence >= 0.95" in acting["reasons"][0]
     assert acting["speedup_ideal"] > 1
     assert "nothing was done" in invoke(page, SAMPLE.question, *LONG, "-p", "none").stdout
+
+
+def test_the_text_so_far_is_shown_on_a_terminal() -> None:
+    model, stream = loading.load("embedded/llada-v", device="cpu"), StringIO()
+    with Steps(Console(file=stream, width=200, force_terminal=True)) as bar:
+        out = model.generate(
+            SAMPLE.question,
+            SAMPLE.images,
+            gen_length=16,
+            steps=8,
+            callback=_shown(bar, model, 8, "answering"),
+        )
+    assert out.text is not None and f"answering: {out.text[-STREAMED:]}" in stream.getvalue()
