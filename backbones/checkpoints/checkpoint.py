@@ -134,14 +134,13 @@ def load_weights(
     tied : bool
         A checkpoint without a head takes the embedding, of which it gets a copy.
     stored_vocab : int, optional
-        Of the configuration: other numbers of rows are those of another model, and with more of
-        them it would lose ids that can be predicted.
+        Of the configuration: with more rows it would lose ids that can be predicted.
 
     Raises
     ------
     CheckpointError
-        Naming keys that are missing or unexpected, tensors of wrong shape or not of floats, a
-        vocabulary of another size than the configuration says, or numbers that are not finite in `dtype`.
+        Naming keys that are missing or unexpected, tensors of wrong shape or not of floats, another
+        vocabulary than the configuration's, or numbers that are not finite in `dtype`.
     """
     wanted = {_published(name): name for name in network.state_dict()}
     shapes = {name: value.shape for name, value in network.state_dict().items()}
@@ -198,7 +197,9 @@ def _not_finite(name: str, value: Tensor, dtype: torch.dtype) -> list[str]:
         return [f"{name} (damaged: it holds NaN or infinity)"]
     if largest > torch.finfo(dtype).max:
         kind = str(dtype).removeprefix("torch.")
-        wider = ": load it as bfloat16 or float32" if largest <= torch.finfo(torch.bfloat16).max else ""
+        wider = (
+            ": load it as bfloat16 or float32" if largest <= torch.finfo(torch.bfloat16).max else ""
+        )
         return [f"{name} (up to {largest:.3g}, beyond {kind}{wider})"]
     return []
 
