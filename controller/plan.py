@@ -113,7 +113,8 @@ class Plan:
         return self != NOTHING
 
     def because(self, reason: str) -> "Plan":
-        """The same plan, for this reason."""
+        """The same plan, for this reason; `TypeError` if it is no text."""
+        _check_reason(reason)
         own = object.__new__(Plan)  # it was checked when it was made
         for name in PARTS:
             object.__setattr__(own, name, getattr(self, name))
@@ -133,8 +134,7 @@ class Plan:
         drops, bypass = _entries("drops", self.drops), _entries("bypass", self.bypass)
         if not all(isinstance(drop, Drop) for drop in drops):
             raise TypeError(f"Plan: drops={self.drops!r}; give a collection of Drop(layer, keep)")
-        if not isinstance(self.reason, str):
-            raise TypeError(f"Plan: reason={self.reason!r}; give a text")
+        _check_reason(self.reason)
         if not isinstance(self.commit, CommitRule | None):
             raise TypeError(f"Plan: commit={self.commit!r}; give a CommitRule or None")
         try:
@@ -148,6 +148,11 @@ class Plan:
 
 PARTS = ("drops", "bypass", "refresh", "commit", "reselect")
 """What a plan does: its fields but the reason."""
+
+
+def _check_reason(given: object) -> None:
+    if not isinstance(given, str):
+        raise TypeError(f"Plan: reason={given!r}; give a text")
 
 
 def _entries(name: str, given: object) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from saccade.controller.arguments import check_int
 from saccade.controller.errors import ContractError
 from saccade.controller.names import did_you_mean
 from saccade.controller.plan import Plan
@@ -65,19 +66,27 @@ def check_policy(
     ------
     ContractError
         At the first broken rule, naming it.
+    ValueError, TypeError
+        If `n_steps` are not whole numbers from 1.
     """
+    lengths = _lengths(n_steps)
     _check_attributes(policy)
     bound = policy.bind(MADE_UP)
+    if not isinstance(bound, BasePolicy):
+        _fail(policy, f"is {bound!r} after bind(spec); it must return a policy, such as itself")
     generator = torch.Generator().manual_seed(seed)
-    calls = [_made_up(n, generator) for n in n_steps for _ in range(3)]
+    calls = [_made_up(n, generator) for n in lengths for _ in range(3)]
     for call in calls:
-        own = bound.start()
+        own = _started(bound)
         plans = _run(own, call, bound.reads)
-        own.reset()
+        try:
+            own.reset()
+        except Exception as error:
+            raise ContractError(f"{policy!r} fails in reset(): {_named(error)}") from error
         what = f"in a call of {call.n_steps} steps"
         if _run(own, call, bound.reads) != plans:
             _fail(policy, f"plans otherwise after reset() {what}: it remembers the call before")
-        if _run(bound.start(), call, SIGNALS) != plans:
+        if _run(_started(bound), call, SIGNALS) != plans:
             _fail(policy, f"reads more than it declares in reads={set(bound.reads)}, {what}")
     _check_neighbours(policy, bound, calls)
 
@@ -95,11 +104,34 @@ def _check_attributes(policy: object) -> None:
         _fail(policy, f"reads {', '.join(map(repr, unknown))}; {near}known signals: {known}")
 
 
+def _lengths(n_steps: Sequence[int]) -> list[int]:
+    """Lengths of calls, checked."""
+    if not isinstance(n_steps, Sequence) or isinstance(n_steps, str) or not n_steps:
+        raise TypeError(f"n_steps={n_steps!r}: give the steps of one call or more, such as (2, 8)")
+    return [check_int(f"n_steps={n_steps!r}: each", n, 1) for n in n_steps]
+
+
+def _started(bound: BasePolicy) -> BasePolicy:
+    """A copy for one call."""
+    try:
+        own = bound.start()
+    except Exception as error:
+        why = "start() must copy it, and every sequence needs a policy of its own"
+        raise ContractError(f"{bound!r} cannot be copied: {_named(error)}; {why}") from error
+    if not isinstance(own, BasePolicy):
+        _fail(bound, f"returned {own!r} from start(); it must return a policy")
+    return own
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
 def _check_neighbours(policy: BasePolicy, bound: BasePolicy, calls: Sequence[_Call]) -> None:
     """Two calls step by step beside each other plan what each does alone."""
     a, b = max(calls, key=lambda call: call.n_steps), calls[-1]
-    alone = _run(bound.start(), a, bound.reads)
-    own, other = bound.start(), bound.start()
+    alone = _run(_started(bound), a, bound.reads)
+    own, other = _started(bound), _started(bound)
     seen: list[Plan] = []
     for step in range(a.n_steps):
         seen.append(_step(own, a, step, bound.reads))
@@ -123,7 +155,7 @@ def _step(own: BasePolicy, call: _Call, step: int, measured: frozenset[str]) -> 
         plan = own.plan(state, before)
         watch = own.watches(state)
     except Exception as error:
-        raise ContractError(f"{own!r} fails {what}: {type(error).__name__}: {error}") from error
+        raise ContractError(f"{own!r} fails {what}: {_named(error)}") from error
     if not isinstance(plan, Plan):
         _fail(own, f"returned {plan!r} {what}; it must return a Plan")
     if not isinstance(watch, bool | frozenset):

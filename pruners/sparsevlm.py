@@ -93,7 +93,10 @@ class SparseVLM(ChoosingPruner):
             words = torch.cat([words, view.of("answer")])
             rows = torch.cat([rows, view.of("rows:answer")])
         if not len(words):
-            raise PlanError(f"{self!r}: there is no word after the picture that could rate it")
+            raise PlanError(
+                f"{self!r}: there is no word after the picture that could rate it; ask something "
+                "behind it, or take a pruner that reads no words, such as divprune"
+            )
         chosen = rater_indices(rater_scores(view.features, words))
         attention = rows[chosen]
         scores = attention.mean(dim=0)

@@ -108,7 +108,10 @@ class TRIM(ChoosingPruner):
             return view.of("tower:text")
         words = view.of("text").float()
         if not len(words):
-            raise PlanError(f"{self!r}: there is no word after the picture to compare it with")
+            raise PlanError(
+                f"{self!r}: there is no word after the picture to compare it with; ask something "
+                "behind it, or take a pruner that reads no words, such as divprune"
+            )
         return torch.nn.functional.cosine_similarity(
             view.features.float(), words.mean(dim=0, keepdim=True), dim=1
         )

@@ -134,13 +134,13 @@ def load_weights(
     tied : bool
         A checkpoint without a head takes the embedding, of which it gets a copy.
     stored_vocab : int, optional
-        Of the configuration: where there are more rows, it would lose ids that can be predicted.
+        Of the configuration: with more rows it would lose ids that can be predicted.
 
     Raises
     ------
     CheckpointError
-        Naming keys that are missing or unexpected, tensors of wrong shape or not of floats, a
-        vocabulary larger than the configuration says, or numbers that are not finite in `dtype`.
+        Naming keys that are missing or unexpected, tensors of wrong shape or not of floats, another
+        vocabulary than the configuration's, or numbers that are not finite in `dtype`.
     """
     wanted = {_published(name): name for name in network.state_dict()}
     shapes = {name: value.shape for name, value in network.state_dict().items()}
@@ -156,7 +156,7 @@ def load_weights(
         if not value.is_floating_point():
             whole.append(f"{name} {str(value.dtype).removeprefix('torch.')}")
         if vocab is not None and name in (EMBEDDING, HEAD):
-            if stored_vocab is not None and len(value) > stored_vocab:
+            if stored_vocab is not None and len(value) != stored_vocab:
                 misshapen.append(f"{name} has {len(value)} rows, vocab_size={stored_vocab}")
             value = value[:vocab].clone()
         own = wanted.pop(name)
@@ -197,7 +197,10 @@ def _not_finite(name: str, value: Tensor, dtype: torch.dtype) -> list[str]:
         return [f"{name} (damaged: it holds NaN or infinity)"]
     if largest > torch.finfo(dtype).max:
         kind = str(dtype).removeprefix("torch.")
-        return [f"{name} (up to {largest:.3g}, beyond {kind}: load it as bfloat16 or float32)"]
+        wider = (
+            ": load it as bfloat16 or float32" if largest <= torch.finfo(torch.bfloat16).max else ""
+        )
+        return [f"{name} (up to {largest:.3g}, beyond {kind}{wider})"]
     return []
 
 

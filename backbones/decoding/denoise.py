@@ -1,12 +1,12 @@
 """The loop: step by step over all unfinished sequences of a batch, whatever the way of decoding."""
 
-import functools
+import contextlib
 import time
 from collections.abc import Sequence
 
 import torch
 
-from saccade.backbones.decoding.finite import FiniteWatch, check_finite
+from saccade.backbones.decoding.finite import OPTIONS, FiniteWatch, first_not_finite, refused
 from saccade.backbones.decoding.grouping import forward_groups
 from saccade.backbones.decoding.outcome import GroupForward, Outcome, achieved, counted, fetched
 from saccade.backbones.decoding.prompt_rows import can_cut, prompt_of
@@ -20,6 +20,7 @@ from saccade.backbones.execution.step_context import Count, Span, StepContext
 from saccade.backbones.network.cache import Reader, Recorder, Stack
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.token_states import TokenStates
+from saccade.controller.errors import PlanError, SaccadeError
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
 from saccade.controller.step_record import StepRecord
@@ -67,13 +68,16 @@ class Denoiser:
     def _step(self, running: list[SequenceState]) -> None:
         started = time.perf_counter()
         contexts = [self._context(sequence) for sequence in running]
-        groups = [self._forward(group) for group in forward_groups(contexts, self._n_layers)]
+        groups = [self._checked(group) for group in forward_groups(contexts, self._n_layers)]
         used = {_numbers(group.contexts) for group in groups}
         self._stacks = {key: stacks for key, stacks in self._stacks.items() if key in used}
         outcomes = fetched(groups)
         seconds = time.perf_counter() - started
         for group, outcome in zip(groups, outcomes, strict=True):
-            check_finite(group, outcome, self._dtype, functools.partial(self._trace, group))
+            wrong = first_not_finite(outcome)
+            if wrong is not None:
+                what = self._traced(group.contexts).found or OPTIONS
+                raise refused(group.contexts, wrong, self._dtype, what)
             for i in range(len(group.contexts)):
                 self._finish(group, outcome, i, seconds)
 
@@ -88,6 +92,17 @@ class Denoiser:
             context.accumulates = session.accumulates(number, plan, sequence.n_visual)
         return context
 
+    def _checked(self, contexts: list[StepContext]) -> GroupForward:
+        """A forward; where a pruner cannot choose because states are no numbers, that is said."""
+        try:
+            return self._forward(contexts)
+        except PlanError as error:
+            watch = self._traced(contexts)
+            if not watch.found:
+                raise
+            what = f"{watch.found}, so that no visual tokens can be chosen"
+            raise refused(contexts, watch.row % len(contexts), self._dtype, what) from error
+
     def _forward(self, contexts: list[StepContext]) -> GroupForward:
         """One forward for sequences that share it, after their prompts' own if need be."""
         span = contexts[0].span
@@ -99,6 +114,8 @@ class Denoiser:
         self._remember(contexts, memory, hook)
         hidden = self.scheme.rows(ran.last(self.scheme.last(span)), span)
         logits = self.network.logits(hidden)
+        if self._watch is not None:
+            self._watch.note(logits, logits.new_ones(1, 1) > 0, "the output head")
         proposal = self.scheme.choose(logits, [context.sequence for context in contexts], span)
         for i, context in enumerate(contexts):
             whole = self._whole(context.span, hidden.shape[1])
@@ -118,11 +135,12 @@ class Denoiser:
         watch.look(ran, f"layer {self._n_layers - 1}")
         return ran
 
-    def _trace(self, group: GroupForward) -> str:
-        """Run a forward again, after which nothing else runs, and say where it goes wrong."""
-        self._watch = FiniteWatch(None)
-        self._forward(list(group.contexts))
-        return self._watch.found or "the output head gave values that are NaN or infinite"
+    def _traced(self, contexts: Sequence[StepContext]) -> FiniteWatch:
+        """Run a forward again, after which nothing else runs, and see where it goes wrong."""
+        self._watch = watch = FiniteWatch(None)
+        with contextlib.suppress(SaccadeError):
+            self._forward(list(contexts))
+        return watch
 
     def _prefill(self, contexts: list[StepContext]) -> None:
         """Run prompts on their own and cache them; at first the scheme reads their last row."""
@@ -139,10 +157,23 @@ class Denoiser:
             context.counts.append(counted(hook, i, Count(layers, layers, head=int(first))))
         fresh = [i for i, context in enumerate(contexts) if context.state.step == 0]
         if fresh:
-            tokens = self.network.logits(ran.last(1)[fresh, 0]).argmax(-1).tolist()
-            for i, token in zip(fresh, tokens, strict=True):
+            first = self._first_tokens(ran.last(1)[fresh, 0], [contexts[i] for i in fresh])
+            for i, token in zip(fresh, first, strict=True):
                 contexts[i].begun = self.scheme.begin(contexts[i].sequence, token)
                 contexts[i].sequence.transfers += 1
+
+    def _first_tokens(self, hidden: torch.Tensor, fresh: list[StepContext]) -> list[int]:
+        """The best token behind each prompt, of its last row (B, D)."""
+        logits = self.network.logits(hidden)
+        finite = logits.logsumexp(-1).isfinite()
+        tokens: list[int] = logits.argmax(-1).masked_fill(~finite, -1).tolist()
+        if self._watch is not None:
+            self._watch.note(logits[:, None], logits.new_ones(1, 1) > 0, "the output head")
+            return [max(0, token) for token in tokens]
+        if -1 in tokens:
+            own = [fresh[tokens.index(-1)]]
+            raise refused(own, 0, self._dtype, self._traced(own).found)
+        return tokens
 
     def _show(self, hook: PlanHook | None, ran: TokenStates) -> None:
         """Let the session keep what pruners may ask of this step in the next one."""

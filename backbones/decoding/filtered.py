@@ -15,6 +15,8 @@ COLD = 1e-4
 positions are ranked would all be 1."""
 SMALLEST = torch.finfo(torch.float32).tiny
 """A divisor below it would be 0 in float32 and in smaller types."""
+EVEN = 1e4
+"""Above it, temperatures make tokens equal in small types that were not: they keep their order."""
 
 
 def filtered(logits: Tensor, temperature: float, top_p: float | None, top_k: int | None) -> Tensor:
@@ -28,24 +30,24 @@ def filtered(logits: Tensor, temperature: float, top_p: float | None, top_k: int
         Up to `COLD` it is 0, and divides by nothing. Where the dtype ends, differences from the
         largest are divided.
     top_p : float or None
-        A token goes if those before it already exceed this probability; the first stays.
+        A token goes if those before it already exceed this probability; the first stays. Of equal
+        ones the lower id is first.
     top_k : int or None
         Tokens below the k-th best go; equal ones stay. More than V is V.
     """
     least = torch.finfo(logits.dtype).min
-    if temperature > COLD:
-        logits = _tempered(logits, temperature, least)
+    out = _tempered(logits, temperature, least) if temperature > COLD else logits
+    ranked = logits if temperature > EVEN else out
     if top_p is not None and top_p < 1:
-        ordered, order = logits.sort(-1, descending=True)
-        beyond = ordered.softmax(-1).cumsum(-1) > top_p
+        order = ranked.sort(dim=-1, descending=True, stable=True).indices
+        beyond = out.gather(-1, order).softmax(-1).cumsum(-1) > top_p
         beyond = torch.cat([torch.zeros_like(beyond[..., :1]), beyond[..., :-1]], dim=-1)
-        logits = logits.masked_fill(
-            beyond.new_zeros(beyond.shape).scatter(-1, order, beyond), least
-        )
+        beyond = beyond.new_zeros(beyond.shape).scatter(-1, order, beyond)
+        out, ranked = out.masked_fill(beyond, least), ranked.masked_fill(beyond, least)
     if top_k is not None:
-        worst = logits.topk(min(top_k, logits.shape[-1])).values[..., -1:]
-        logits = logits.masked_fill(logits < worst, least)
-    return logits
+        worst = ranked.topk(min(top_k, ranked.shape[-1])).values[..., -1:]
+        out = out.masked_fill(ranked < worst, least)
+    return out
 
 
 def _tempered(logits: Tensor, temperature: float, least: float) -> Tensor:

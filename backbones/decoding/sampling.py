@@ -25,12 +25,16 @@ def forbid(logits: Tensor, masked: Tensor, ids: Sequence[int]) -> Tensor:
 def gumbel_scores(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
     """``exp(logits) / (-ln u)^temperature`` in float64: its argmax samples from the softmax.
 
-    At temperatures at which that leaves float64's range it is the logarithm, with the same argmax.
+    Rows in which that leaves float64's range have its logarithm, with the same argmax; at high
+    temperatures it is divided by them, which changes nothing either.
     """
-    drawn = -noise.log()
+    drawn, wide = -noise.log(), logits.double()
     if temperature > HOT:
-        return logits.double() - temperature * drawn.log()
-    return logits.double().exp() / drawn**temperature
+        return wide / temperature - drawn.log()
+    scores = wide.exp() / drawn**temperature
+    largest = scores.amax(-1, keepdim=True)
+    inside = largest.isfinite() & (largest > torch.finfo(scores.dtype).tiny)
+    return torch.where(inside, scores, wide - temperature * drawn.log())
 
 
 def response_noise(

@@ -235,5 +235,8 @@ class Processor:
         shown = any(special)
         token = ids[0] if shown and len(ids) == 1 else None
         return TextStop(
-            given, lambda ids: tokenizer.decode(list(ids), skip_special_tokens=not shown), token
+            given,
+            lambda ids: tokenizer.decode(list(ids), skip_special_tokens=not shown),
+            token,
+            named=shown,
         )

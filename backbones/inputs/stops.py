@@ -1,6 +1,6 @@
 """Where an answer ends: before token ids, or before a text, however its tokens fall."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,17 +41,20 @@ class TextStop:
         From token ids to the text that is searched.
     token : int or None
         The one token that alone can mean this text, such as the end of turn.
+    named : bool
+        Whether the text names special tokens, and may so reach across those that end an answer.
     """
 
     text: str
     decode: Decode
     token: int | None = None
+    named: bool = False
 
-    def find(self, ids: Sequence[int], absent: int | None = None) -> Ending | None:
-        """Where the text first occurs, or None; never across a token `absent`."""
+    def find(self, ids: Sequence[int], apart: Collection[int] = ()) -> Ending | None:
+        """Where the text first occurs, or None; never across a token of `apart`."""
         if self.token is not None:
             return Ending(ids.index(self.token)) if self.token in ids else None
-        for start, run in _runs(ids, absent):
+        for start, run in _runs(ids, apart):
             found = self._find(run)
             if found is not None:
                 return found._replace(at=start + found.at)
@@ -82,17 +85,41 @@ def find_sequence(ids: Sequence[int], wanted: Sequence[int]) -> int | None:
     return next(hits, None) if n else None
 
 
-def find_stop(ids: Sequence[int], stop: AnswerStop, absent: int | None = None) -> Ending | None:
-    """Where a stop first occurs in `ids`, or None; a text never across a token `absent`."""
+def find_stop(
+    ids: Sequence[int],
+    stop: AnswerStop,
+    stops: Sequence[AnswerStop] = (),
+    absent: int | None = None,
+) -> Ending | None:
+    """Where a stop first occurs in `ids`, or None.
+
+    Parameters
+    ----------
+    ids : sequence of int
+    stop : token ids or TextStop
+    stops : sequence of them
+        All of the answer. What follows a token that ends it is no part of it: a text is not found
+        across such a token, unless it names special tokens itself.
+    absent : int, optional
+        A token that stands for one that is not known yet: a text is never found across it.
+    """
     if isinstance(stop, TextStop):
-        return stop.find(ids, absent)
+        ends = set[int]() if stop.named else {own for s in stops if (own := _single(s)) is not None}
+        return stop.find(ids, ends if absent is None else ends | {absent})
     at = find_sequence(ids, stop)
     return None if at is None else Ending(at)
 
 
-def first_stop(ids: Sequence[int], stops: Iterable[AnswerStop]) -> Ending | None:
+def _single(stop: AnswerStop) -> int | None:
+    """The one token that a stop is, if it is one."""
+    if isinstance(stop, TextStop):
+        return stop.token
+    return stop[0] if len(stop) == 1 else None
+
+
+def first_stop(ids: Sequence[int], stops: Sequence[AnswerStop]) -> Ending | None:
     """Where the earliest of some stops begins in `ids`, or None."""
-    found = (find_stop(ids, stop) for stop in stops)
+    found = (find_stop(ids, stop, stops) for stop in stops)
     return min((ending for ending in found if ending is not None), default=None)
 
 
@@ -103,11 +130,11 @@ def answer_text(ids: Sequence[int], ending: Ending | None, decode: Decode) -> st
     return decode(ids[: ending.at]) + ending.rest
 
 
-def _runs(ids: Sequence[int], absent: int | None) -> Iterator[tuple[int, Sequence[int]]]:
-    """Stretches of `ids` without a token, each with the place where it begins."""
+def _runs(ids: Sequence[int], apart: Collection[int]) -> Iterator[tuple[int, Sequence[int]]]:
+    """Stretches of `ids` without some tokens, each with the place where it begins."""
     start = 0
     for i, token in enumerate(ids):
-        if token == absent:
+        if token in apart:
             if i > start:
                 yield start, ids[start:i]
             start = i + 1

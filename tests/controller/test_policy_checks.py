@@ -1,5 +1,6 @@
 """A policy that keeps its contract passes, and each broken rule is named."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -133,3 +134,48 @@ def test_policies_that_keep_the_contract(policy: BasePolicy) -> None:
 def test_each_broken_rule_is_named(policy: Callable[[], Any], message: str) -> None:
     with pytest.raises(ContractError, match=message):
         check_policy(policy())
+
+
+class Unbound(Good):
+    def bind(self, spec: Any) -> Any:
+        return None
+
+
+class Unstarted(Good):
+    def start(self) -> Any:
+        return None
+
+
+class Uncopied(Good):
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+
+class Unreset(Good):
+    def __init__(self) -> None:
+        self._resets = 0
+
+    def reset(self) -> None:
+        self._resets += 1
+        if self._resets > 1:
+            raise RuntimeError("twice")
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        (Unbound(), r"is None after bind\(spec\); it must return a policy"),
+        (Unstarted(), r"returned None from start\(\); it must return a policy"),
+        (Uncopied(), "cannot be copied: TypeError: .*lock.*every sequence needs a policy"),
+        (Unreset(), r"fails in reset\(\): RuntimeError: twice"),
+    ],
+)
+def test_what_goes_wrong_around_the_steps_is_named(policy: BasePolicy, said: str) -> None:
+    with pytest.raises(ContractError, match=said):
+        check_policy(policy)
+
+
+@pytest.mark.parametrize("given", [(), 4, (0,), (-1,), (2.5,), "12"])
+def test_lengths_of_calls_are_checked(given: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="n_steps="):
+        check_policy(Good(), n_steps=given)

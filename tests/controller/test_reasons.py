@@ -115,7 +115,7 @@ def test_reasons_change_no_plan() -> None:
         (0.83, ">=", 0.8, "cover 0.83 >= 0.80"),
         (0.7999, "<", 0.8, "cover 0.7999 < 0.8000"),
         (0.8, ">=", 0.8, "cover 0.80 >= 0.80"),
-        (0.79999999, "<", 0.8, "cover 0.800000 < 0.800000"),
+        (0.79999999, "<", 0.8, "cover 0.79999999 < 0.80000000"),
     ],
 )
 def test_values_are_told_apart_from_limits(
@@ -145,3 +145,27 @@ def test_trace_and_log_show_them(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records if "sequence" in record.getMessage()][
         0
     ] == f"sequence 0, step 0: {told[0]}"
+
+
+@pytest.mark.parametrize(
+    ("value", "sign", "limit", "said"),
+    [
+        (0.79999999, "<", 0.8, "x 0.79999999 < 0.80000000"),
+        (1e-9, "<", 2e-9, "x 0.000000001 < 0.000000002"),
+        (-0.001, "<", 0.0, "x -0.001 < 0.000"),
+        (-0.0, "=", 0.0, "x 0.00 = 0.00"),
+        (0.1 + 0.2, ">", 0.3, "x 0.30000000000000004 > 0.29999999999999999"),
+        (float("nan"), "<", 0.8, "x nan < 0.80"),
+    ],
+)
+def test_numbers_that_differ_are_written_so(
+    value: float, sign: str, limit: float, said: str
+) -> None:
+    assert compared("x", value, sign, limit) == said
+
+
+def test_a_reason_is_a_text() -> None:
+    given: list[object] = [None, 3, b"why"]
+    for each in given:
+        with pytest.raises(TypeError, match="Plan: reason=.*; give a text"):
+            Plan().because(each)  # type: ignore[arg-type]

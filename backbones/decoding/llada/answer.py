@@ -208,6 +208,6 @@ class LladaAnswer:
             known = self.ending is not None and not self.settings.search_all_stops
             if known and i > 0 and not isinstance(stop, TextStop):
                 continue
-            found = find_stop(ids, stop, self.mask_id)
+            found = find_stop(ids, stop, self.stops, self.mask_id)
             if found is not None and (self.ending is None or found < self.ending):
                 self.ending = found

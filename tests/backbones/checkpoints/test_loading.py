@@ -8,6 +8,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from saccade.backbones import Model, embedded_models, load
@@ -181,8 +182,8 @@ def test_shards_without_an_index(model: Model, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut_vocab", [True, False])
-@pytest.mark.parametrize("less", [1, 7, 200])
-def test_a_vocabulary_smaller_than_the_stored_one(
+@pytest.mark.parametrize("less", [1, 7, 200, -1, -100])
+def test_a_vocabulary_of_another_size_than_the_stored_one(
     cut_vocab: bool, less: int, tmp_path: Path
 ) -> None:
     for tokenizer in (True, False):
@@ -192,3 +193,13 @@ def test_a_vocabulary_smaller_than_the_stored_one(
         edit_json(tmp_path / "config.json", vocab_size=rows - less)
         with pytest.raises(CheckpointError, match=rf"embed_tokens.*{rows}.*{rows - less}"):
             load(tmp_path, cut_vocab=cut_vocab)
+
+
+def test_what_no_type_holds_is_refused_without_naming_one(tmp_path: Path) -> None:
+    tiny_model().save_pretrained(tmp_path)
+    weights = load_file(tmp_path / SINGLE)
+    name = "model.norm.weight"
+    weights[name] = weights[name].double() * 1e300
+    save_file(weights, tmp_path / SINGLE, {"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"beyond float32\)$"):
+        load(tmp_path, dtype="float32")

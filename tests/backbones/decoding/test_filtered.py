@@ -92,3 +92,19 @@ def test_draws_follow_the_probabilities() -> None:
     drawn = candidates(p, [torch.Generator().manual_seed(0)])
     shares = torch.bincount(drawn[0], minlength=3) / 6000
     torch.testing.assert_close(shares, p[0, 0], atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 3e4, 1e30, 1e39, 1.7e308])
+def test_temperatures_leave_the_order_of_tokens(dtype: torch.dtype, temperature: float) -> None:
+    logits = torch.randperm(50, generator=torch.Generator().manual_seed(0)).to(dtype)
+    best, third = int(logits.argmax()), set(logits.topk(3).indices.tolist())
+    assert staying(filtered(logits[None], temperature, None, 1)) == [{best}]
+    assert staying(filtered(logits[None], temperature, 1e-300, None)) == [{best}]
+    assert staying(filtered(logits[None], temperature, None, 3)) == [third]
+    assert staying(filtered(logits[None], temperature, 0.03, 1)) == [{best}]
+
+
+def test_of_equal_tokens_the_first_stays() -> None:
+    logits = torch.zeros(1, 4000).index_fill_(1, torch.tensor([7, 1900, 3500]), 1.0)
+    assert staying(filtered(logits, 1.0, 1e-6, None)) == [{7}]

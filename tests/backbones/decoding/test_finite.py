@@ -78,6 +78,42 @@ def test_damaged_numbers_are_traced_to_their_layer(damage: Any, where: str, valu
         model.generate("hello", [fake_page()], gen_length=4, block_length=4, steps=2)
 
 
+@pytest.mark.parametrize(
+    "pruner", ["divprune", "fastv", "dart", "pyramiddrop", "sparsevlm", "trim", "uniform"]
+)
+@pytest.mark.parametrize(("family", "options"), WAYS)
+def test_what_a_pruner_cannot_choose_from_is_traced_too(
+    pruner: str, family: Family, options: dict[str, Any]
+) -> None:
+    model = tiny_model(tokenizer=True, family=family)
+    with torch.no_grad():
+        projector: Any = model.network.model.mm_projector
+        projector[2].bias[0] = float("nan")
+    layer = 2 if pruner in ("fastv", "dart", "pyramiddrop", "sparsevlm") else 0
+    controller = Controller(saccade.AfterShare(0.0, keep=0.25, layer=layer), pruner)
+    with pytest.raises(NonFiniteError, match="sequence 1: the embeddings of text and picture gave"):
+        requests = [model.prepare("hello"), model.prepare("hello", [fake_page()])]
+        model.generate(inputs=requests, controller=controller, **options)
+
+
+def test_the_first_token_behind_a_cached_prompt_is_checked() -> None:
+    model = tiny_model(tokenizer=True, family=LAVIDA)
+
+    def damage(module: Any, args: Any, out: torch.Tensor) -> torch.Tensor:
+        return out * torch.nan if out.ndim == 2 else out  # the prompt's last row, alone
+
+    model.network.model.norm.register_forward_hook(damage)
+    with pytest.raises(NonFiniteError, match="in step 0 of sequence 0: the output head gave"):
+        model.generate("hello", [fake_page()], gen_length=4, steps=2)
+
+
+@pytest.mark.parametrize("options", [{"cfg_scale": 1e38}, {"forbidden_ids": range(263)}])
+def test_options_that_leave_no_numbers_are_named(options: dict[str, Any]) -> None:
+    model = tiny_model(tokenizer=True)
+    with pytest.raises(NonFiniteError, match=r"options of this call \(cfg_scale, forbidden_ids"):
+        model.generate("hello", [fake_page()], gen_length=4, steps=2, **options)
+
+
 def test_only_the_sequence_that_fails_is_named() -> None:
     model = tiny_model(tokenizer=True)
     good, bad = (model.prepare(text, [fake_page()]) for text in ("one", "two"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from saccade.backbones.decoding.sampling import random_confidence, response_noise
+from saccade.backbones.decoding.sampling import gumbel_scores, random_confidence, response_noise
 
 ROWS, VOCAB, SKIPPED = 5, 7, 11
 
@@ -40,3 +40,19 @@ def test_nothing_is_thrown_away_where_it_serves_nothing(device: str, rows: int) 
     with Drawn() as drawn:
         noise = response_noise((ROWS, VOCAB), SKIPPED, None, torch.device(device))
     assert noise.shape == (ROWS, VOCAB) and drawn.numel == rows * VOCAB
+
+
+@pytest.mark.parametrize("shift", [0.0, 900.0, -900.0, 1e6])
+@pytest.mark.parametrize("temperature", [1e-310, 1e-38, 0.5, 16.0, 17.0, 1e300, 1.7e308])
+def test_a_shift_of_all_logits_changes_no_draw(shift: float, temperature: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randint(-20, 20, (64, 50), generator=generator).double()
+    noise = torch.rand(64, 50, dtype=torch.float64, generator=generator)
+    near = gumbel_scores(logits, noise, temperature)
+    drawn = gumbel_scores(logits + shift, noise, temperature).argmax(-1)
+    if temperature > 0.1:  # else equal logits are told apart by what float64 cannot hold
+        assert torch.equal(drawn, near.argmax(-1))
+    else:
+        assert torch.equal(logits.gather(1, drawn[:, None])[:, 0], logits.amax(1))
+    if temperature > 1e100:  # all tokens are as likely
+        assert torch.equal(drawn, noise.argmax(-1))

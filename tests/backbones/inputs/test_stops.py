@@ -3,10 +3,15 @@
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from saccade.backbones import load
+from saccade.backbones.families.family import Family
+from saccade.backbones.families.lavida_dream import FAMILY as LAVIDA
+from saccade.backbones.families.llada_v import FAMILY as LLADA_V
+from saccade.backbones.families.llava_ar import FAMILY as CAUSAL
 from saccade.backbones.inputs.stops import Ending, TextStop, answer_text, first_stop
 from saccade.controller.trace import Generation
 from saccade.studies.tasks.documents import make_sample
@@ -30,7 +35,7 @@ def test_an_answer_ends_at_the_very_character(ids: list[int], text: str) -> None
 
 @given(st.lists(st.sampled_from([0, 1, 2, 3, MASK]), max_size=8), st.text("ab", min_size=1))
 def test_a_stop_never_reaches_across_a_masked_position(ids: list[int], text: str) -> None:
-    ending = TextStop(text, decode).find(ids, MASK)
+    ending = TextStop(text, decode).find(ids, {MASK})
     pieces = "".join("?" if token == MASK else PIECES[token] for token in ids)
     assert (ending is None) == (text not in pieces)
     if ending is not None:
@@ -43,6 +48,40 @@ def test_the_earliest_of_texts_and_ids_ends_the_answer() -> None:
     assert first_stop(ids, [[1], TextStop("ab", decode)]) == Ending(1, 1, " ")
     assert first_stop(ids, [[3], TextStop("ab", decode)]) == Ending(1)
     assert first_stop(ids, [[7], TextStop("x", decode)]) is None
+
+
+def test_a_text_is_not_found_across_a_token_that_ends_the_answer() -> None:
+    ids = [0, 6, 1]  # "a", a special token, "b"
+    for end in ([6], TextStop("</s>", decode, token=6)):
+        assert first_stop(ids, [TextStop("ab", decode), end]) == Ending(1)
+        assert first_stop(ids, [end, TextStop("b", decode)]) == Ending(1)
+    assert first_stop(ids, [TextStop("ab", decode), [6, 1]]) == Ending(0)
+    named = TextStop("ab", decode, named=True)
+    assert first_stop(ids, [named, [6]]) == Ending(0)
+
+
+@pytest.mark.parametrize("family", [LLADA_V, LAVIDA, CAUSAL])
+def test_what_follows_the_end_of_turn_stops_nothing(family: Family) -> None:
+    model = tiny_model(tokenizer=True, family=family)
+    assert model.tokenizer is not None
+    end = family.end_of_turn
+    ids = model.tokenizer.encode(f"yes{end}sir{end}", add_special_tokens=False).ids
+    options: dict[str, Any] = {"gen_length": len(ids)}
+    for stops, wanted in ((["ss", "ess"], "yes"), (["ss", "e"], "y"), ([f"sir{end}"], "yes")):
+        options["stopping_criteria"] = stops
+        settings = family.settings.from_options(options)
+        scheme = family.scheme(settings, model.spec, torch.float32)
+        answer: Any = scheme.answer(4, model.processor.stops(settings), [], None)
+        for order in range(len(ids) if family is not CAUSAL else 0):
+            answer = scheme.answer(4, model.processor.stops(settings), [], None)
+            while not answer.done:
+                rank = torch.arange(len(ids)).roll(order).double()
+                answer.commit(torch.tensor(ids), rank.masked_fill(~answer.eligible(), -torch.inf))
+            assert answer.text(model.tokenizer.decode) == wanted
+        for token in ids if family is CAUSAL else []:
+            if not answer.done:
+                answer.commit(torch.tensor([token]))
+        assert answer.text(model.tokenizer.decode) == wanted
 
 
 @pytest.mark.parametrize("text", ["é", "☕", "x☕", "☕y", "y", "ü", "☕☕"])
