@@ -212,3 +212,11 @@ def test_what_a_process_gave_up_for_is_said(study: Path, capfd: pytest.CaptureFi
     assert "mask_id=1000000 is outside the vocabulary" in result.stderr
     assert "0 of 2 units are kept" in result.stderr.replace("\n", " ")
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_committed_results_are_shown_as_they_lie() -> None:
+    folder = Path(__file__).parents[3] / "studies" / "results" / "modes"
+    assert (folder / "records.jsonl.gz").exists() and not (folder / "units").exists()
+    content = json.loads(CliRunner().invoke(app, ["study", "show", str(folder), "--json"]).stdout)
+    assert content["finished"] and len(content["cases"]) > 2
+    assert CliRunner().invoke(app, ["study", "show", str(folder)]).exit_code == 0

@@ -31,8 +31,11 @@ def load_text(folder: Path, text: str) -> StudyConfig:
 def test_the_demonstration_is_valid() -> None:
     config = load_study(DEMO)
     assert (config.name, config.samples, config.batch) == ("demo", 48, 8)
-    assert config.tasks == tuple(KINDS)
-    assert len(config.cases) == 5
+    assert config.tasks == ("yesno", "code", "transcribe", "describe"), "short and long"
+    policies = [case.policy for case in config.cases]
+    assert policies[:4] == [None, "auto()", "auto(commit=None)", "abstain(confident_commits())"]
+    assert sum(case.group == "fixed, keep 50 %" for case in config.cases) == 3
+    assert config.takes and "takes" not in config.plain()
     assert all(len(case.name) <= 24 for case in config.cases)
 
 
