@@ -119,3 +119,21 @@ def test_inputs_of_another_model_are_refused() -> None:
     wide = dataclasses.replace(page, embeds=torch.zeros(len(page), 33))
     with pytest.raises(ValueError, match="33 float32 numbers.*and the model's are 32"):
         tiny_model().generate(inputs=[page, wide], **LENGTHS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("prepared_for", [None, *METHODS])
+def test_no_call_is_cheaper_for_what_came_before_it(prepared_for: str | None, method: str) -> None:
+    model = tiny_model()
+    own = None if prepared_for is None else controller(prepared_for)
+
+    def prepared() -> Any:
+        return model.prepare_ids([1, -200, 2], [fake_page()], controller=own)
+
+    def cost(page: Any, name: str | None) -> int:
+        chosen = None if name is None else controller(name)
+        return model.generate(inputs=page, controller=chosen, **LENGTHS).trace.prepare_macs
+
+    page = prepared()
+    for name in (method, *METHODS, None, method):
+        assert cost(page, name) == cost(prepared(), name), name
