@@ -157,8 +157,8 @@ class Denoiser:
             context.counts.append(counted(hook, i, Count(layers, layers, head=int(first))))
         fresh = [i for i, context in enumerate(contexts) if context.state.step == 0]
         if fresh:
-            first = self._first_tokens(ran.last(1)[fresh, 0], [contexts[i] for i in fresh])
-            for i, token in zip(fresh, first, strict=True):
+            tokens = self._first_tokens(ran.last(1)[fresh, 0], [contexts[i] for i in fresh])
+            for i, token in zip(fresh, tokens, strict=True):
                 contexts[i].begun = self.scheme.begin(contexts[i].sequence, token)
                 contexts[i].sequence.transfers += 1
 

@@ -74,7 +74,8 @@ def _within(values: Pixels, most: float, name: str, allowed: str) -> float:
     if not np.isfinite(values).all():
         raise ValueError(f"{name} has pixels that are NaN or infinite; replace them by numbers")
     if lowest < 0 or highest > most:
-        raise ValueError(f"{name} has values from {lowest:g} to {highest:g}; allowed: {allowed}")
+        ends = f"{lowest:.9g} to {highest:.9g}"
+        raise ValueError(f"{name} has values from {ends}; allowed: {allowed}")
     return highest
 
 

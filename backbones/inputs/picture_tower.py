@@ -19,19 +19,21 @@ from saccade.controller.views import Reduce
 
 
 class _Seen:
-    """What a tower showed of a request's pictures, once for all calls that ask."""
+    """What a tower showed of a request's pictures, once for all calls that ask; `prepared` if it is
+    how they were encoded, which is counted as such."""
 
     def __init__(self) -> None:
+        self.prepared = False
         self.lock = threading.RLock()
         self.features: Tensor | None = None
         self.looks: dict[str, Tensor] = {}
 
-    def __getstate__(self) -> tuple[Tensor | None, dict[str, Tensor]]:
-        return self.features, self.looks
+    def __getstate__(self) -> tuple[bool, Tensor | None, dict[str, Tensor]]:
+        return self.prepared, self.features, self.looks
 
-    def __setstate__(self, state: tuple[Tensor | None, dict[str, Tensor]]) -> None:
+    def __setstate__(self, state: tuple[bool, Tensor | None, dict[str, Tensor]]) -> None:
         self.lock = threading.RLock()
-        self.features, self.looks = state
+        self.prepared, self.features, self.looks = state
 
 
 class PictureTower:
@@ -50,7 +52,8 @@ class PictureTower:
     Attributes
     ----------
     spent : int
-        Exact multiply-accumulates of all its runs so far.
+        Exact multiply-accumulates of all its runs so far. What an earlier call kept is counted once
+        in every call that asks for it, so that none is cheaper for what came before it.
     question : str or None
         What was asked about the pictures.
     """
@@ -63,11 +66,13 @@ class PictureTower:
         self._network: weakref.ref[Network] | None = weakref.ref(network)
         self._text: weakref.ref[TextTower] | None = None
         self._seen = _Seen()
+        self._counted = False
 
     def bound(self, network: Network, text: TextTower | None) -> Self:
         """The same pictures for one call of a model, with a count of its own."""
         own = copy.copy(self)
         own.spent, own._network = 0, weakref.ref(network)
+        own._counted = self._seen.prepared
         own.text = text
         return own
 
@@ -148,14 +153,20 @@ class PictureTower:
         with self._seen.lock:
             if self._seen.features is None:
                 self.look()
+            self._count()
             assert self._seen.features is not None
             return self._seen.features
+
+    def encode(self) -> None:
+        """Encode the pictures as a part of preparing them, as `look` does."""
+        self.look()
+        self._seen.prepared = True
 
     @torch.inference_mode()
     def look(self) -> None:
         """Encode the pictures, and keep what methods may ask about the last layer."""
         features, q, k = self.network.model.vision_tower.look(self._pixels())
-        self.spent += self.n_views * tower_macs(self.network.tower, self.network.language)
+        self._count()
         encoded = self.pack(self.network.model.mm_projector(features))
         q_full, k_full = (x.transpose(1, 2).flatten(2)[:, None] for x in (q, k))
         looks = {
@@ -168,6 +179,12 @@ class PictureTower:
         with self._seen.lock:
             self._seen.features, self._seen.looks = encoded, looks
 
+    def _count(self) -> None:
+        """Count what `look` computes, once."""
+        if not self._counted:
+            self._counted = True
+            self.spent += self.n_views * tower_macs(self.network.tower, self.network.language)
+
     def seen(self, name: str) -> Tensor:
         """What `look` kept under a name of `EXTRAS`, as visual tokens (N, C) or (N,)."""
         with self._seen.lock:
@@ -175,6 +192,7 @@ class PictureTower:
             if not looks:
                 self.look()
                 looks = self._seen.looks
+            self._count()
             if name == "tower:text" and name not in looks:
                 looks[name] = self._relevance(looks["tower:features"])[..., None]
             values = looks[name]

@@ -66,7 +66,19 @@ class Prepared:
         return self.segments.images
 
     def bound(self, network: Network, text: TextTower | None) -> "Prepared":
-        """The same inputs for one call of a model, also where they were stored without one."""
+        """The same inputs for one call of a model, also where they were stored without one.
+
+        Raises
+        ------
+        ValueError
+            If the model is of another width, dtype or device than the one that made them.
+        """
+        own, theirs = self.embeds, network.model.image_newline
+        if (own.shape[1:], own.dtype, own.device) != (theirs.shape, theirs.dtype, theirs.device):
+            raise ValueError(
+                f"these inputs are {_kind(own)} and the model's are {_kind(theirs)}: prepare them "
+                "with this model, as it is now"
+            )
         if self.tower is None:
             return self
         return replace(self, tower=self.tower.bound(network, text))
@@ -137,6 +149,12 @@ def splice(
         tower,
         pending and tower is not None,
     )
+
+
+def _kind(values: Tensor) -> str:
+    """Width, dtype and device of values (..., D)."""
+    dtype = str(values.dtype).removeprefix("torch.")
+    return f"{values.shape[-1]} {dtype} numbers a token on {values.device}"
 
 
 def _at_places(pictures: Sequence[Picture], n_places: int) -> list[Picture]:

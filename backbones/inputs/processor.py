@@ -157,7 +157,7 @@ class Processor:
         if out.tower is not None:
             out.tower.question, out.tower.text = question, self.text_tower
             if encode == "looking":
-                out.tower.look()
+                out.tower.encode()
                 return replace(out, embeds=out.whole(), pending=False)
         return out
 

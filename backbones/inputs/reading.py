@@ -146,7 +146,7 @@ def _array_of(pixels: Tensor, name: str) -> Pixels:
     """A tensor as an array; numpy has no bfloat16, nor smaller floats."""
     if pixels.layout != torch.strided or pixels.is_meta or pixels.is_quantized:
         raise TypeError(f"{name} is a tensor that is sparse, quantized or empty; give a plain one")
-    host = pixels.detach().cpu()
+    host = pixels.detach().cpu().resolve_conj().resolve_neg()
     array: Pixels = (host.float() if host.is_floating_point() else host).numpy()
     return array
 

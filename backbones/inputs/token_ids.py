@@ -33,6 +33,9 @@ def plain_ids(given: object) -> list[int]:
     ValueError
         If there is no id, or a shape of several prompts.
     """
+    if isinstance(given, np.ma.MaskedArray) or (isinstance(given, Tensor) and given.is_nested):
+        kind = "nested tensor" if isinstance(given, Tensor) else "masked array"
+        raise TypeError(f"token ids are a {kind}; {_ALLOWED}")
     if isinstance(given, np.ndarray | Tensor):
         return _from_values(given)
     if isinstance(given, str):

@@ -143,7 +143,8 @@ class AnswerView:
         table.add_row("steps", str(own.forwards), str(alone.forwards))
         table.add_row("multiply-accumulates", scaled(own.macs), scaled(alone.macs))
         table.add_row("time, one run each", f"{self.seconds:.2f} s", f"{bare.seconds:.2f} s")
-        same = self.generation.tokens == bare.generation.tokens
+        a, b = self.generation, bare.generation
+        same = a.tokens == b.tokens and a.text == b.text  # a stop may lie within a token
         table.add_row("", "the same answer" if same else "another answer", "")
         return table
 

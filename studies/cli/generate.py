@@ -156,7 +156,7 @@ def generate(
         emit(answer.to_json())
     else:
         answer.show(out())
-    if not answer.generation.tokens:
+    if not (answer.generation.tokens or answer.generation.text):
         note("the model's answer is empty")
     if trace is not None and as_page:
         from saccade.studies.reports.trace_page import write_trace_page

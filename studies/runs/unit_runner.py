@@ -58,7 +58,7 @@ class UnitRunner:
 
     def answer(self, unit: Unit, index: int) -> list[Record]:
         """All records of a unit, number `index` of the study."""
-        samples = self.tasks[unit.task].samples(unit.samples, seed=unit.seed)
+        samples = self._samples(unit)
         self._warm_up(unit, samples)
         ways = dict.fromkeys(encode_for(controller_of(case)) for case in self.config.cases)
         prepared = {
@@ -81,10 +81,16 @@ class UnitRunner:
                 "prepare_seconds": prepare_seconds / len(samples),
             }
             records += [
-                record_of(sample, out, shared | (signals_of(out) if case.probe == "all" else {}))
+                _record(sample, out, shared | (signals_of(out) if case.probe == "all" else {}))
                 for sample, out in zip(samples, answers, strict=True)
             ]
         return records
+
+    def _samples(self, unit: Unit) -> Sequence[Sample]:
+        try:
+            return self.tasks[unit.task].samples(unit.samples, seed=unit.seed)
+        except Exception as error:  # of a task of another package, whatever it raises
+            raise StudyError(f"task {unit.task!r}, {_numbers(unit)}: {_said(error)}") from error
 
     def _warm_up(self, unit: Unit, samples: Sequence[Sample]) -> None:
         """Answer a task's first unit once without looking at the clock."""
@@ -104,8 +110,8 @@ class UnitRunner:
         before."""
         try:
             return self.model.processor.prepare(sample.question, sample.images, encode=encode)
-        except (SaccadeError, ValueError, TypeError, OSError) as error:
-            raise StudyError(f"task {task!r}, sample {sample.index}: {error}") from error
+        except Exception as error:  # of a sample of another package, whatever it raises
+            raise StudyError(f"task {task!r}, sample {sample.index}: {_said(error)}") from error
 
     def _generate(self, case: Case, unit: Unit, inputs: Sequence[Prepared]) -> list[Generation]:
         # Per unit, so that random choices differ between units but neither between the cases
@@ -117,7 +123,8 @@ class UnitRunner:
         try:
             return self.model.generate(inputs=inputs, controller=controller_of(case), **options)
         except SaccadeError as error:
-            raise StudyError(f"case {case.name!r} on task {unit.task!r}: {error}") from error
+            where = f"case {case.name!r} on task {unit.task!r}, {_numbers(unit)}"
+            raise StudyError(f"{where}: {error}") from error
 
     def _timed(self, work: Callable[[], T]) -> tuple[T, float]:
         self._synchronise()
@@ -133,3 +140,24 @@ class UnitRunner:
     def _report(self, answered: int, label: str) -> None:
         if self.report is not None:
             self.report(answered, label)
+
+
+def _record(sample: Sample, out: Generation, shared: dict[str, Any]) -> Record:
+    """The record of an answer; whatever its score stumbles over is named."""
+    try:
+        return record_of(sample, out, shared)
+    except Exception as error:
+        where = f"task {shared['task']!r}, sample {sample.index}, case {shared['case']!r}"
+        raise StudyError(f"{where}: {_said(error)}") from error
+
+
+def _numbers(unit: Unit) -> str:
+    """Which samples a unit has."""
+    first, *more = unit.samples
+    return f"samples {first} to {more[-1]}" if more else f"sample {first}"
+
+
+def _said(error: Exception) -> str:
+    """What an error says; its kind, too, where it is none that is made for users."""
+    plain = isinstance(error, SaccadeError | ValueError | TypeError | OSError)
+    return str(error) if plain else f"{type(error).__name__}: {error}"

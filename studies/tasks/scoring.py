@@ -14,7 +14,7 @@ _GROUPED = re.compile(r"([-+]?\d{1,3}(?:,\d{2,3})*,\d{3})(\.\d*)?")
 _CURRENCY = re.compile(r"^([-+]?)[$€£¥]\s*")
 _SYMBOL = re.compile(r"\d|[^\W\d]+")
 _LETTERS = "ABCDEFGH"
-_ALONE = re.compile(rf"(?<![^\W\d_])[{_LETTERS}](?![^\W\d_])")
+_ALONE = re.compile(rf"(?<![^\W_])[{_LETTERS}](?![^\W_])")
 _BRACKETS = "()[]{}.:*\"' "
 
 
@@ -65,7 +65,8 @@ def edits(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def choice(text: str, wanted: str) -> float:
-    """1 if the first of the letters A to H that stands alone is the right one.
+    """1 if the first of the letters A to H that stands alone, beside no letter or digit, is the
+    right one.
 
     Of a text that is one letter, perhaps in brackets, the case does not count.
     """

@@ -187,10 +187,12 @@ class LladaAnswer:
         picked = with_sure(picked[picked >= 0], sure)
         filled = picked[self.masked[picked]]
         self.ids[filled] = chosen[filled]
-        self._search_stops()
+        self._search_stops(self.mask_id)
         self.forwards += 1
         self._next_in_block += 1
         self._advance()
+        if self.done:  # what is still masked now stays so, and has no text
+            self._search_stops(None)
         return Commit(k, tuple(sorted(picked.tolist())), tuple(sorted(filled.tolist())))
 
     def _number(self, confidence: Tensor, masked: Tensor) -> int:
@@ -200,14 +202,15 @@ class LladaAnswer:
             return self._schedule[self._next_in_block]
         return factor_count(confidence[masked], factor, self.settings.commit_failing_last)
 
-    def _search_stops(self) -> None:
+    def _search_stops(self, absent: int | None) -> None:
         """Find where the answer ends. Published code, once it knows a stop, looks further for the
-        first criterion alone. Texts are looked for always: none may be left in an answer."""
+        first criterion alone. Texts are looked for always, as none may be left in an answer, but
+        never across a token `absent`."""
         ids = self.ids[: self.settings.gen_length].tolist()
         for i, stop in enumerate(self.stops):
             known = self.ending is not None and not self.settings.search_all_stops
             if known and i > 0 and not isinstance(stop, TextStop):
                 continue
-            found = find_stop(ids, stop, self.stops, self.mask_id)
+            found = find_stop(ids, stop, self.stops, absent)
             if found is not None and (self.ending is None or found < self.ending):
                 self.ending = found

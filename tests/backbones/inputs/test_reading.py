@@ -172,6 +172,11 @@ def test_half_precision_tensors() -> None:
         assert seen(half.to(dtype))[0, :, 0].tolist() == [0, 128, 255]
 
 
+def test_tensors_that_are_views_with_another_sign() -> None:
+    grey = torch.rand(5, 7)
+    assert np.array_equal(seen(torch._neg_view(-grey)), seen(grey))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -196,6 +201,7 @@ def test_half_precision_tensors() -> None:
         (Image.fromarray(np.full((12, 20), 300, np.float32)), "300 to 300; allowed: 0 to 1, or"),
         (Image.fromarray(np.full((12, 20), -1, np.int32)), "-1 to -1; allowed"),
         (Image.fromarray(np.full((12, 20), 65536, np.int32)), "65536 to 65536"),
+        (np.full((12, 20), 1.0000001), "from 1.0000001 to 1.0000001; allowed: 0 to 1"),
         (Image.new("RGB", (0, 5)), "each side must be 1"),
         ([fake_page()], r"\[image\], not \[\[image\]\]"),
         ((fake_page(),), r"\[image\], not \[\[image\]\]"),

@@ -84,6 +84,23 @@ def test_what_follows_the_end_of_turn_stops_nothing(family: Family) -> None:
         assert answer.text(model.tokenizer.decode) == wanted
 
 
+@pytest.mark.parametrize("family", [LLADA_V, LAVIDA])
+def test_no_stop_is_left_where_a_position_stays_masked(family: Family) -> None:
+    model = tiny_model(tokenizer=True, family=family)
+    assert model.tokenizer is not None
+    ids = model.tokenizer.encode("xaby", add_special_tokens=False).ids
+    ids.insert(2, model.spec.mask_id)
+    settings = family.settings.from_options(
+        {"gen_length": 5, "steps": 5, "stopping_criteria": ["ab"]}
+    )
+    scheme = family.scheme(settings, model.spec, torch.float32)
+    answer: Any = scheme.answer(4, model.processor.stops(settings), [], None)
+    while not answer.done:
+        rank = torch.tensor([5.0, 4.0, 1.0, 3.0, 2.0])
+        answer.commit(torch.tensor(ids), rank.masked_fill(~answer.eligible(), -torch.inf))
+    assert answer.text(model.tokenizer.decode) == "x"
+
+
 @pytest.mark.parametrize("text", ["é", "☕", "x☕", "☕y", "y", "ü", "☕☕"])
 def test_characters_of_several_tokens(text: str) -> None:
     model = tiny_model(tokenizer=True)

@@ -63,6 +63,12 @@ ALLOWED = r"give a list of whole numbers, or an integer array or tensor of shape
         (torch.tensor([1.0, 2.0]), TypeError, f"of dtype float32; {ALLOWED}"),
         (np.array([1.0, 2.0]), TypeError, "of dtype float64"),
         (torch.tensor([True]), TypeError, "of dtype bool"),
+        (np.ma.masked_array([1, 2], [0, 1]), TypeError, f"are a masked array; {ALLOWED}"),
+        (
+            torch.nested.nested_tensor([torch.tensor([1])], layout=torch.jagged),
+            TypeError,
+            "are a nested tensor",
+        ),
         (np.array([True]), TypeError, "of dtype bool"),
         (np.array([1, None]), TypeError, "of dtype object"),
         (np.array(["1"]), TypeError, "of dtype <U1"),

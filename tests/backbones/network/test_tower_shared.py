@@ -1,6 +1,7 @@
 """One tower for several threads, compiled or not, and inputs that outlive it."""
 
 import copy
+import dataclasses
 import gc
 import pickle
 import weakref
@@ -106,3 +107,33 @@ def test_inputs_do_not_keep_the_model_alive() -> None:
     same = tiny_model()
     own = Controller(AfterShare(0.0, keep=0.5), TRIM())
     assert same.generate(inputs=pages[0], controller=own, **LENGTHS).tokens
+
+
+def test_inputs_of_another_model_are_refused() -> None:
+    page = tiny_model().prepare_ids([1, -200, 2], [fake_page()])
+    other = tiny_model()
+    other.network.to(torch.bfloat16)
+    message = "32 float32 numbers a token on cpu and the model's are 32 bfloat16 numbers.*: prepare"
+    with pytest.raises(ValueError, match=message):
+        other.generate(inputs=page, **LENGTHS)
+    wide = dataclasses.replace(page, embeds=torch.zeros(len(page), 33))
+    with pytest.raises(ValueError, match="33 float32 numbers.*and the model's are 32"):
+        tiny_model().generate(inputs=[page, wide], **LENGTHS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("prepared_for", [None, *METHODS])
+def test_no_call_is_cheaper_for_what_came_before_it(prepared_for: str | None, method: str) -> None:
+    model = tiny_model()
+    own = None if prepared_for is None else controller(prepared_for)
+
+    def prepared() -> Any:
+        return model.prepare_ids([1, -200, 2], [fake_page()], controller=own)
+
+    def cost(page: Any, name: str | None) -> int:
+        chosen = None if name is None else controller(name)
+        return model.generate(inputs=page, controller=chosen, **LENGTHS).trace.prepare_macs
+
+    page = prepared()
+    for name in (method, *METHODS, None, method):
+        assert cost(page, name) == cost(prepared(), name), name

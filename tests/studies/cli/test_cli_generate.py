@@ -108,6 +108,9 @@ def test_a_stop_ends_the_answer(page: Path) -> None:
     assert tokenizer is not None and tokens
     first = tokenizer.decode(tokens[:1])
     assert answer(*words, "--stop", first, "--stop", "unlikely")["tokens"] == []
+    assert "answer is empty" in invoke(*words, "--stop", first).stderr
+    within = invoke(*words, "--stop", first[1:])
+    assert within.stdout.startswith(first[0]) and "answer is empty" not in within.stderr
 
 
 def test_a_policy_that_drops_gets_a_pruner_and_says_so(page: Path) -> None:

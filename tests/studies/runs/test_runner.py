@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,6 +64,54 @@ def test_a_sample_that_cannot_be_asked_is_named() -> None:
     runner = UnitRunner(TINY, load(TINY.model))
     runner.tasks = {"yesno": Odd()}
     with pytest.raises(StudyError, match="'yesno', sample 1: the prompt has 2 image placeholders"):
+        runner.answer(plan_units(TINY)[0], 0)
+
+
+class Broken(Colours):
+    """A task of another package, of which a part fails."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+
+    def samples(self, indices: Sequence[int], seed: int = 0, split: Split = "heldout") -> list[Any]:
+        if self.part == "samples":
+            raise KeyError("no such row")
+        return [Halting(s, self.part) for s in super().samples(indices, seed, split)]
+
+
+class Halting:
+    """A question whose second one fails where it is told to."""
+
+    def __init__(self, own: ColourQuestion, part: str) -> None:
+        self._own, self._part = own, part
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._part and self._own.index == 1:
+            raise ZeroDivisionError("by zero")
+        return getattr(self._own, name)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("samples", "task 'yesno', samples 0 to 1: KeyError: 'no such row'"),
+        ("images", "task 'yesno', sample 1: ZeroDivisionError: by zero"),
+        ("score", "task 'yesno', sample 1, case 'none': ZeroDivisionError: by zero"),
+    ],
+)
+def test_what_a_foreign_task_stumbles_over_is_named(part: str, said: str) -> None:
+    runner = UnitRunner(TINY, load(TINY.model))
+    runner.tasks = {"yesno": Broken(part)}
+    with pytest.raises(StudyError, match=said):
+        runner.answer(plan_units(TINY)[0], 0)
+
+
+def test_samples_that_a_case_cannot_answer_are_named() -> None:
+    model = load(TINY.model)
+    runner = UnitRunner(TINY, model)
+    with torch.no_grad():
+        model.network.model.norm.weight[0] = torch.nan
+    with pytest.raises(StudyError, match="on task 'yesno', samples 0 to 1: .* not finite"):
         runner.answer(plan_units(TINY)[0], 0)
 
 
@@ -133,6 +182,7 @@ def test_a_finished_run_is_only_read(finished: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
+from typing import Any
 from saccade.studies.config.study import StudyConfig
 from saccade.studies.runs.runner import run_study
 

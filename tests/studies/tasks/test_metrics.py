@@ -96,6 +96,9 @@ EXAMPLES: dict[str, list[tuple[list[str], str, float]]] = {
         (["H:"], "H", 1.0),
         (["A"], "A\u0301 B", 0.0),
         (["B"], "I say B", 1.0),
+        (["B"], "It is a 3D model, so B", 1.0),
+        (["A"], "A1", 0.0),
+        (["B"], "1.B", 1.0),
     ],
     "verbatim": [(["Yes"], " Yes\n", 1.0), (["Yes"], "yes", 0.0), (["Yes"], "Yes.", 0.0)],
     "lines": [
