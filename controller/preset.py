@@ -13,8 +13,8 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from saccade.controller.certificate import Certificate
 from saccade.controller.errors import PresetError, SaccadeError
-from saccade.controller.expressions import is_none, parse_policy, parse_pruner
 from saccade.controller.preset_files import read_object, write_text
+from saccade.controller.preset_texts import check_texts
 from saccade.controller.preset_types import Count, Factor, FileName, Frozen, Sha256, Short, Text
 
 if TYPE_CHECKING:
@@ -168,10 +168,10 @@ class Preset(Frozen):
     def _parts_are_described(self) -> Self:
         """The texts describe a policy and a pruner; errors say what is wrong with them."""
         try:
-            parse_policy(self.policy)
-            if self.pruner is not None and not is_none(self.pruner):
-                parse_pruner(self.pruner)
-        except (SaccadeError, TypeError, ArithmeticError, RecursionError) as error:
+            check_texts(
+                self.policy, self.pruner, None if self.learned is None else self.learned.file
+            )
+        except (SaccadeError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:
             raise ValueError(str(error)) from error
         return self
 
@@ -209,16 +209,21 @@ class Preset(Frozen):
         return write_text(Path(path), text)
 
     def controller(self, folder: str | Path | None = None) -> Controller:
-        """The controller that it describes; see `Controller.from_preset`.
+        """The controller that it describes, as `Controller.from_preset` makes it.
 
         Parameters
         ----------
         folder : str or Path, optional
             Where the learned model lies, if the preset has one.
         """
-        from saccade.controller.preset_controller import make_controller
+        from saccade.controller.controller import Controller
+        from saccade.controller.preset_controller import policy_text
+        from saccade.controller.promise import Promise
 
-        return make_controller(self, None if folder is None else Path(folder))
+        policy = policy_text(self, None if folder is None else Path(folder))
+        made = Controller(policy, self.pruner, positions=self.positions)
+        made.promise = Promise(self)
+        return made
 
 
 def _dumped(content: Any) -> str:

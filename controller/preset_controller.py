@@ -10,21 +10,41 @@ from saccade.controller.preset import Preset
 from saccade.controller.preset_files import LARGEST_LEARNED, inside, read_bounded
 
 if TYPE_CHECKING:
-    from saccade.controller.controller import Controller
+    from saccade.controller.promise import Promise
+    from saccade.controller.session import Positions
 
 NOTHING = "none"
 """The policy of a preset that promises nothing could be changed: the bare model."""
 
 
-def make_controller(
-    preset: Preset, folder: Path | None = None, root: Path | None = None
-) -> "Controller":
-    """The controller of a preset.
+def described(preset: object) -> "tuple[str, str | None, Positions, Promise]":
+    """Policy, pruner and positions of a preset or of what names one, and what it promises.
+
+    Raises
+    ------
+    PresetError
+        As `find_preset`; if its learned model is missing, another than the preset's, or outside of
+        its folder; if a text that is read with it is wrong.
+    TypeError
+        If this neither is a preset nor names one.
+    """
+    from saccade.controller.preset_names import Found, find_preset
+    from saccade.controller.promise import Promise
+
+    if not isinstance(preset, str | Path | Preset):
+        raise TypeError(f"{preset!r} is no preset: give a name, a path, a hub id or a Preset")
+    found = Found(preset, None) if isinstance(preset, Preset) else find_preset(preset)
+    own = found.preset
+    return policy_text(own, found.folder, found.root), own.pruner, own.positions, Promise(own)
+
+
+def policy_text(preset: Preset, folder: Path | None, root: Path | None = None) -> str:
+    """What `parse_policy` reads: nothing after an abstention, else with its learned model's path.
 
     Parameters
     ----------
     preset : Preset
-    folder : Path, optional
+    folder : Path or None
         Where its learned model lies.
     root : Path, optional
         What links of a cache may lead to, instead of `folder` alone.
@@ -32,20 +52,17 @@ def make_controller(
     Raises
     ------
     PresetError
-        If the learned model is missing, another than the preset's, or outside the folder.
+        As `described`.
     """
-    from saccade.controller.controller import Controller
-
-    policy = preset.policy
     if preset.certificate is not None and preset.certificate.outcome == "abstained":
-        policy = NOTHING
-    elif preset.learned is not None:
-        policy = _with_file(policy, preset.learned.file, learned_file(preset, folder, root))
-    return Controller(policy, preset.pruner, positions=preset.positions)
+        return NOTHING
+    if preset.learned is None:
+        return preset.policy
+    return _with_file(preset.policy, preset.learned.file, learned_file(preset, folder, root))
 
 
 def learned_file(preset: Preset, folder: Path | None, root: Path | None = None) -> Path:
-    """The learned model of a preset, its hash checked; errors as `make_controller`."""
+    """The learned model of a preset, its hash checked; errors as `described`."""
     learned = preset.learned
     if learned is None:
         raise PresetError(f"the preset {preset.name!r} has no learned model")
