@@ -17,6 +17,7 @@ from saccade.studies.cli.errors import explain
 from saccade.studies.cli.generate import generate
 from saccade.studies.cli.groups import ListingGroup
 from saccade.studies.cli.page import page
+from saccade.studies.cli.presets import presets
 from saccade.studies.cli.study import study
 from saccade.studies.cli.train import train
 
@@ -98,6 +99,7 @@ for _name, _command, _example in (
     app.command(_name, epilog=f"Example: saccade {_name} {_example}".rstrip())(_command)
 app.add_typer(study, name="study")
 app.add_typer(calibrate, name="calibrate")
+app.add_typer(presets, name="presets")
 
 
 def main() -> None:
