@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from saccade.backbones.checkpoints.fingerprint import fingerprint
 from saccade.backbones.model import Model
-from saccade.controller.certificate import Certificate, NullRate, Tested
+from saccade.controller.certificate import Certificate, Checked, NullRate
 from saccade.controller.errors import SaccadeError
 from saccade.controller.preset import Preset
 from saccade.controller.preset_controller import policy_text
@@ -153,9 +153,9 @@ def _check_front(front: Sequence[Preset]) -> None:
 
 def _tested(
     preset: Preset, losses: NDArray[np.float64], target: Target, independent: bool
-) -> Tested:
+) -> Checked:
     p = p_value(losses, target.alpha, binary=target.loss.binary and independent)
-    return Tested(
+    return Checked(
         policy=preset.policy,
         pruner=preset.pruner,
         loss=float(losses.mean()),
