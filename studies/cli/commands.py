@@ -12,6 +12,7 @@ from saccade.studies.cli.calibrate import calibrate
 from saccade.studies.cli.catalogue import list_models, list_policies, list_pruners
 from saccade.studies.cli.certify import certify
 from saccade.studies.cli.consoles import out
+from saccade.studies.cli.coverage import coverage
 from saccade.studies.cli.doctor import doctor
 from saccade.studies.cli.errors import explain
 from saccade.studies.cli.generate import generate
@@ -94,6 +95,7 @@ for _name, _command, _example in (
     ("train", train, "llada-v --out runs/llada-v --workers 2"),
     ("bench", bench, "--pruner divprune --share 0 --keep 0.25 --threads 1"),
     ("certify", certify, "runs/tune/code --max-change 5% --confidence 90%"),
+    ("coverage", coverage, "--recorded studies/results/adaptive-core --draws 1000"),
     ("doctor", doctor, ""),
 ):
     app.command(_name, epilog=f"Example: saccade {_name} {_example}".rstrip())(_command)
