@@ -55,6 +55,13 @@ def refuse_beside_preset(policy: str | None, pruner: str | None, positions: str 
         )
 
 
+def preset_controller(preset: str, layers: Any, tokens: bool) -> "Controller":
+    """The controller of a preset that was typed."""
+    from saccade.controller import Controller
+
+    return Controller.from_preset(preset, probe=layers, tokens=tokens)
+
+
 def promised(controller: "Controller") -> "Preset":
     """The preset of a controller that was made from one."""
     assert controller.promise is not None
