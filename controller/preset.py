@@ -69,7 +69,9 @@ class TaskClass(Frozen):
     """What was asked: the name of the task, and how long its answers are."""
 
     name: Short
-    kind: Literal["short", "long", "free"] = Field(alias="class")
+    kind: Literal["short", "long", "free"] = Field(
+        validation_alias="class", serialization_alias="class"
+    )
 
 
 class Device(Frozen):
@@ -149,7 +151,9 @@ class Preset(Frozen):
         From `read`, `load_text` and `controller`, saying what is wrong with a file.
     """
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
+    schema_version: Literal[1] = Field(
+        default=1, validation_alias="schema", serialization_alias="schema"
+    )
     name: Short
     policy: Text
     pruner: Text | None = None

@@ -77,8 +77,8 @@ def coverage(
         abstained += chosen is None
         broken += chosen is not None and risks[order[chosen]] > alpha
         paid += 1.0 if chosen is None else costs[order[chosen]]
-        within = np.flatnonzero(losses.mean(axis=1) <= alpha)
-        naive += len(within) > 0 and risks[min(within, key=costs.__getitem__)] > alpha
+        within = np.flatnonzero(losses.mean(axis=1) <= alpha).tolist()
+        naive += bool(within) and risks[min(within, key=costs.__getitem__)] > alpha
     return Coverage(draws, broken, abstained, naive, paid / draws)
 
 

@@ -93,12 +93,12 @@ def certify(
             command=command,
             progress=bar.update,
         )
-    made.write(file)
     assert made.certificate is not None
     if as_json:
         emit(made.certificate.model_dump(mode="json"))
     else:
         _show(made, front)
+    made.write(file)  # after it is shown: a full disk must not lose what took so long
     note(f"written to {file}")
 
 

@@ -40,7 +40,7 @@ def typed_controller(
     elif pruner is not None and pruner_text is not None and not chooses and not wished:
         what = "all" if drops else "nothing"
         note(f"the policy {policy_text} drops {what}, so the pruner is never asked")
-    where = "original" if positions is None else positions
+    where: Any = "original" if positions is None else positions
     return Controller(policy, pruner, probe=layers, positions=where, tokens=tokens)
 
 
