@@ -180,6 +180,11 @@ class Preset(Frozen):
             raise ValueError(str(error)) from error
         return self
 
+    @property
+    def abstained(self) -> bool:
+        """Whether it does nothing, as no setting passed the tests of its certificate."""
+        return self.certificate is not None and self.certificate.outcome == "abstained"
+
     @classmethod
     def load_text(cls, content: object, where: str) -> Self:
         """A preset from parsed JSON; `where` names the file in errors."""

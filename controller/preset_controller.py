@@ -54,7 +54,7 @@ def policy_text(preset: Preset, folder: Path | None, root: Path | None = None) -
     PresetError
         As `described`.
     """
-    if preset.certificate is not None and preset.certificate.outcome == "abstained":
+    if preset.abstained:
         return NOTHING
     if preset.learned is None:
         return preset.policy

@@ -55,6 +55,8 @@ class Promise:
         certified : mapping of str to object, or str
             Those of the preset, after defaults; a text says why the model cannot have them.
         """
+        if self.preset.abstained:  # the bare model, on any terms
+            return []
         out, made = [], self.preset.backbone
         if network not in self._hashes:
             self._hashes[network] = fingerprint(network)

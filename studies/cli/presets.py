@@ -73,18 +73,21 @@ def list_presets(as_json: AsJson = False) -> None:
 
 
 def _row(name: str, preset: "Preset") -> dict[str, Any]:
+    from saccade.controller.preset import FrontPoint
+
     certificate, front = preset.certificate, preset.front
     said = None
     if certificate is not None:
         said = f"{certificate.max_change:.3g} at {certificate.confidence:.3g}"
-        said = "abstained" if certificate.outcome == "abstained" else said
+    if preset.abstained:  # what was measured is not what it does
+        said, front = "abstained", FrontPoint()
     return {
         "name": name,
         "task": preset.task.name,
         "class": preset.task.kind,
         "backbone": preset.backbone.name,
-        "policy": preset.policy,
-        "pruner": preset.pruner,
+        "policy": "none" if preset.abstained else preset.policy,
+        "pruner": None if preset.abstained else preset.pruner,
         "score_relative": front.score_relative,
         "ideal": front.ideal,
         "measured": front.measured,
@@ -154,6 +157,11 @@ def check(
 
     controller = Controller.from_preset(name)
     preset = promised(controller)
+    if preset.abstained:
+        raise ValueError(
+            f"the preset {preset.name!r} does nothing, as its certificate abstained: there is "
+            "nothing to check; certify it with more samples, another target or another setting"
+        )
     task = preset_task(preset, None, benchmark)
     asked: Any = split_samples(task, "test", samples, preset.splits.seed)
     own = load_model(preset_model(preset) if model is None else model)

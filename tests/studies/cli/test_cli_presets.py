@@ -123,6 +123,8 @@ def test_certify_abstains_with_too_few_samples(file: Path, page: Path, tmp_path:
     assert Preset.read(file).certificate is None
     out = invoke("generate", page, SAMPLE.question, "--preset", target, "--json")
     assert json.loads(out.stdout)["policy"] == "keep()"
+    checked = invoke("presets", "check", target)
+    assert checked.exit_code == 2 and "does nothing" in told(checked)
 
 
 def test_certify_tests_the_front_of_a_folder(file: Path, tmp_path: Path) -> None:
