@@ -145,12 +145,9 @@ class Controller:
         PresetError
             If there is none, or it cannot be used; the message says why.
         """
-        from saccade.controller.preset_controller import described
+        from saccade.controller.preset_controller import build
 
-        policy, pruner, positions, promise = described(preset)
-        made = cls(policy, pruner, probe, positions, tokens)
-        made.promise = promise
-        return made
+        return build(cls, preset, probe=probe, tokens=tokens)
 
     def __repr__(self) -> str:
         placed = "" if self.positions == "original" else f", positions={self.positions!r}"

@@ -231,13 +231,9 @@ class Preset(Frozen):
             Where the learned model lies, if the preset has one.
         """
         from saccade.controller.controller import Controller
-        from saccade.controller.preset_controller import policy_text
-        from saccade.controller.promise import Promise
+        from saccade.controller.preset_controller import build
 
-        policy = policy_text(self, None if folder is None else Path(folder))
-        made = Controller(policy, self.pruner, positions=self.positions)
-        made.promise = Promise(self)
-        return made
+        return build(Controller, self, None if folder is None else Path(folder))
 
 
 def _dumped(content: Any) -> str:

@@ -3,28 +3,28 @@
 import ast
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from saccade.controller.errors import PresetError
 from saccade.controller.preset import Preset
 from saccade.controller.preset_files import LARGEST_LEARNED, inside, read_bounded
 
 if TYPE_CHECKING:
-    from saccade.controller.promise import Promise
-    from saccade.controller.session import Positions
+    from saccade.controller.controller import Controller
 
+C = TypeVar("C", bound="Controller")
 NOTHING = "none"
 """The policy of a preset that promises nothing could be changed: the bare model."""
 
 
-def described(preset: object) -> "tuple[str, str | None, Positions, Promise]":
-    """Policy, pruner and positions of a preset or of what names one, and what it promises.
+def build(kind: "type[C]", preset: object, folder: Path | None = None, **options: Any) -> "C":
+    """The controller of a preset, or of what names one, with other options of its class.
 
     Raises
     ------
     PresetError
         As `find_preset`; if its learned model is missing, another than the preset's, or outside of
-        its folder; if a text that is read with it is wrong.
+        its folder; if the controller cannot be made of it.
     TypeError
         If this neither is a preset nor names one.
     """
@@ -33,9 +33,15 @@ def described(preset: object) -> "tuple[str, str | None, Positions, Promise]":
 
     if not isinstance(preset, str | Path | Preset):
         raise TypeError(f"{preset!r} is no preset: give a name, a path, a hub id or a Preset")
-    found = Found(preset, None) if isinstance(preset, Preset) else find_preset(preset)
+    found = Found(preset, folder) if isinstance(preset, Preset) else find_preset(preset)
     own = found.preset
-    return policy_text(own, found.folder, found.root), own.pruner, own.positions, Promise(own)
+    text = policy_text(own, found.folder, found.root)
+    try:
+        made = kind(text, own.pruner, positions=own.positions, **options)
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise PresetError(f"the preset {own.name!r} makes no controller: {error}") from error
+    made.promise = Promise(own)
+    return made
 
 
 def policy_text(preset: Preset, folder: Path | None, root: Path | None = None) -> str:
@@ -52,7 +58,7 @@ def policy_text(preset: Preset, folder: Path | None, root: Path | None = None) -
     Raises
     ------
     PresetError
-        As `described`.
+        As `build`.
     """
     if preset.abstained:
         return NOTHING
@@ -62,7 +68,7 @@ def policy_text(preset: Preset, folder: Path | None, root: Path | None = None) -
 
 
 def learned_file(preset: Preset, folder: Path | None, root: Path | None = None) -> Path:
-    """The learned model of a preset, its hash checked; errors as `described`."""
+    """The learned model of a preset, its hash checked; errors as `build`."""
     learned = preset.learned
     if learned is None:
         raise PresetError(f"the preset {preset.name!r} has no learned model")

@@ -10,6 +10,8 @@ from saccade.controller.errors import PresetError
 
 FILE = "preset.json"
 """What a folder's preset is called."""
+FRONT = "front"
+"""Folder beside it with the other settings of its front, each a preset of its own."""
 LARGEST = 256 * 1024
 """Bytes of a preset's file."""
 LARGEST_LEARNED = 64 * 2**20

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from saccade.controller.preset_names import Found
     from saccade.studies.tasks import Task
 
-FRONT = "front"
-"""Folder beside ``preset.json`` with the other settings of its front, each a preset."""
 LENGTHS = {"gen_length": 64, "block_length": None, "steps": 32}
 
 
@@ -24,7 +22,7 @@ def front_of(name: str) -> "list[Found]":
         If there is none, or a member cannot be used.
     """
     from saccade.controller.preset import Preset
-    from saccade.controller.preset_files import inside
+    from saccade.controller.preset_files import FRONT, inside
     from saccade.controller.preset_names import Found, find_preset
 
     first = find_preset(name)

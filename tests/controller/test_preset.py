@@ -306,6 +306,7 @@ def test_from_preset_takes_a_preset_a_path_and_a_folder(tmp_path: Path) -> None:
     for given_as in (made(), file, str(file), tmp_path, str(tmp_path)):
         own = Controller.from_preset(given_as, probe="all")
         assert repr(own.policy) == "auto()" and own.probe == "all" and own.promise is not None
+        assert own._pruner_is_default and own.pruner is not None
     assert Controller().promise is None
     with pytest.raises(TypeError, match="no preset"):
         Controller.from_preset(3)  # type: ignore[arg-type]
@@ -345,6 +346,11 @@ def test_the_controller_loads_pydantic_only_for_presets() -> None:
         "import sys, saccade; assert 'pydantic' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_makes_no_controller_is_told_as_the_fault_of_the_preset() -> None:
+    with pytest.raises(PresetError, match="'mine' makes no controller: .*allowed: 'all'"):
+        Controller.from_preset(made(), probe="some")  # type: ignore[arg-type]
 
 
 def test_preset_errors_are_ours() -> None:
