@@ -292,7 +292,7 @@ class Model:
             "multi_image_pad": multi_image_pad,
         }
         chosen = self.controller if controller is None else controller
-        if chosen is not None and chosen.promise is not None:
+        if chosen is not None and chosen.promise is not None and not chosen.promise.told:
             chosen.promise.tell(differences(chosen.promise, self, settings))
         prepare = functools.partial(self.prepare, controller=chosen)
         requests = collected(prepare, prompt, images, video, inputs, how)

@@ -10,6 +10,7 @@ from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.percent import parse_percent
 
 if TYPE_CHECKING:
+    from saccade.backbones import Model
     from saccade.controller.preset import Preset
     from saccade.controller.preset_names import Found
     from saccade.studies.tasks import Task
@@ -84,15 +85,9 @@ def certify(
     name = preset_model(first) if model is None else model
     own = load_model(name)
     command = _command(preset, max_change, confidence, n, loss)
+    target, front = Target(alpha, delta, kind, n), _with_settings(front, own, own_task)
     with Steps(err()) as bar:
-        made = run(
-            own,
-            own_task,
-            front,
-            Target(alpha, delta, kind, n),
-            command=command,
-            progress=bar.update,
-        )
+        made = run(own, own_task, front, target, command=command, progress=bar.update)
     assert made.certificate is not None
     if as_json:
         emit(made.certificate.model_dump(mode="json"))
@@ -114,6 +109,18 @@ def _loss(name: str) -> "Loss":
     if name not in known:
         raise ValueError(unknown_name("--loss", name, known))
     return known[name]
+
+
+def _with_settings(front: "list[Found]", model: "Model", task: "Task") -> "list[Found]":
+    """The front; presets that name no settings get the task's, as a certificate is for some."""
+    lengths = (task.gen_length, task.block_length, task.steps)
+    settings = dict(model.family.settings.for_lengths(*lengths))
+    return [
+        one
+        if one.preset.generation
+        else one._replace(preset=one.preset.model_copy(update={"generation": settings}))
+        for one in front
+    ]
 
 
 def _samples(task: "Task", asked: int | None, preset: "Preset") -> int:

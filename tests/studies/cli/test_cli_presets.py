@@ -115,6 +115,12 @@ def test_certify_writes_a_certificate_into_the_preset(file: Path) -> None:
     assert "with confidence 0.9 at most 0.3" in " ".join(shown.stdout.split())
 
 
+def test_a_certificate_is_for_certain_settings(backbone: Backbone, tmp_path: Path) -> None:
+    file = made(backbone=backbone, policy="none", generation={}).write(tmp_path / "a.json")
+    assert invoke("certify", file, "--max-change", "30%", "--samples", "8").exit_code == 0
+    assert Preset.read(file).generation == {"gen_length": 16, "block_length": 16, "steps": 8}
+
+
 def test_certify_abstains_with_too_few_samples(file: Path, page: Path, tmp_path: Path) -> None:
     target = tmp_path / "other.json"
     result = invoke("certify", file, "--samples", "4", "--out", target)
