@@ -1,6 +1,5 @@
 """Searches in one process: what is always tried, what is found, what is refused, what goes on."""
 
-import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ FIRST = {"none": NOTHING, "half": Setting.of("after_share(share=0.0, keep=0.5)",
 NARROWING = {"after_share.share": {"choices": [0.0, 0.5]}, "after_share.keep": [0.1, 0.9]}
 
 
-def evaluation(n: int = 6, label_free: bool = False, batch: int = 2) -> Evaluation:
+def evaluation(n: int = 4, label_free: bool = False, batch: int = 2) -> Evaluation:
     samples = split_samples(PageTask(), "tune", n)
     return Evaluation(word_model(), samples, SETTINGS, label_free=label_free, batch=batch)
 
@@ -104,14 +103,14 @@ def test_what_is_given_is_never_ended_for_its_cost(tmp_path: Path) -> None:
         f"keep {keep}": Setting.of(f"after_share(0.0, keep={keep})", "uniform()")
         for keep in (0.1, 0.9)
     }
-    study = run(job(tmp_path, 30, first=first), evaluation(12))
+    study = run(job(tmp_path, 30, first=first), evaluation(8))
     given = [t for t in study.trials if t.user_attrs.get("name") in first]
     assert [t.state for t in given] == [COMPLETE] * 3
     pruned = [t for t in study.trials if "costs more" in t.user_attrs.get("ended", "")]
     assert pruned and all(t.state == PRUNED for t in pruned)
     best = min(t.value for t in study.trials if t.state == COMPLETE)
     for trial in pruned:
-        whole = evaluation(12).score(trial.user_attrs["policy"], trial.user_attrs["pruner"])
+        whole = evaluation(8).score(trial.user_attrs["policy"], trial.user_attrs["pruner"])
         assert whole.cost > best
 
 
@@ -262,6 +261,3 @@ def test_measured_time_as_the_objective(tmp_path: Path) -> None:
 def test_wrong_goals(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         Goal(**bad)
-
-
-make_six = functools.partial(evaluation, 6)
