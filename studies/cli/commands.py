@@ -18,6 +18,7 @@ from saccade.studies.cli.groups import ListingGroup
 from saccade.studies.cli.page import page
 from saccade.studies.cli.study import study
 from saccade.studies.cli.train import train
+from saccade.studies.cli.tune import tune
 
 EPILOG = (
     "Example: saccade page page.png\n\n"
@@ -96,6 +97,7 @@ for _name, _command, _example in (
     app.command(_name, epilog=f"Example: saccade {_name} {_example}".rstrip())(_command)
 app.add_typer(study, name="study")
 app.add_typer(calibrate, name="calibrate")
+app.add_typer(tune, name="tune")
 
 
 def main() -> None:
