@@ -21,6 +21,7 @@ from saccade.studies.cli.page import page
 from saccade.studies.cli.presets import presets
 from saccade.studies.cli.study import study
 from saccade.studies.cli.train import train
+from saccade.studies.cli.tune import tune
 
 EPILOG = (
     "Example: saccade page page.png\n\n"
@@ -102,6 +103,7 @@ for _name, _command, _example in (
 app.add_typer(study, name="study")
 app.add_typer(calibrate, name="calibrate")
 app.add_typer(presets, name="presets")
+app.add_typer(tune, name="tune")
 
 
 def main() -> None:
