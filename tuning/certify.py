@@ -188,7 +188,12 @@ class _Rounds:
         first = self.front[0]
         samples = split_samples(self.task, split, n, first.splits.seed)
         return Evaluation(
-            self.model, samples, first.generation, positions=first.positions, seed=first.splits.seed
+            self.model,
+            samples,
+            first.generation,
+            label_free=not self.target.loss.labels,
+            positions=first.positions,
+            seed=first.splits.seed,
         )
 
     def null(self) -> NullRate:
@@ -201,6 +206,7 @@ class _Rounds:
             self.model,
             [self.exam.samples[place] for place in places],
             self.exam.settings,
+            label_free=self.exam.label_free,
             seed=self.exam.seed,
         ).bare
         again = dict(zip(places, other, strict=True))

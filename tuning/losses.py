@@ -21,12 +21,15 @@ class Loss:
         Whether it is 0 or 1 by its nature.
     function : callable
         ``function(bare, own)``, in [0, 1]; 0 where nothing is lost.
+    labels : bool
+        Whether it needs right answers.
     """
 
     name: str
     measures: str
     binary: bool
     function: Callable[[Answer, Answer], float]
+    labels: bool = False
 
 
 def _changed(bare: Answer, own: Answer) -> float:
@@ -46,7 +49,7 @@ LOSSES = {
     for loss in (
         Loss("changed", "Whether the answer differs from the unpruned one.", True, _changed),
         Loss("edits", "Share of the answer's tokens that were edited.", False, _edits),
-        Loss("lost", "What the task's metric loses; a gain counts as nothing.", False, _lost),
+        Loss("lost", "What the task's metric loses; a gain counts as nothing.", False, _lost, True),
     )
 }
 """Our own, by name."""

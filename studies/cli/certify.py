@@ -79,7 +79,7 @@ def certify(
     front = front_of(preset)
     first = front[0].preset
     file = check_target(preset, write_to)
-    own_task = preset_task(first, task, benchmark)
+    own_task = preset_task(first, task, benchmark, kind.labels)
     n = _samples(own_task, samples, first)
     _note_least(n, alpha, delta, kind)
     name = preset_model(first) if model is None else model

@@ -11,12 +11,13 @@ from typer.testing import CliRunner, Result
 
 from saccade.backbones import load
 from saccade.backbones.checkpoints.fingerprint import fingerprint
-from saccade.controller import Preset
+from saccade.controller import Preset, PresetError
 from saccade.controller.preset import Backbone, Device, FrontPoint, Splits
 from saccade.controller.preset_names import shipped_presets
 from saccade.studies.analysis.changed_answers import changed_answers
 from saccade.studies.cli import app
 from saccade.studies.cli.percent import parse_percent
+from saccade.studies.cli.preset_inputs import front_of
 from saccade.studies.tasks.documents import make_sample
 from saccade.studies.timing.preset_check import compare
 from tests.controller.presets import made
@@ -145,6 +146,51 @@ def test_certify_tests_the_front_of_a_folder(file: Path, tmp_path: Path) -> None
     # Where the tuned one changes nothing on the tune set, no-op is no cheaper and is not tested.
     assert content["outcome"] == "kept" and Preset.read(folder).policy == "auto()"
     assert [one["policy"] for one in content["tested"]][-1] == "auto()"
+
+
+def test_the_front_of_a_search_is_read_from_its_result(file: Path, tmp_path: Path) -> None:
+    own = Preset.read(file)
+    own.write(tmp_path / "preset.json")
+    rows = [
+        {"policy": own.policy, "pruner": own.pruner},
+        {"policy": "auto(commit=0.99)", "pruner": None, "test_ideal": 2.0, "measured": 1.5},
+        {"policy": "keep()", "pruner": None},
+        {"policy": "keep()", "pruner": None},
+    ]
+    result = tmp_path / "result.json"
+    result.write_text(json.dumps({"front": rows}))
+    found = [one.preset for one in front_of(str(tmp_path))]
+    assert [one.policy for one in found] == ["auto()", "auto(commit=0.99)", "keep()"]
+    assert found[1].front.ideal == 2.0 and found[1].front.measured == 1.5
+    assert found[1].generation == own.generation and found[1].backbone == own.backbone
+    for front in ("all", [3], [{"policy": "open('x')"}], [{}], [{"policy": "learned('/x')"}]):
+        result.write_text(json.dumps({"front": front}))
+        with pytest.raises(PresetError, match="result.json"):
+            front_of(str(tmp_path))
+    result.unlink()
+    result.symlink_to(ROOT / "pyproject.toml")
+    with pytest.raises(PresetError, match="leads out of"):
+        front_of(str(tmp_path / ""))
+
+
+def test_questions_without_answers_can_be_certified(file: Path, tmp_path: Path) -> None:
+    for i in range(20):
+        make_sample("code", i).page.image.save(tmp_path / f"{i}.png")
+    lines = [
+        json.dumps({"image": f"{i}.png", "question": make_sample("code", i).question})
+        for i in range(20)
+    ]
+    asked = tmp_path / "mine.jsonl"
+    asked.write_text("\n".join(lines))
+    words = ("certify", file, "--benchmark", asked, "--max-change", "40%")
+    result = invoke(*words, "--json")
+    content = json.loads(result.stdout)
+    assert result.exit_code == 0 and content["n"] == content["questions"] == 6
+    assert content["task"] == "mine"
+    lost = invoke(*words, "--loss", "lost")
+    assert lost.exit_code == 2 and "answer" in told(lost)
+    many = invoke(*words, "--samples", "7")
+    assert many.exit_code == 2 and "has 6 samples" in told(many)
 
 
 @pytest.mark.parametrize(
