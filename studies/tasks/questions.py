@@ -48,8 +48,8 @@ class FileQuestion:
 
     @property
     def answer(self) -> str:
-        """The first of the right answers."""
-        return self.answers[0]
+        """The first of the right answers; "" where nobody knows one."""
+        return self.answers[0] if self.answers else ""
 
     @property
     def images(self) -> list[Image.Image]:
@@ -65,8 +65,10 @@ class FileQuestion:
 
 
 @lru_cache(maxsize=8)
-def read_questions(data: bytes, file: Path, metric: Metric) -> tuple[FileQuestion, ...]:
-    """All questions of a file's content.
+def read_questions(
+    data: bytes, file: Path, metric: Metric, labels: bool = True
+) -> tuple[FileQuestion, ...]:
+    """All questions of a file's content; without `labels`, their right answers are not read.
 
     Raises
     ------
@@ -79,7 +81,7 @@ def read_questions(data: bytes, file: Path, metric: Metric) -> tuple[FileQuestio
     questions, problems = [], []
     for index, (number, line) in enumerate(lines):
         try:
-            questions.append(_question(index, number, line, file.parent, metric))
+            questions.append(_question(index, number, line, file.parent, metric, labels))
         except ValueError as error:
             problems.append(f"line {number}{error}")
     if problems:
@@ -94,13 +96,15 @@ def in_short(file: Path, problems: Sequence[str]) -> str:
     return f"{file}, {'; '.join([*problems[:MOST], *rest])}"
 
 
-def _question(index: int, number: int, line: bytes, folder: Path, metric: Metric) -> FileQuestion:
+def _question(
+    index: int, number: int, line: bytes, folder: Path, metric: Metric, labels: bool
+) -> FileQuestion:
     """The question of one line; `ValueError` with what follows the line's number if it is wrong."""
     try:
         given = parse_line(line)
     except ValueError as error:
         raise ValueError(f" is not JSON: {error}") from error
-    question, images, answers = _fields(given)
+    question, images, answers = _fields(given, labels)
     try:
         check_placeholders(question, len(images))
         for wanted in answers:
@@ -114,14 +118,19 @@ def _question(index: int, number: int, line: bytes, folder: Path, metric: Metric
     return FileQuestion(index, question, paths, tuple(answers), metric, number)
 
 
-def _fields(given: Any) -> tuple[str, list[str], list[str]]:
+def _fields(given: Any, labels: bool) -> tuple[str, list[str], list[str]]:
     """Question, pictures and right answers of a line: texts that say something."""
     keys = set(given) if isinstance(given, dict) else set()
-    if not {"image", "question"} <= keys or not keys & {"answer", "answers"}:
-        raise ValueError(f" has {sorted(keys)}; give image, question, and answers or answer")
+    answered = bool(keys & {"answer", "answers"}) or not labels
+    if not {"image", "question"} <= keys or not answered:
+        wanted = "image, question, and answers or answer" if labels else "image and question"
+        raise ValueError(f" has {sorted(map(str, keys))}; give {wanted}")
     images = given["image"] if isinstance(given["image"], list) else [given["image"]]
-    answers = given["answers"] if "answers" in given else [given["answer"]]
-    named = {"image": images, "answers": answers, "question": [given["question"]]}
+    answers: Any = []
+    named = {"image": images, "question": [given["question"]]}
+    if labels:
+        answers = given["answers"] if "answers" in given else [given["answer"]]
+        named["answers"] = answers
     for name, values in named.items():
         texts = isinstance(values, list) and all(isinstance(v, str) and v.strip() for v in values)
         if not values or not texts:

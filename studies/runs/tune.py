@@ -1,0 +1,241 @@
+"""A search from its configuration to its result: one folder, one study, one preset."""
+
+import functools
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saccade.backbones.checkpoints.fingerprint import fingerprint
+from saccade.backbones.loading import load
+from saccade.backbones.model import Model
+from saccade.controller.errors import StudyError
+from saccade.studies.config.tuning import TuneConfig
+from saccade.studies.runs.files import lock_folder, replacing
+from saccade.studies.runs.first_settings import first_settings
+from saccade.studies.runs.tune_result import make_result
+from saccade.tuning.errors import TuneError, storage_errors
+from saccade.tuning.evaluate import Evaluation
+from saccade.tuning.search import Job, work
+from saccade.tuning.space import Space, default_policies, default_pruners
+from saccade.tuning.splits import split_samples
+from saccade.tuning.storage import default_url, shown
+from saccade.tuning.study import finished, give_up, queue_first, running
+from saccade.tuning.workers import work_together
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+CONFIG, RESULT, LOCK = "tune.json", "result.json", ".lock"
+Tell = Callable[["Study", Job, float], None]
+"""Told of the study, the job and the time at which the search began."""
+
+
+def make_evaluation(config: TuneConfig, split: str, model: Model | None = None) -> Evaluation:
+    """The samples of a split, and the model that answers them."""
+    own, task = model or load(config.model), config.task_object()
+    n = getattr(config.samples, split)
+    return Evaluation(
+        own,
+        split_samples(task, split, n, config.seed),
+        settings_for(config, own),
+        label_free=config.label_free,
+        batch=config.batch,
+        seed=config.seed,
+    )
+
+
+def settings_for(config: TuneConfig, model: Model) -> dict[str, Any]:
+    """The task's lengths in the words of the model's family."""
+    task = config.task_object()
+    lengths = (task.gen_length, task.block_length, task.steps)
+    return dict(model.family.settings.for_lengths(*lengths))
+
+
+def run_tuning(
+    config: TuneConfig,
+    folder: Path,
+    url: str | None = None,
+    study_name: str | None = None,
+    tell: Tell | None = None,
+    command: str = "",
+    measure: bool = True,
+) -> dict[str, Any]:
+    """Search, or go on with it, and write the result.
+
+    Parameters
+    ----------
+    config : TuneConfig
+    folder : Path
+        Gets ``tune.json``, ``result.json``, ``preset.json``, and the database unless `url` is
+        given.
+    url, study_name : str, optional
+        Another storage, and the study's name in it.
+    tell : callable, optional
+        See `Tell`.
+    command : str
+        What the preset says made it.
+    measure : bool
+        Whether the front's latency is measured.
+
+    Returns
+    -------
+    dict
+        What ``result.json`` holds.
+
+    Raises
+    ------
+    TuneError, StudyError
+        Saying what is wrong; nothing that was finished is lost.
+    KeyboardInterrupt
+        After the trials at work have been queued again.
+    """
+    with _folder(folder):
+        model = load(config.model)
+        job = make_job(config, model, url or default_url(folder), study_name or config.name)
+        study = job.open()
+        content = {"config": config.model_dump(mode="json"), "storage": url, "study": job.study}
+        if config.label_free and config.benchmark is not None:
+            content["unlabelled"] = True
+        _write(folder / CONFIG, content)
+        began = time.time()
+        with storage_errors(shown(job.url)):
+            if url is None:  # the folder is ours alone: whoever was at work is gone
+                for trial in running(study):
+                    give_up(study, trial)
+            queue_first(study, job.space, job.goal, job.first)
+        job = _timed(job, config, study)
+        _search(job, config, model, functools.partial(tell, job=job, began=began) if tell else None)
+        before = _read(folder / RESULT)
+        if before is not None and before["trials"] == finished(study):
+            return before
+        result = make_result(
+            study, job.goal, make_evaluation(config, "test", model), config, command, measure
+        )
+        preset = result.pop("preset_object")
+        preset.write(folder / "preset.json")
+        _write(folder / RESULT, result)
+        return result
+
+
+def make_job(config: TuneConfig, model: Model, url: str, name: str) -> Job:
+    """All that workers have to know."""
+    policies = list(config.policies) or default_policies(model.spec)
+    pruners = list(config.pruners) or default_pruners(policies, model.spec)
+    space = Space(policies, pruners, config.space)
+    best = 1.0
+    if config.benchmark is not None and not config.label_free:
+        from saccade.studies.tasks.metrics import metrics
+
+        best = metrics.make(config.benchmark.metric).range[1]
+    return Job(
+        url,
+        name,
+        _recipe(config, model, space),
+        config.goal,
+        policies,
+        pruners,
+        config.space,
+        first_settings(model, config.baselines),
+        functools.partial(make_evaluation, config, "tune"),
+        trials=config.trials,
+        best=best,
+    )
+
+
+def _recipe(config: TuneConfig, model: Model, space: Space) -> dict[str, Any]:
+    task: dict[str, Any] = {"name": config.task_object().name}
+    if config.benchmark is not None:
+        data = config.benchmark.file.read_bytes()
+        task |= {"sha256": hashlib.sha256(data).hexdigest(), "metric": config.benchmark.metric}
+    return {
+        "backbone": fingerprint(model.network),
+        "task": task,
+        "settings": settings_for(config, model),
+        "samples": {"tune": config.samples.tune, "seed": config.seed, "batch": config.batch},
+        "label_free": config.label_free,
+        "goal": config.goal.plain(),
+        "space": space.plain(),
+    }
+
+
+def _timed(job: Job, config: TuneConfig, study: "Study") -> Job:
+    """The job with the time at which it ends: what earlier runs took counts."""
+    from dataclasses import replace
+
+    if config.seconds is None:
+        return job
+    spent = sum(
+        trial.duration.total_seconds()
+        for trial in study.get_trials(deepcopy=False)
+        if trial.duration is not None
+    )
+    return replace(job, until=time.time() + max(0.0, config.seconds - spent / config.workers))
+
+
+def _search(
+    job: Job, config: TuneConfig, model: Model, watch: "Callable[[Study], None] | None"
+) -> None:
+    if config.workers == 1:
+        work(job, make_evaluation(config, "tune", model), watch=watch)
+    else:
+        work_together(job, config.workers, watch)
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """A folder that this process has alone; errors of its disk say that nothing is lost."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR)
+    except OSError as error:
+        raise TuneError(f"{folder} cannot be used: {error.strerror}; give another --out") from None
+    try:
+        try:
+            lock_folder(file, folder)
+        except StudyError as error:
+            raise TuneError(str(error)) from None
+        yield
+    finally:
+        os.close(file)
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    try:
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TuneError(
+            f"{path} cannot be written: {error.strerror}; the trials are kept: run the same "
+            "command again when there is room"
+        ) from None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def read_run(folder: Path) -> tuple[TuneConfig, str, str]:
+    """Configuration, address of the storage and name of the study of a run's folder.
+
+    Raises
+    ------
+    TuneError
+        If it is none.
+    """
+    content = _read(folder / CONFIG)
+    if content is None or not {"config", "study"} <= content.keys():
+        raise TuneError(f"{folder} is no folder of a search: it has no {CONFIG}")
+    try:
+        config = TuneConfig.model_validate(content["config"])
+    except ValueError as error:
+        raise TuneError(f"{folder / CONFIG} is damaged: {error}") from error
+    return config, content.get("storage") or default_url(folder), content["study"]

@@ -1,0 +1,167 @@
+"""The result of a search: on samples that it never saw, and with measured time."""
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from saccade.backbones.checkpoints.fingerprint import fingerprint
+from saccade.controller.preset import (
+    Backbone,
+    Device,
+    FrontPoint,
+    Preset,
+    Search,
+    Splits,
+    TaskClass,
+)
+from saccade.studies.config.tuning import TuneConfig
+from saccade.studies.runs.recipe import cpu_name, versions
+from saccade.tuning.errors import optuna_module
+from saccade.tuning.evaluate import Evaluation
+from saccade.tuning.goal import Goal
+from saccade.tuning.latency import SpeedUp, measure
+from saccade.tuning.result import Tried, all_tried, front
+from saccade.tuning.setting import NOTHING
+from saccade.tuning.study import NAME, finished
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+MEASURED = 3
+"""Members of the front whose time is measured; of one of two objectives, all up to `MOST`."""
+MOST = 8
+
+
+def make_result(
+    study: "Study",
+    goal: Goal,
+    test: Evaluation,
+    config: TuneConfig,
+    command: str = "",
+    timed: bool = True,
+) -> dict[str, Any]:
+    """What was found, in plain values, and ``preset_object``.
+
+    The first of the front, which is the cheapest that is allowed, is taken. Its score, its changed
+    answers and its cost are those on the test split.
+    """
+    members = front(all_tried(study, goal))
+    chosen = members[0]
+    rows = []
+    for place, member in enumerate(members):
+        told = timed and place < (MOST if goal.front else MEASURED)
+        rows.append(member.plain() | _tested(member, test, told))
+    trials = study.get_trials(deepcopy=False)
+    seconds = sum(t.duration.total_seconds() for t in trials if t.duration is not None)
+    result: dict[str, Any] = {
+        "name": config.name,
+        "model": config.model,
+        "task": config.task_object().name,
+        "label_free": config.label_free,
+        "max_drop": goal.max_drop,
+        "trials": finished(study),
+        "seconds": round(seconds, 2),
+        "samples": {"tune": config.samples.tune, "test": config.samples.test},
+        "bare_score": test.bare_score,
+        "chosen": rows[0],
+        "front": rows,
+    }
+    waiting = optuna_module().trial.TrialState.WAITING
+    names = [t.user_attrs.get(NAME) for t in trials if t.state == waiting]
+    result["not_tried"] = [name for name in names if name]
+    result["sentence"] = sentence(result)
+    return result | {"preset_object": _preset(chosen, result, test, config, command)}
+
+
+def _tested(member: Tried, test: Evaluation, timed: bool) -> dict[str, Any]:
+    """How a setting does on the test split."""
+    out = test.score(member.policy, member.pruner)
+    speed: SpeedUp | None = None
+    if timed:
+        same = member.setting == NOTHING
+        speed = SpeedUp(1.0, 1.0, 1.0) if same else measure(test, member.setting)
+    return {
+        "test_score": out.score,
+        "test_relative": out.score / out.bare_score if out.bare_score else 1.0,
+        "test_ideal": 1 / out.cost,
+        "test_changed": out.changed,
+        "measured": None if speed is None else speed.mean,
+        "measured_low": None if speed is None or math.isnan(speed.low) else speed.low,
+        "measured_high": None if speed is None or math.isnan(speed.high) else speed.high,
+    }
+
+
+def sentence(result: dict[str, Any]) -> str:
+    """What was gained, in words."""
+    own, what = result["chosen"], f"{result['model']} on {result['task']}"
+    took = f"{result['trials']} trials, {result['seconds'] / 60:.1f} minutes of work"
+    if own["policy"] == NOTHING.policy:
+        return (
+            f"{what}: nothing found that saves work within the allowed loss; no-op stays ({took})."
+        )
+    score = "agreement with the unpruned answers" if result["label_free"] else "unpruned score"
+    share = own["test_score"] if result["label_free"] else own["test_relative"]
+    speed = ""
+    if own["measured"] is not None:
+        low, high = own["measured_low"], own["measured_high"]
+        between = "" if low is None else f", {low:.2f} to {high:.2f}"
+        speed = f", measured {own['measured']:.2f}x as fast{between}"
+    warned = ""
+    if share < 1 - result["max_drop"]:
+        warned = (
+            f" That is more than the {result['max_drop']:.1%} it was allowed on the samples it was "
+            "tuned on: give more of them (samples: tune), or a smaller --max-drop."
+        )
+    return (
+        f"{what}: {own['test_ideal']:.2f}x less work{speed}, at {share:.1%} of the {score}, on "
+        f"{result['samples']['test']} samples that the search never saw ({took}).{warned}"
+    )
+
+
+def _preset(
+    chosen: Tried, result: dict[str, Any], test: Evaluation, config: TuneConfig, command: str
+) -> Preset:
+    own, model = result["chosen"], test.model
+    dtype = str(model.network.model.image_newline.dtype).removeprefix("torch.")
+    device = model.device
+    return Preset(
+        name=config.name,
+        policy=chosen.policy,
+        pruner=chosen.pruner,
+        backbone=Backbone(
+            name=config.model,
+            family=str(getattr(model.family, "name", "")),
+            origin=model.spec.origin,
+            hash=fingerprint(model.network),
+            dtype=dtype,
+        ),
+        task=TaskClass.model_validate({"name": result["task"], "class": kind_of(config)}),
+        generation=dict(test.settings),
+        device=Device(
+            kind=device.type,
+            name=torch.cuda.get_device_name() if device.type == "cuda" else cpu_name(),
+            threads=torch.get_num_threads(),
+        ),
+        front=FrontPoint(
+            score=own["test_score"],
+            score_relative=own["test_relative"],
+            ideal=own["test_ideal"],
+            measured=own["measured"],
+            measured_low=own["measured_low"],
+            measured_high=own["measured_high"],
+        ),
+        splits=Splits(seed=config.seed, tune=config.samples.tune, test=config.samples.test),
+        search=Search(trials=result["trials"], seconds=result["seconds"], command=command[:2000]),
+        versions=versions(),
+    )
+
+
+def kind_of(config: TuneConfig) -> Literal["short", "long", "free"]:
+    """The class of a task: of one that does not say, by the length of its answers."""
+    if config.kind is not None:
+        return config.kind
+    task: Any = config.task_object()
+    if getattr(task, "metric", "") == "sentences":
+        return "free"
+    return "short" if task.gen_length <= 16 else "long"
