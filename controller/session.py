@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -63,6 +63,21 @@ class Measuring:
     layers: frozenset[int] = frozenset()
     every_step: bool = False
     kinds: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """What a step of one sequence showed, for a call that goes on from there.
+
+    Attributes
+    ----------
+    signals : Signals or None
+    before : mapping of str to callable
+        What the pruner may ask of that step, as `Session.before`.
+    """
+
+    signals: Signals | None = None
+    before: Mapping[str, Shown] = field(default_factory=dict)
 
 
 class Session:
@@ -238,6 +253,17 @@ class Session:
     def observe(self, sequence: int, signals: Signals) -> None:
         """Take in what a step showed."""
         self._signals[sequence] = signals
+
+    def carried(self, sequence: int) -> Carried:
+        """What the last step of a sequence showed."""
+        self.settle(sequence)
+        return Carried(self._signals[sequence], dict(self.before[sequence]))
+
+    def take_up(self, sequence: int, carried: Carried) -> None:
+        """Go on where another call stood: its last step is the step before the first here."""
+        self._signals[sequence] = carried.signals
+        self.before[sequence] = dict(carried.before)
+        self._settled.add(sequence)
 
 
 def _constant(value: torch.Tensor) -> Shown:
