@@ -38,3 +38,7 @@ class ContractError(SaccadeError):
 
 class StudyError(SaccadeError):
     """A study's configuration or results folder cannot be used as asked."""
+
+
+class PresetError(SaccadeError):
+    """A preset's file, or what lies beside it, cannot be used; the message says why."""

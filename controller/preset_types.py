@@ -1,0 +1,32 @@
+"""Building blocks of a preset's file: frozen models that take known keys of sane sizes alone."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Frozen(BaseModel):
+    """A part of a preset: immutable, typed strictly, finite numbers, no unknown keys."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+    )
+
+
+PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+"""No control characters but tabs and line ends: a terminal shows these texts."""
+Text = Annotated[str, StringConstraints(max_length=4000, pattern=PLAIN)]
+Short = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PLAIN)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[
+    str,
+    StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_\-]*(\.[A-Za-z0-9_\-]+)*$"),
+]
+"""A plain name of a file beside the preset: no folder, no dots at its ends, no tricks."""
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(gt=0, le=1e6)]
