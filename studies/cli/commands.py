@@ -15,8 +15,10 @@ from saccade.studies.cli.doctor import doctor
 from saccade.studies.cli.errors import explain
 from saccade.studies.cli.generate import generate
 from saccade.studies.cli.groups import ListingGroup
+from saccade.studies.cli.learn import learn
 from saccade.studies.cli.page import page
 from saccade.studies.cli.study import study
+from saccade.studies.cli.traces import traces
 from saccade.studies.cli.train import train
 
 EPILOG = (
@@ -91,10 +93,12 @@ for _name, _command, _example in (
     ("pruners", list_pruners, ""),
     ("train", train, "llada-v --out runs/llada-v --workers 2"),
     ("bench", bench, "--pruner divprune --share 0 --keep 0.25 --threads 1"),
+    ("learn", learn, "runs/traces -o runs/learned"),
     ("doctor", doctor, ""),
 ):
     app.command(_name, epilog=f"Example: saccade {_name} {_example}".rstrip())(_command)
 app.add_typer(study, name="study")
+app.add_typer(traces, name="traces")
 app.add_typer(calibrate, name="calibrate")
 
 
