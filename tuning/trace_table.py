@@ -83,11 +83,11 @@ class TraceTable:
         path = self.folder / RECIPE
         try:
             recipe = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except (FileNotFoundError, NotADirectoryError):
             raise StudyError(
                 f"{self.folder} is no table of traces: it has no {RECIPE}; give the folder that "
                 "saccade traces collect wrote"
-            ) from error
+            ) from None
         except ValueError as error:
             raise StudyError(f"{path} is damaged: {error}; collect again") from error
         if not isinstance(recipe, dict):
