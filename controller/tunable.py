@@ -17,6 +17,8 @@ class Tunable:
         Sensible range, both ends included; whole numbers where the option is one.
     unit : str
         What the number counts, e.g. "steps" or "attention mass".
+    log : bool
+        Whether it matters by its factor rather than by its difference.
     """
 
     name: str
@@ -24,11 +26,14 @@ class Tunable:
     low: float | int
     high: float | int
     unit: str
+    log: bool = False
 
 
-def tunable(default: float | int, low: float | int, high: float | int, unit: str) -> Any:
-    """A dataclass field with a default, a sensible range and a unit."""
-    return field(default=default, metadata={"range": (low, high), "unit": unit})
+def tunable(
+    default: float | int, low: float | int, high: float | int, unit: str, log: bool = False
+) -> Any:
+    """A dataclass field with a default, a sensible range, a unit, and perhaps a log scale."""
+    return field(default=default, metadata={"range": (low, high), "unit": unit, "log": log})
 
 
 def tunables(policy: object) -> Mapping[str, Tunable]:
@@ -42,5 +47,6 @@ def tunables(policy: object) -> Mapping[str, Tunable]:
     for own in fields(policy):
         if "range" in own.metadata and own.default is not MISSING:
             low, high = own.metadata["range"]
-            out[own.name] = Tunable(own.name, own.default, low, high, own.metadata["unit"])
+            unit, log = own.metadata["unit"], own.metadata.get("log", False)
+            out[own.name] = Tunable(own.name, own.default, low, high, unit, log)
     return out

@@ -180,6 +180,17 @@ class Evaluation:
                 watch(outcome)
         return outcome
 
+    def answer_batch(self, controller: Controller | None) -> list[Generation]:
+        """Answer the first batch from pictures and questions on, as it is timed."""
+        samples = self.samples[: self.batch]
+        return self.model.generate(
+            [sample.question for sample in samples],
+            [list(sample.images) for sample in samples],
+            controller=controller,
+            seed=self.seed,
+            **self.settings,
+        )
+
     @property
     def _starts(self) -> range:
         return range(0, len(self.samples), self.batch)

@@ -39,7 +39,7 @@ class Abstain(Wrapper):
     """
 
     policy: BasePolicy
-    steps: int = tunable(6, 1, 32, "steps")
+    steps: int = tunable(6, 1, 32, "steps", log=True)
     _abstains: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

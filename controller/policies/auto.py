@@ -49,7 +49,7 @@ class Auto(BasePolicy):
 
     commit: float | None = tunable(0.95, 0.5, 1.0, "probability")
     layers: Sequence[int] | None = None
-    steps: int = tunable(6, 1, 32, "steps")
+    steps: int = tunable(6, 1, 32, "steps", log=True)
 
     default_pruner: ClassVar[DefaultPruner] = Progressive.default_pruner
 

@@ -33,7 +33,7 @@ class EveryNSteps(Wrapper):
     """
 
     policy: BasePolicy
-    n: int = tunable(2, 1, 16, "steps")
+    n: int = tunable(2, 1, 16, "steps", log=True)
     _last: Plan = field(default_factory=Plan, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -76,11 +76,11 @@ class Progressive(BasePolicy):
     cover: float = tunable(0.8, 0.0, 1.0, "share of the attention to the picture")
     rise: float = tunable(0.0, 0.0, 0.1, "attention mass")
     sure: float = tunable(0.9, 0.5, 1.0, "probability")
-    surge: float = tunable(0.2, 0.01, 0.5, "probability")
-    fall: float = tunable(0.1, 0.01, 0.5, "probability")
-    rebound: float = tunable(0.1, 0.01, 0.5, "attention mass")
-    stall: int = tunable(4, 2, 16, "steps")
-    retry: int = tunable(8, 1, 32, "steps")
+    surge: float = tunable(0.2, 0.01, 0.5, "probability", log=True)
+    fall: float = tunable(0.1, 0.01, 0.5, "probability", log=True)
+    rebound: float = tunable(0.1, 0.01, 0.5, "attention mass", log=True)
+    stall: int = tunable(4, 2, 16, "steps", log=True)
+    retry: int = tunable(8, 1, 32, "steps", log=True)
     layer: int = 0
     _state: Climb = field(init=False, repr=False, compare=False)
 

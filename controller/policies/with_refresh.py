@@ -33,7 +33,7 @@ class WithRefresh(Wrapper):
     """
 
     policy: BasePolicy
-    after: int = tunable(8, 1, 64, "steps")
+    after: int = tunable(8, 1, 64, "steps", log=True)
 
     def __post_init__(self) -> None:
         checked(self.policy, "WithRefresh")
