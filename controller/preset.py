@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the files that are written."""
 Whole = Annotated[int, Field(ge=-(2**64), le=2**64)]
-Option = bool | Whole | float | Annotated[str, StringConstraints(max_length=200)] | None
+Number = Annotated[float, Field(ge=-1e18, le=1e18)]
+Option = bool | Whole | Number | Annotated[str, StringConstraints(max_length=200)] | None
 Options = dict[Short, Option | Annotated[tuple[Option, ...], Field(max_length=64)]]
 """Options of `generate` by name, as JSON has them."""
 
@@ -68,7 +69,9 @@ class TaskClass(Frozen):
     """What was asked: the name of the task, and how long its answers are."""
 
     name: Short
-    kind: Literal["short", "long", "free"] = Field(alias="class")
+    kind: Literal["short", "long", "free"] = Field(
+        validation_alias="class", serialization_alias="class"
+    )
 
 
 class Device(Frozen):
@@ -148,7 +151,9 @@ class Preset(Frozen):
         From `read`, `load_text` and `controller`, saying what is wrong with a file.
     """
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
+    schema_version: Literal[1] = Field(
+        default=1, validation_alias="schema", serialization_alias="schema"
+    )
     name: Short
     policy: Text
     pruner: Text | None = None
@@ -179,13 +184,17 @@ class Preset(Frozen):
     def load_text(cls, content: object, where: str) -> Self:
         """A preset from parsed JSON; `where` names the file in errors."""
         given = content.get("schema") if isinstance(content, dict) else None
-        if type(given) is int and given > SCHEMA:
+        if given is not None and type(given) is not int:
+            raise PresetError(
+                f"{where}: schema={str(given)[:80]!r}; it is a whole number, {SCHEMA}"
+            )
+        if given is not None and given > SCHEMA:
             raise PresetError(
                 f"{where} has schema {given}; this version reads up to {SCHEMA}: update saccade"
             )
         try:
             return cls.model_validate_json(_dumped(content))
-        except ValidationError as error:
+        except (ValidationError, ValueError, RecursionError) as error:
             raise PresetError(f"{where} is not a preset: {error}") from error
 
     @classmethod

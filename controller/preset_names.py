@@ -37,13 +37,20 @@ def find_preset(name: str | Path) -> Found:
     if text in shipped_presets():
         file = SHIPPED / f"{text}.json"
         return Found(Preset.read(file), file.parent)
-    path = Path(name).expanduser()
+    path = _expanded(Path(name))
     if _exists(path):
         return Found(Preset.read(path), path if path.is_dir() else path.parent)
     looks_local = text.startswith((".", "/", "~", "embedded/")) or text.endswith(".json")
     if isinstance(name, Path) or looks_local or text.count("/") != 1:
         raise PresetError(_unknown(text))
     return _fetched(text)
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # the home of nobody
+        return path
 
 
 def _exists(path: Path) -> bool:

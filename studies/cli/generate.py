@@ -11,6 +11,7 @@ from saccade.studies.cli.generate_parts import (
     DEFAULT_PRUNER,
     check_known,
     length_settings,
+    preset_controller,
     preset_model,
     preset_settings,
     promised,
@@ -160,8 +161,6 @@ def generate(
     The embedded models answer the questions of `saccade page --kind ...` about its pages, each
     with the lengths and steps that it prints.
     """
-    from saccade.controller import Controller
-
     if not question.strip():
         raise ValueError("the question is empty; ask something")
     pictures = [open_picture(path) for path in (image, *(more or []))]
@@ -180,7 +179,7 @@ def generate(
     layers: Any = "all" if probe else "needed"
     if preset is not None:
         refuse_beside_preset(policy, pruner, positions)
-        controller = Controller.from_preset(preset, probe=layers, tokens=as_page)
+        controller = preset_controller(preset, layers, as_page)
         made = promised(controller)
         model = preset_model(made) if model is None else model
         settings = preset_settings(made, model, revision, given)

@@ -40,7 +40,7 @@ def typed_controller(
     elif pruner is not None and pruner_text is not None and not chooses and not wished:
         what = "all" if drops else "nothing"
         note(f"the policy {policy_text} drops {what}, so the pruner is never asked")
-    where = "original" if positions is None else positions
+    where: Any = "original" if positions is None else positions
     return Controller(policy, pruner, probe=layers, positions=where, tokens=tokens)
 
 
@@ -53,6 +53,13 @@ def refuse_beside_preset(policy: str | None, pruner: str | None, positions: str 
             f"{', '.join(typed)} beside --preset, which has its own: give one or the other; "
             "saccade presets show prints what a preset has"
         )
+
+
+def preset_controller(preset: str, layers: Any, tokens: bool) -> "Controller":
+    """The controller of a preset that was typed."""
+    from saccade.controller import Controller
+
+    return Controller.from_preset(preset, probe=layers, tokens=tokens)
 
 
 def promised(controller: "Controller") -> "Preset":
