@@ -1,6 +1,7 @@
 """Features: what is known before a step, as one row of numbers for each action that it may take."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from torch import Tensor
 from saccade.controller.learned.actions import Action
 from saccade.controller.policies.progressive import LADDER
 from saccade.controller.signals import Signals
-from saccade.controller.types import StepState, round_keep
+from saccade.controller.types import StepState
 
 Row = NDArray[np.float64]
 """Numbers (F,), NaN where not known."""
@@ -43,6 +44,7 @@ action."""
 FEATURES = tuple(READS)
 OF_ACTIONS = tuple(name for name in FEATURES if name.startswith("action_"))
 N_OF_STEP = len(FEATURES) - len(OF_ACTIONS)
+_RUNGS = np.array(RUNGS)
 NO_COMMIT = 1.1
 """What stands for the confidence of an action that commits by the schedule alone."""
 
@@ -63,18 +65,22 @@ def table(
         Of the backbone.
     """
     shown = Signals() if signals is None else signals
-    out = np.full((len(actions), len(FEATURES)), np.nan)
+    out = np.empty((len(actions), len(FEATURES)))
     sums, confidence = _coverage(shown.received), _masked(shown, shown.confidence)
     out[:, :N_OF_STEP] = _of_step(state, shown, sums, confidence)
-    for row, action in zip(out[:, N_OF_STEP:], actions, strict=True):
-        row[:] = (
-            action.keep,
-            _covered(sums, action.keep),
-            len(action.skip) / n_layers,
-            NO_COMMIT if action.commit is None else action.commit,
-            _commits(confidence, action.commit),
-        )
+    keeps, skipped, commits = _constants(tuple(actions), n_layers)
+    own = (keeps, _covered(sums, keeps), skipped, commits, _committed(confidence, commits))
+    for place, values in enumerate(own, start=N_OF_STEP):
+        out[:, place] = values
     return out
+
+
+@lru_cache(maxsize=16)
+def _constants(actions: tuple[Action, ...], n_layers: int) -> tuple[Row, Row, Row]:
+    """What is the same in every step: share kept, share of the layers skipped, confidence."""
+    commits = [NO_COMMIT if a.commit is None else a.commit for a in actions]
+    skipped = [len(action.skip) / n_layers for action in actions]
+    return np.array([a.keep for a in actions]), np.array(skipped), np.array(commits)
 
 
 def _of_step(state: StepState, shown: Signals, sums: Row | None, confidence: Row | None) -> Row:
@@ -97,7 +103,7 @@ def _of_step(state: StepState, shown: Signals, sums: Row | None, confidence: Row
         *_quantiles(confidence),
         *_mean_and_most(_masked(shown, shown.entropy)),
         _least(_masked(shown, shown.margin)),
-        *(_covered(sums, keep) for keep in RUNGS),
+        *_covered(sums, _RUNGS).tolist(),
     ]
     return np.array([nan if value is None else value for value in values], dtype=np.float64)
 
@@ -121,21 +127,20 @@ def _coverage(received: Tensor | None) -> Row | None:
     return np.concatenate([[0.0], np.cumsum(most)])
 
 
-def _covered(sums: Row | None, keep: float) -> float:
-    """Share of the attention to the picture that the most attended tokens of a rung hold."""
+def _covered(sums: Row | None, keeps: Row) -> Row:
+    """Shares of the attention to the picture that the most attended tokens of rungs hold."""
     if sums is None:
-        return np.nan
-    return float(sums[round_keep(keep, len(sums) - 1)] / max(sums[-1], 1e-12))
+        return np.full(len(keeps), np.nan)
+    n = len(sums) - 1
+    counts = np.maximum(np.rint(keeps * n).astype(np.int64), (keeps > 0) & (n > 0))
+    return np.asarray(sums[counts] / max(float(sums[-1]), 1e-12))
 
 
-def _commits(confidence: Row | None, threshold: float | None) -> float:
-    """Share of the masked positions that a confidence would have committed."""
-    if threshold is None:
-        return 0.0
+def _committed(confidence: Row | None, commits: Row) -> Row:
+    """Shares of the masked positions that confidences would have committed."""
     if confidence is None:
-        return np.nan
-    below = int(np.searchsorted(confidence, threshold))
-    return (len(confidence) - below) / len(confidence)
+        return np.where(commits > 1, 0.0, np.nan)
+    return np.asarray(1 - np.searchsorted(confidence, commits) / len(confidence))
 
 
 def _quantiles(ascending: Row | None) -> tuple[float, ...]:

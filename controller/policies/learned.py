@@ -50,7 +50,7 @@ class Learned(BasePolicy):
     """
 
     file: str
-    risk: float = tunable(0.05, 0.001, 0.5, "chance of a changed answer")
+    risk: float = tunable(0.05, 0.001, 0.5, "chance of a changed answer", log=True)
     _model: LearnedModel = field(init=False, repr=False, compare=False)
     _n_layers: int = field(default=1, init=False, repr=False, compare=False)
     _held: Plan | None = field(default=None, init=False, repr=False, compare=False)

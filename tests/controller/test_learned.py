@@ -17,6 +17,7 @@ from saccade.controller.learned.risk import RiskModel, Trees
 from saccade.controller.learned.stored import read_learned, write_learned
 from saccade.controller.policies import Abstain, Learned
 from saccade.controller.policy_checks import MADE_UP
+from saccade.controller.types import round_keep
 from tests.controller.learned_files import content, line, random_trees
 
 STATE = StepState(4, 16, 0, 1, 12, 4)
@@ -56,6 +57,20 @@ def test_features_are_what_they_say() -> None:
     assert commits["action_commits"] == 1 and commits["action_cover"] == 1
     skips = by_name(table(STATE, shown(), actions, 6), actions.index(Action(1.0, (1, 2))))
     assert skips["action_skipped"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 20, 145])
+def test_coverage_is_of_as_many_tokens_as_a_drop_leaves(n: int) -> None:
+    actions = all_actions((0.75, 0.5, 0.25, 0.1, 0.01, 0.0))
+    rows = table(STATE, shown(n=n), actions, 6)
+    most = sorted(range(n), reverse=True)
+    for row, action in enumerate(actions):
+        known = by_name(rows, row)["action_cover"]
+        if n == 0:
+            assert np.isnan(known)
+        else:
+            kept = sum(most[: round_keep(action.keep, n)])
+            assert known == pytest.approx(kept / max(sum(most), 1e-12))
 
 
 def test_only_the_last_features_differ_by_action() -> None:
