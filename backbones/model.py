@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from saccade.backbones.checkpoints.checkpoint import write_checkpoint
+from saccade.backbones.checkpoints.made_on import check_weights
 from saccade.backbones.checkpoints.promised import differences
 from saccade.backbones.decoding.denoise import Denoiser
 from saccade.backbones.decoding.options import GenerateOptions, Settings
@@ -310,6 +311,8 @@ class Model:
     ) -> list[Generation]:
         spec = self._spec_for(settings)
         session = None if controller is None else controller.session(spec, len(inputs))
+        if controller is not None:
+            check_weights(controller.policy, self.network, spec.name)
         stops = self.processor.stops(settings)
         suffix = settings.generation_suffix
         suffix_ids = [] if suffix is None else self.processor.ids(suffix)
@@ -359,7 +362,8 @@ class Model:
             raise ValueError(f"{snapshot!r} is another model's; resume it with that one")
         chosen = self.controller if controller is None else controller
         session = None if chosen is None else chosen.session(snapshot.spec, 1)
-        if session is not None:
+        if chosen is not None and session is not None:
+            check_weights(chosen.policy, self.network, snapshot.spec.name)
             session.take_up(0, snapshot.carried)
         sequence = snapshot.sequence()
         denoiser = Denoiser(self.network, snapshot.spec, snapshot.scheme, session, callback)

@@ -11,7 +11,7 @@ from saccade.controller.attach import check_choice, check_plan
 from saccade.controller.errors import PlanError
 from saccade.controller.merging import among_all, check_selection, composed, on_host
 from saccade.controller.plan import Plan
-from saccade.controller.policy import BasePolicy
+from saccade.controller.policy import BasePolicy, members
 from saccade.controller.protocols import Pruner
 from saccade.controller.signals import Signals
 from saccade.controller.types import BackboneSpec, StepState, round_keep
@@ -125,6 +125,12 @@ class Session:
         self.measuring = measuring
         self.needs = frozenset[str]() if pruner is None else pruner.needs
         self._policies = [_started(policy) for _ in range(n_sequences)]
+        self._foreseeing = [
+            (number, inside)
+            for number, own in enumerate(self._policies)
+            for inside in members(own)
+            if type(inside).foresee.__func__ is not BasePolicy.foresee.__func__  # type: ignore[attr-defined]
+        ]
         self._signals: list[Signals | None] = [None] * n_sequences
         self._choices: list[dict[int, StoredSelection]] = [{} for _ in range(n_sequences)]
         self._anew: list[set[int]] = [set() for _ in range(n_sequences)]
@@ -154,6 +160,16 @@ class Session:
             log.debug("sequence %d, step %d: %s", sequence, state.step, plan.reason)
         self._anew[sequence] = set(self._choices[sequence]) if plan.reselect else set()
         return plan
+
+    def foresee(self, states: Mapping[int, StepState]) -> None:
+        """Tell policies that can plan at once for many of the sequences that are at work."""
+        calls: dict[type[BasePolicy], list[tuple[BasePolicy, StepState, Signals]]] = {}
+        for number, own in self._foreseeing:
+            signals = self._signals[number]
+            if number in states and signals is not None:
+                calls.setdefault(type(own), []).append((own, states[number], signals))
+        for kind, found in calls.items():
+            kind.foresee(found)
 
     def remembered(self, sequence: int, n: int) -> "StoredSelection | None":
         """The choice of `n` tokens made earlier in this call, if any; None if the plan of this

@@ -67,6 +67,8 @@ class Denoiser:
 
     def _step(self, running: list[SequenceState]) -> None:
         started = time.perf_counter()
+        if self.session is not None and len(running) > 1:
+            self.session.foresee({own.number: own.state for own in running})
         contexts = [self._context(sequence) for sequence in running]
         groups = [self._forward(group) for group in forward_groups(contexts, self._n_layers)]
         used = {_numbers(group.contexts) for group in groups}

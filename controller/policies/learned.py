@@ -1,10 +1,12 @@
 """A schedule that was learned: the cheapest action whose predicted risk is small enough."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saccade.controller.arguments import check_fraction
 from saccade.controller.errors import LearnedError
@@ -17,6 +19,9 @@ from saccade.controller.reasons import compared
 from saccade.controller.signals import Signals
 from saccade.controller.tunable import tunable
 from saccade.controller.types import BackboneSpec, StepState
+
+Risks = NDArray[np.float64]
+"""Of every action (A,)."""
 
 
 @dataclass(slots=True, repr=False)
@@ -54,6 +59,9 @@ class Learned(BasePolicy):
     _model: LearnedModel = field(init=False, repr=False, compare=False)
     _n_layers: int = field(default=1, init=False, repr=False, compare=False)
     _held: Plan | None = field(default=None, init=False, repr=False, compare=False)
+    _foreseen: tuple[StepState, Signals, Risks] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     source: ClassVar[str] = "ours"
 
@@ -93,6 +101,11 @@ class Learned(BasePolicy):
         described = describe_pruner(self._model.pruner)
         return described.name, described.options
 
+    @property
+    def weights(self) -> str:
+        """Those of the backbone that it was learned on."""
+        return self._model.content.backbone.hash
+
     def bind(self, spec: BackboneSpec, pruner: Pruner | None = None) -> "Learned":
         """Itself, if it was learned on such a backbone, and with this pruner."""
         mismatch = self._model.mismatch(spec)
@@ -124,7 +137,29 @@ class Learned(BasePolicy):
 
     def reset(self) -> None:
         """Nothing is decided."""
-        self._held = None
+        self._held = self._foreseen = None
+
+    @classmethod
+    def foresee(cls, calls: Sequence[tuple["Learned", StepState, Signals]]) -> None:
+        """Predict once for all sequences of a batch that have not decided."""
+        open_ = [call for call in calls if call[0]._held is None]
+        for model in {id(own._model): own._model for own, _, _ in open_}.values():
+            asked = [call for call in open_ if call[0]._model is model]
+            tables = [
+                table(state, shown, model.actions, own._n_layers) for own, state, shown in asked
+            ]
+            risks = model.risk.risks(np.concatenate(tables))
+            parts = np.split(risks, len(asked))
+            for (own, state, shown), part in zip(asked, parts, strict=True):
+                own._foreseen = state, shown, part
+
+    def _risks(self, state: StepState, signals: Signals) -> Risks:
+        """Of every action: as foreseen for this very step, or predicted now."""
+        seen, self._foreseen = self._foreseen, None
+        if seen is not None and seen[0] == state and seen[1] is signals:
+            return seen[2]
+        model = self._model
+        return model.risk.risks(table(state, signals, model.actions, self._n_layers))
 
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
         """What was decided; or the cheapest action that is safe enough now; or nothing."""
@@ -133,7 +168,7 @@ class Learned(BasePolicy):
         if signals is None:
             return Plan().because("the first step shows what is predicted from")
         model = self._model
-        risks = model.risk.risks(table(state, signals, model.actions, self._n_layers))
+        risks = self._risks(state, signals)
         safe = (risks < self.risk) & (model.saved > 0)
         if not bool(safe.any()):
             return Plan().because(self._why_not(risks))
@@ -145,7 +180,7 @@ class Learned(BasePolicy):
         )
         return self._held
 
-    def _why_not(self, risks: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> str:
+    def _why_not(self, risks: Risks) -> str:
         """That no action is safe enough, or that none that is saves anything."""
         least = int(risks.argmin())
         if risks[least] < self.risk:

@@ -219,6 +219,54 @@ def test_copies_share_the_model(tmp_path: Path) -> None:
     assert own.start()._model is own._model
 
 
+def test_what_is_foreseen_for_a_batch_is_what_each_predicts(tmp_path: Path) -> None:
+    own = policy(tmp_path, 0.3)
+    calls = [(own.start(), dataclasses.replace(STATE, step=i), shown(i / 9)) for i in range(1, 9)]
+    wanted = [own.start().plan(state, seen) for _, state, seen in calls]
+    Learned.foresee(calls)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RiskModel, "risks", None)  # nothing is predicted once more
+        plans = [mine.plan(state, seen) for mine, state, seen in calls]
+    assert [(p, p.reason) for p in plans] == [(p, p.reason) for p in wanted]
+    assert any(plan.acts for plan in plans) or any("least of all" in p.reason for p in plans)
+
+
+def test_what_was_foreseen_for_another_step_is_not_used(tmp_path: Path) -> None:
+    own = policy(tmp_path, 0.3)
+    for state, seen in ((dataclasses.replace(STATE, step=9), shown(0.1)), (STATE, shown(0.1))):
+        mine, plain = own.start(), own.start()
+        Learned.foresee([(mine, state, seen)])
+        now = shown(0.9)
+        assert mine.plan(STATE, now).reason == plain.plan(STATE, now).reason
+    decided = own.start()
+    decided._held = Plan(refresh=True)
+    Learned.foresee([(decided, STATE, shown())])
+    assert decided._foreseen is None, "it adds cost where a decision is open, and nowhere else"
+
+
+def test_a_batch_is_predicted_once_a_step_and_answered_as_alone(tmp_path: Path) -> None:
+    from saccade.tuning.learning import learn
+    from tests.tuning.tiny_task import SETTINGS, PageSample, word_model
+    from tests.tuning.tiny_traces import collected
+
+    model = word_model()
+    learn(collected(tmp_path / "t", n=4), tmp_path / "o")
+    text = f"learned(file={str(tmp_path / 'o' / 'learned.json')!r}, risk=0.4)"
+    controller, calls = Controller(f"abstain({text}, steps=2)"), []
+    samples = [PageSample(i, 0, i) for i in range(5)]
+    inputs = [model.prepare(sample.question, sample.images) for sample in samples]
+    real = RiskModel.risks
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RiskModel, "risks", lambda s, r: calls.append(len(r)) or real(s, r))
+        outs = model.generate(inputs=inputs, controller=controller, **SETTINGS)
+    assert 0 < len(calls) <= SETTINGS["steps"] and calls[0] == 5 * 11
+    for out, own in zip(outs, inputs, strict=True):
+        alone = model.generate(inputs=own, controller=controller, **SETTINGS)
+        assert out.tokens == alone.tokens
+        reasons = [[step.plan.reason for step in o.trace] for o in (out, alone)]
+        assert reasons[0] == reasons[1]
+
+
 def test_a_prediction_takes_less_than_a_fifth_of_a_millisecond(tmp_path: Path) -> None:
     """Of 60 trees for 11 actions, features included in the bound on the whole decision."""
     own, signals = policy(tmp_path, 0.0), shown(n=144)
@@ -235,6 +283,8 @@ def test_a_prediction_takes_less_than_a_fifth_of_a_millisecond(tmp_path: Path) -
         return min(times)
 
     assert least(lambda: model.risks(rows)) < 2e-4
+    batch = np.concatenate([rows] * 8)
+    assert least(lambda: model.risks(batch)) < 2e-4 * 1.5, "of eight sequences, on a busy machine"
     assert least(lambda: own.plan(STATE, signals)) < 1e-3
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saccade.controller import Controller, StudyError
+from saccade.controller import Controller, LearnedError, StudyError
 from saccade.controller.learned.actions import Action, all_actions
 from saccade.controller.learned.features import FEATURES, RUNGS
 from saccade.controller.learned.risk import Line, sigmoid
@@ -298,3 +298,24 @@ def test_from_traces_to_a_policy_that_runs(tmp_path: Path) -> None:
         assert any(step.plan.acts for step in out.trace) == acts
         assert (out.trace.macs < bare.trace.macs) == acts
         assert all("risk" in step.plan.reason for step in out.trace.steps[1:])
+
+
+def test_other_weights_of_the_same_sizes_are_refused(tmp_path: Path) -> None:
+    """Also where the policy is inside another one, and where a call goes on."""
+    from tests.tiny import tiny_model
+
+    model, other = word_model(), tiny_model(tokenizer=True, seed=1)
+    learn(collected(tmp_path / "t", n=2), tmp_path / "o", kind="tree")
+    text = f"learned(file={str(tmp_path / 'o' / 'learned.json')!r}, risk=1.0)"
+    sample, snapshots = PageSample(7, 0, 7), []
+    for own in (model, other):
+        inputs = own.prepare(sample.question, sample.images)
+        own.generate(
+            inputs=inputs, callback=lambda view: snapshots.append(view.snapshot()), **SETTINGS
+        )
+    inputs = other.prepare(sample.question, sample.images)
+    for policy in (text, f"abstain({text}, steps=1)", f"confident_commits() + {text}"):
+        with pytest.raises(LearnedError, match="was made on other weights than those of tiny"):
+            other.generate(inputs=inputs, controller=Controller(policy), **SETTINGS)
+        with pytest.raises(LearnedError, match="collect and learn on this one"):
+            other.resume(snapshots[-1], Controller(policy))
