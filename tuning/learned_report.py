@@ -22,7 +22,9 @@ BINS, REPEATS = 10, 3
 RISKS = (0.01, 0.02, 0.05, 0.1, 0.2)
 """Values of the policy's `risk` of which it is told what they would have done."""
 BASELINES = ("constant", "by action")
-"""Predictions that look at no signal: one rate, and one rate an action."""
+"""Predictions that look at no signal: one rate, and a boosting that knows the action alone."""
+LEAST_GAIN = 0.001
+"""Nats by which a model has to be better: less is of no use, however certain it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Judged:
     risks : mapping of str to float64 array (M,)
         By kind.
     by_action : float64 array (M,)
-        Rates of the actions.
+        Of a model that knows the action alone.
     models : mapping of str to sequence of (bool array (M,), RiskModel)
         Of every fold: the rows that it judged, and the model.
     folds : int
@@ -89,7 +91,7 @@ class LearnReport:
         How much lower the model's log-loss is than that of the best baseline, with the ends of its
         95 % interval over pages.
     better : bool
-        Whether it is lower for certain.
+        Whether it is lower for certain, and by more than nothing.
     calibration, constant_calibration : tuple of Bin
         Of the model, and of the constant.
     importance : mapping of str to float
@@ -122,7 +124,7 @@ class LearnReport:
         """Whether it is any good."""
         gain, low, high = self.gain
         name = min(BASELINES, key=self.losses.__getitem__)
-        what = "a constant" if name == "constant" else "the rate of each action"
+        what = "a constant" if name == "constant" else "the action alone"
         told = f"log-loss {self.losses[self.kind]:.3f} against {self.baseline:.3f} of {what}"
         if self.better:
             return (
@@ -151,7 +153,7 @@ def judge(rows: "Rows", judged: Judged, kind: str, seed: int) -> LearnReport:
         kind=kind,
         losses=losses,
         gain=gain,
-        better=kind != best and gain[1] > 0,
+        better=kind != best and gain[1] > 0 and gain[0] >= LEAST_GAIN,
         calibration=curve(judged.risks[kind], rows.changed),
         constant_calibration=curve(judged.risks["constant"], rows.changed),
         importance=importance(rows, judged.models[kind], seed),

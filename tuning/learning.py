@@ -155,9 +155,12 @@ def _judged(rows: Rows, seed: int, progress: Progress | None) -> Judged:
     n, done = min(OUTER, rows.pages), 0
     risks = {kind: np.zeros(len(rows.changed)) for kind in KINDS}
     models: dict[str, list[tuple[Bools, RiskModel]]] = {kind: [] for kind in KINDS}
-    by_action = np.zeros(len(rows.changed))
+    by_action, actions = np.zeros(len(rows.changed)), _actions_alone(rows)
     for learned, judged in folds(rows.groups, n, seed):
-        by_action[judged] = _rates(rows, learned)[rows.action[judged]]
+        alone = calibrated(
+            "boosting", actions[learned], rows.changed[learned], rows.groups[learned], seed
+        )
+        by_action[judged] = alone.risks(actions[judged])
         for kind in KINDS:
             own = calibrated(
                 kind, rows.features[learned], rows.changed[learned], rows.groups[learned], seed
@@ -170,12 +173,10 @@ def _judged(rows: Rows, seed: int, progress: Progress | None) -> Judged:
     return Judged(risks, by_action, models, n)
 
 
-def _rates(rows: Rows, learned: Bools) -> Floats:
-    """Share of changed answers of each action, on the rows to learn from."""
-    n = len(rows.actions)
-    total = np.bincount(rows.action[learned], minlength=n)
-    changed = np.bincount(rows.action[learned & rows.changed], minlength=n)
-    return np.asarray((changed + 0.5) / (total + 1.0))
+def _actions_alone(rows: Rows) -> Floats:
+    """The features (M, F) of which nothing but the action is known: no signal, and no step."""
+    known = np.isin(FEATURES, ("action_keep", "action_skipped", "action_commit"))
+    return np.where(known, rows.features, np.nan)
 
 
 def _content(

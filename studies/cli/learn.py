@@ -60,7 +60,7 @@ def _show(report: "LearnReport") -> None:
     console.print(head, highlight=False)
     losses = Table("model", "log-loss (nats)", box=None, header_style="bold")
     for name, loss in sorted(report.losses.items(), key=lambda pair: pair[1]):
-        told = "constant, an action each" if name == "by action" else name
+        told = "the action alone" if name == "by action" else name
         losses.add_row(told, f"{loss:.4f}", style="bold" if name == report.kind else None)
     console.print(losses)
     console.print(report.sentence, highlight=False)

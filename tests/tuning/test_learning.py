@@ -61,7 +61,12 @@ def made_up(folder: Path, pages: int = 40, signal: float = 12.0, rate: float = -
                 sure = features["confidence_least"]
                 odds = rate + signal * (0.5 - sure) + 4 * (1 - action.keep)
                 changed = bool(rng.random() < 1 / (1 + np.exp(-odds)))
-                own = {"action_keep": action.keep, "change_visual": None if step == 1 else 0.1}
+                own = {
+                    "action_keep": action.keep,
+                    "action_skipped": 0.0,
+                    "action_commit": 1.1 if action.commit is None else action.commit,
+                    "change_visual": None if step == 1 else 0.1,
+                }
                 rows.append(_row(page, step, action, features | own, changed))
         table.write("code", 0, page, rows)
     return folder
@@ -210,6 +215,18 @@ def test_what_cannot_be_learned_is_said(kind: str, tmp_path: Path) -> None:
     assert not report.better
     assert f"{kind} is NOT better than" in report.sentence and "collect more" in report.sentence
     assert read_learned(tmp_path / "o" / "learned.json").content.quality.better is False
+
+
+def test_what_follows_from_the_action_alone_is_no_merit_of_the_signals(tmp_path: Path) -> None:
+    """Whatever keeps less than a half changes the answer, and nothing else does."""
+    folder = made_up(tmp_path / "t", pages=20, signal=0.0, rate=-99.0)
+    for path in (folder / "parts").iterdir():
+        frame = pd.read_parquet(path)
+        frame["changed"] = frame["action_keep"] < 0.4
+        frame.to_parquet(path)
+    report = learn(folder, tmp_path / "o")
+    assert report.losses["boosting"] < 0.01 < report.losses["constant"]
+    assert not report.better and "NOT better than the action alone" in report.sentence
 
 
 @pytest.mark.parametrize("rate", [-99.0, 99.0])
