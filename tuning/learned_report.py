@@ -1,6 +1,7 @@
 """What a learned model is worth: log-losses, calibration, what matters, and what it would do."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from saccade.tuning.risk_folds import log_losses, mean_by_page
 if TYPE_CHECKING:
     from saccade.tuning.learning import Rows
 
+BATCH, TIMES = 8, 100
+"""Sequences that are predicted at once where it is timed, and how often that is done."""
 BINS, REPEATS = 10, 3
 """Of the calibration curve; of the permutations of each feature."""
 RISKS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -99,6 +102,8 @@ class LearnReport:
     outlook : tuple of Outlook
     rows, pages, folds : int
     changed : float
+    milliseconds : float
+        That a prediction takes, of all actions of `BATCH` sequences: the median of many.
     """
 
     kind: str
@@ -113,6 +118,7 @@ class LearnReport:
     pages: int
     folds: int
     changed: float
+    milliseconds: float = 0.0
 
     @property
     def baseline(self) -> float:
@@ -163,6 +169,17 @@ def judge(rows: "Rows", judged: Judged, kind: str, seed: int) -> LearnReport:
         folds=judged.folds,
         changed=float(rows.changed.mean()),
     )
+
+
+def timed(model: RiskModel, rows: "Rows") -> float:
+    """Milliseconds of a prediction, of all actions of `BATCH` sequences at once."""
+    asked = np.resize(rows.features, (BATCH * len(rows.actions), rows.features.shape[1]))
+    seconds = []
+    for _ in range(TIMES):
+        started = time.perf_counter()
+        model.risks(asked)
+        seconds.append(time.perf_counter() - started)
+    return 1000 * float(np.median(seconds))
 
 
 def curve(risks: Floats, changed: Bools) -> tuple[Bin, ...]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from saccade.controller.learned.features import FEATURES, RUNGS
 from saccade.controller.learned.risk import RiskModel
 from saccade.controller.learned.stored import write_learned
 from saccade.controller.names import not_allowed
-from saccade.tuning.learned_report import Judged, LearnReport, judge
+from saccade.tuning.learned_report import Judged, LearnReport, judge, timed
 from saccade.tuning.risk_fits import KINDS, Bools, Floats, Ints, stored_form
 from saccade.tuning.risk_folds import calibrated, folds, groups_of
 from saccade.tuning.trace_table import TraceTable
@@ -143,6 +143,7 @@ def learn(
     judged = _judged(rows, seed, progress)
     report = judge(rows, judged, kind, seed)
     model = calibrated(kind, rows.features, rows.changed, rows.groups, seed)
+    report = replace(report, milliseconds=timed(model, rows))
     target = Path(out)
     target.mkdir(parents=True, exist_ok=True)
     file = write_learned(target / MODEL, _content(rows, recipe, report, model, kind))

@@ -55,6 +55,8 @@ def learn(
 
 
 def _show(report: "LearnReport") -> None:
+    from saccade.tuning.learned_report import BATCH
+
     console = out()
     head = f"{report.rows} rows of {report.pages} pages, {report.changed:.1%} of them changed"
     console.print(head, highlight=False)
@@ -67,6 +69,8 @@ def _show(report: "LearnReport") -> None:
     console.print(_calibration(report.calibration, report.constant_calibration))
     console.print(_importance(report))
     console.print(_outlook(report))
+    told = f"a prediction for {BATCH} sequences takes {report.milliseconds:.2f} ms"
+    console.print(told, highlight=False)
 
 
 def _calibration(bins: "tuple[Bin, ...]", constant: "tuple[Bin, ...]") -> Table:

@@ -262,6 +262,7 @@ def test_the_report_is_plain_json(table: Path, tmp_path: Path) -> None:
     report = learn(table, tmp_path / "o", kind="logistic")
     said = json.loads((tmp_path / "o" / "report.json").read_text())
     assert said["sentence"] == report.sentence and said["rows"] == report.rows
+    assert 0 < said["milliseconds"] == report.milliseconds
     assert said["calibration"][0].keys() == {"predicted", "observed", "n"}
 
 

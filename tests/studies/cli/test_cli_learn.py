@@ -51,7 +51,13 @@ def test_it_is_learned_from_and_used(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     result = invoke("learn", table, "-o", out)
     assert result.exit_code == 0, result.output
-    for words in ("log-loss", "the action alone", "predicted risk", "MACs saved"):
+    for words in (
+        "log-loss",
+        "the action alone",
+        "predicted risk",
+        "MACs saved",
+        "a prediction for 8 sequences takes",
+    ):
         assert words in result.stdout
     file = out / "learned.json"
     assert f'learned(file="{file}", risk=0.05)' in " ".join(result.stderr.split()).replace(
