@@ -3,6 +3,7 @@
 from saccade.backbones.decoding.causal.settings import CausalSettings
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
 from saccade.backbones.decoding.llada.settings import GenerateSettings
+from saccade.backbones.decoding.snapshot import Snapshot
 from saccade.backbones.decoding.step_view import StepView
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.loading import embedded_models, load
@@ -14,6 +15,7 @@ __all__ = [
     "LavidaSettings",
     "Model",
     "Prepared",
+    "Snapshot",
     "StepView",
     "embedded_models",
     "load",

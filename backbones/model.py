@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from saccade.backbones.checkpoints.checkpoint import write_checkpoint
+from saccade.backbones.checkpoints.made_on import check_weights
 from saccade.backbones.checkpoints.promised import differences
 from saccade.backbones.decoding.denoise import Denoiser
 from saccade.backbones.decoding.options import GenerateOptions, Settings
+from saccade.backbones.decoding.snapshot import Snapshot
 from saccade.backbones.decoding.step_view import Callback
 from saccade.backbones.execution.sequence import SequenceState
 from saccade.backbones.families.family import Family
@@ -309,6 +311,8 @@ class Model:
     ) -> list[Generation]:
         spec = self._spec_for(settings)
         session = None if controller is None else controller.session(spec, len(inputs))
+        if controller is not None:
+            check_weights(controller.policy, self.network, spec.name)
         stops = self.processor.stops(settings)
         suffix = settings.generation_suffix
         suffix_ids = [] if suffix is None else self.processor.ids(suffix)
@@ -322,6 +326,49 @@ class Model:
             sequences.append(SequenceState(number, bound, answer, own, settings.seed or 0))
         Denoiser(self.network, spec, scheme, session, callback).run(sequences)
         return [self._generation(sequence) for sequence in sequences]
+
+    def resume(
+        self,
+        snapshot: Snapshot,
+        controller: Controller | None = None,
+        callback: Callback | None = None,
+    ) -> Generation:
+        """Go on from the state after a step of an earlier call, under another controller.
+
+        Its policy begins anew at that step, and sees what the step before showed; a pruner that
+        reads the attention of that step needs it to have been shown there, under a controller with
+        a pruner that reads it too. A snapshot can be resumed any number of times.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+            Made by `StepView.snapshot` in a callback of `generate`.
+        controller, callback
+            As in `generate`.
+
+        Returns
+        -------
+        Generation
+            Of the whole answer: its trace begins with the steps before the snapshot.
+
+        Raises
+        ------
+        ValueError
+            If the snapshot is another model's.
+        """
+        if not isinstance(snapshot, Snapshot):
+            raise TypeError(f"resume() takes a Snapshot of a callback's view, not {snapshot!r}")
+        if snapshot.network is not self.network:
+            raise ValueError(f"{snapshot!r} is another model's; resume it with that one")
+        chosen = self.controller if controller is None else controller
+        session = None if chosen is None else chosen.session(snapshot.spec, 1)
+        if chosen is not None and session is not None:
+            check_weights(chosen.policy, self.network, snapshot.spec.name)
+            session.take_up(0, snapshot.carried)
+        sequence = snapshot.sequence()
+        denoiser = Denoiser(self.network, snapshot.spec, snapshot.scheme, session, callback)
+        denoiser.run([sequence])
+        return self._generation(sequence)
 
     def _generators(self, seed: int | None) -> tuple[torch.Generator | None, ...]:
         """A sequence's random numbers on the model's device and on the host; one where both are

@@ -42,3 +42,8 @@ class StudyError(SaccadeError):
 
 class PresetError(SaccadeError):
     """A preset's file, or what lies beside it, cannot be used; the message says why."""
+
+
+class LearnedError(SaccadeError, ValueError):
+    """A learned model's file is missing, damaged, or made for something else; the message says
+    what differs and what to do."""

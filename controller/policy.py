@@ -3,7 +3,7 @@
 import copy
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from saccade.controller.names import did_you_mean
@@ -47,6 +47,9 @@ class BasePolicy(ABC):
         after `plan`.
     default_pruner : (str, mapping) or None
         Registered name and options of the pruner that chooses for it where none is given.
+    weights : str or None
+        Fingerprint of the weights that it was made on, if it holds for no others: a model with
+        others is refused.
     source : str
         The paper that describes it.
     """
@@ -67,6 +70,8 @@ class BasePolicy(ABC):
         def rests(self) -> bool: ...
         @property
         def default_pruner(self) -> DefaultPruner | None: ...
+        @property
+        def weights(self) -> str | None: ...
     else:
         reads = frozenset()
         drops_ahead = None
@@ -74,6 +79,7 @@ class BasePolicy(ABC):
         reselects = False
         rests = False
         default_pruner = None
+        weights = None
 
     @abstractmethod
     def plan(self, state: StepState, signals: Signals | None) -> Plan:
@@ -89,6 +95,15 @@ class BasePolicy(ABC):
         By default always, and of all, if it reads attention.
         """
         return not self.rests and not self.reads.isdisjoint({"attention", "received"})
+
+    @classmethod  # noqa: B027  # most have nothing to share
+    def foresee(cls, calls: Sequence[tuple[Any, StepState, Signals]]) -> None:
+        """Told, before the sequences of a batch plan their next steps, of those that this class
+        plans: each with its policy, its state and what the step before showed. What is costly can
+        be done for all at once; `plan` is asked all the same, and must not depend on it.
+
+        By default nothing.
+        """
 
     def bind(self, spec: BackboneSpec, pruner: "Pruner | None" = None) -> "BasePolicy":
         """The policy for a backbone and a pruner, where it depends on them; by default itself."""
@@ -141,6 +156,15 @@ def _unknown_hook(cls: type, name: str) -> str:
         f"{cls.__name__}.{name} is neither a hook nor an option of a policy: {meant}Hooks are "
         f"{', '.join(sorted(HOOKS))}; options are annotated; helpers begin with an underscore"
     )
+
+
+def members(policy: BasePolicy) -> Iterator[BasePolicy]:
+    """A policy, and all that it wraps or composes."""
+    yield policy
+    for value in _state(policy).values():
+        for own in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(own, BasePolicy):
+                yield from members(own)
 
 
 def _state(policy: object) -> dict[str, Any]:

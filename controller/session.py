@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -11,7 +11,7 @@ from saccade.controller.attach import check_choice, check_plan
 from saccade.controller.errors import PlanError
 from saccade.controller.merging import among_all, check_selection, composed, on_host
 from saccade.controller.plan import Plan
-from saccade.controller.policy import BasePolicy
+from saccade.controller.policy import BasePolicy, members
 from saccade.controller.protocols import Pruner
 from saccade.controller.signals import Signals
 from saccade.controller.types import BackboneSpec, StepState, round_keep
@@ -65,6 +65,21 @@ class Measuring:
     kinds: bool = True
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """What a step of one sequence showed, for a call that goes on from there.
+
+    Attributes
+    ----------
+    signals : Signals or None
+    before : mapping of str to callable
+        What the pruner may ask of that step, as `Session.before`.
+    """
+
+    signals: Signals | None = None
+    before: Mapping[str, Shown] = field(default_factory=dict)
+
+
 class Session:
     """Policies, selections and signals of the sequences of one generate call.
 
@@ -110,6 +125,12 @@ class Session:
         self.measuring = measuring
         self.needs = frozenset[str]() if pruner is None else pruner.needs
         self._policies = [_started(policy) for _ in range(n_sequences)]
+        self._foreseeing = [
+            (number, inside)
+            for number, own in enumerate(self._policies)
+            for inside in members(own)
+            if type(inside).foresee.__func__ is not BasePolicy.foresee.__func__  # type: ignore[attr-defined]
+        ]
         self._signals: list[Signals | None] = [None] * n_sequences
         self._choices: list[dict[int, StoredSelection]] = [{} for _ in range(n_sequences)]
         self._anew: list[set[int]] = [set() for _ in range(n_sequences)]
@@ -139,6 +160,16 @@ class Session:
             log.debug("sequence %d, step %d: %s", sequence, state.step, plan.reason)
         self._anew[sequence] = set(self._choices[sequence]) if plan.reselect else set()
         return plan
+
+    def foresee(self, states: Mapping[int, StepState]) -> None:
+        """Tell policies that can plan at once for many of the sequences that are at work."""
+        calls: dict[type[BasePolicy], list[tuple[BasePolicy, StepState, Signals]]] = {}
+        for number, own in self._foreseeing:
+            signals = self._signals[number]
+            if number in states and signals is not None:
+                calls.setdefault(type(own), []).append((own, states[number], signals))
+        for kind, found in calls.items():
+            kind.foresee(found)
 
     def remembered(self, sequence: int, n: int) -> "StoredSelection | None":
         """The choice of `n` tokens made earlier in this call, if any; None if the plan of this
@@ -238,6 +269,17 @@ class Session:
     def observe(self, sequence: int, signals: Signals) -> None:
         """Take in what a step showed."""
         self._signals[sequence] = signals
+
+    def carried(self, sequence: int) -> Carried:
+        """What the last step of a sequence showed."""
+        self.settle(sequence)
+        return Carried(self._signals[sequence], dict(self.before[sequence]))
+
+    def take_up(self, sequence: int, carried: Carried) -> None:
+        """Go on where another call stood: its last step is the step before the first here."""
+        self._signals[sequence] = carried.signals
+        self.before[sequence] = dict(carried.before)
+        self._settled.add(sequence)
 
 
 def _constant(value: torch.Tensor) -> Shown:

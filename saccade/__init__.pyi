@@ -24,6 +24,8 @@ from saccade.controller import ExtensionError as ExtensionError
 from saccade.controller import Generation as Generation
 from saccade.controller import Keep as Keep
 from saccade.controller import LayerSkip as LayerSkip
+from saccade.controller import Learned as Learned
+from saccade.controller import LearnedError as LearnedError
 from saccade.controller import NonFiniteError as NonFiniteError
 from saccade.controller import Plan as Plan
 from saccade.controller import PlanError as PlanError

@@ -12,6 +12,7 @@ from saccade.backbones.decoding.outcome import GroupForward, Outcome, achieved, 
 from saccade.backbones.decoding.prompt_rows import can_cut, prompt_of
 from saccade.backbones.decoding.rules import sure_positions
 from saccade.backbones.decoding.scheme import Scheme
+from saccade.backbones.decoding.snapshot import snapshot_maker
 from saccade.backbones.decoding.step_view import Callback, StepView
 from saccade.backbones.execution.key_layout import KnownKeys
 from saccade.backbones.execution.plan_hook import PlanHook
@@ -67,6 +68,8 @@ class Denoiser:
 
     def _step(self, running: list[SequenceState]) -> None:
         started = time.perf_counter()
+        if self.session is not None and len(running) > 1:
+            self.session.foresee({own.number: own.state for own in running})
         contexts = [self._context(sequence) for sequence in running]
         groups = [self._checked(group) for group in forward_groups(contexts, self._n_layers)]
         used = {_numbers(group.contexts) for group in groups}
@@ -271,7 +274,8 @@ class Denoiser:
         sequence.transfers += 1
         if self.callback is not None:
             scores, step = group.proposal.scores[i], context.state.step
-            view = StepView(sequence.number, step, scores, chosen, ranking, commit, record)
+            make = snapshot_maker(self.network, self.spec, self.scheme, sequence, self.session)
+            view = StepView(sequence.number, step, scores, chosen, ranking, commit, record, make)
             self.callback(view)
 
 

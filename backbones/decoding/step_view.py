@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from saccade.backbones.decoding.commit import Commit
+from saccade.backbones.decoding.snapshot import Snapshot
 from saccade.controller.step_record import StepRecord
 
 
@@ -27,6 +28,9 @@ class StepView:
         them, or random numbers; -inf where not eligible.
     commit : Commit
     record : StepRecord
+    snapshot : callable
+        Makes a `Snapshot` of the sequence after this step, from which `Model.resume` goes on.
+        Call it in the callback: later the sequence has moved on.
     """
 
     sequence: int
@@ -36,6 +40,7 @@ class StepView:
     confidence: Tensor
     commit: Commit
     record: StepRecord
+    snapshot: Callable[[], Snapshot]
 
 
 Callback = Callable[[StepView], None]

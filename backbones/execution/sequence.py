@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.network.cache import Cache
 from saccade.controller.step_record import StepRecord
 from saccade.controller.types import StepState
+
+Clone = Callable[[torch.Generator | None], torch.Generator | None]
+"""Makes a generator that draws what another one will draw; the same one for the same."""
 
 
 class Answer(Protocol):
@@ -49,6 +52,10 @@ class Answer(Protocol):
 
     def text(self, decode: Callable[[Sequence[int]], str]) -> str:
         """The answer so far as text, to the character at which a stop begins."""
+        ...
+
+    def branched(self, clone: Clone) -> Self:
+        """A copy that can go on without this one noticing."""
         ...
 
 

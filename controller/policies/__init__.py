@@ -12,6 +12,7 @@ from saccade.controller.policies.cumulative import Cumulative
 from saccade.controller.policies.every_n_steps import EveryNSteps
 from saccade.controller.policies.keep import Keep
 from saccade.controller.policies.layer_skip import LayerSkip
+from saccade.controller.policies.learned import Learned
 from saccade.controller.policies.progressive import Progressive
 from saccade.controller.policies.vtw import VTW
 from saccade.controller.policies.with_refresh import WithRefresh
@@ -29,6 +30,7 @@ policies.register("cumulative", Cumulative)
 policies.register("every_n_steps", EveryNSteps)
 policies.register("keep", Keep)
 policies.register("layer_skip", LayerSkip)
+policies.register("learned", Learned)
 policies.register("progressive", Progressive)
 policies.register("vtw", VTW)
 policies.register("with_refresh", WithRefresh)
@@ -47,6 +49,7 @@ __all__ = [
     "EveryNSteps",
     "Keep",
     "LayerSkip",
+    "Learned",
     "Progressive",
     "WithRefresh",
 ]

@@ -17,9 +17,11 @@ from saccade.studies.cli.doctor import doctor
 from saccade.studies.cli.errors import explain
 from saccade.studies.cli.generate import generate
 from saccade.studies.cli.groups import ListingGroup
+from saccade.studies.cli.learn import learn
 from saccade.studies.cli.page import page
 from saccade.studies.cli.presets import presets
 from saccade.studies.cli.study import study
+from saccade.studies.cli.traces import traces
 from saccade.studies.cli.train import train
 from saccade.studies.cli.tune import tune
 
@@ -95,12 +97,14 @@ for _name, _command, _example in (
     ("pruners", list_pruners, ""),
     ("train", train, "llada-v --out runs/llada-v --workers 2"),
     ("bench", bench, "--pruner divprune --share 0 --keep 0.25 --threads 1"),
+    ("learn", learn, "runs/traces -o runs/learned"),
     ("certify", certify, "runs/tune/code --max-change 5% --confidence 90%"),
     ("coverage", coverage, "--recorded studies/results/adaptive-core --draws 1000"),
     ("doctor", doctor, ""),
 ):
     app.command(_name, epilog=f"Example: saccade {_name} {_example}".rstrip())(_command)
 app.add_typer(study, name="study")
+app.add_typer(traces, name="traces")
 app.add_typer(calibrate, name="calibrate")
 app.add_typer(presets, name="presets")
 app.add_typer(tune, name="tune")

@@ -19,7 +19,9 @@ from saccade.controller import (
 )
 from saccade.controller.expressions import parse_policy
 from saccade.controller.policies import VTW, AfterSteps, ByLayer, ConfidentCommits
+from tests.controller.learned_files import shared_file
 
+LEARNED = shared_file()
 TABLE: dict[str, list[dict[str, Any]]] = {
     "keep": [{}],
     "after_share": [
@@ -38,6 +40,7 @@ TABLE: dict[str, list[dict[str, Any]]] = {
     "cumulative": [{}, {"shares": (0.5,)}],
     "every_n_steps": [{"policy": AfterSteps(1, 0.5), "n": 3}],
     "layer_skip": [{}, {"layers": (1, 2)}, {"threshold": 0.3, "margin": 1, "early": True}],
+    "learned": [{"file": LEARNED}, {"file": LEARNED, "risk": 0.4}],
     "progressive": [{}, {"ladder": (1.0, 0.5), "warmup": 1, "every": 3, "layer": 1}],
     "with_refresh": [{"policy": Keep(), "after": 2}],
 }

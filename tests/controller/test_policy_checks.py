@@ -10,6 +10,7 @@ import torch
 import saccade
 from saccade import BasePolicy, ContractError, Drop, Plan, Signals, StepState, check_policy
 from saccade.controller import parse_policy, policies
+from tests.controller.learned_files import shared_file
 
 OPTIONS = {
     "abstain": "progressive()",
@@ -19,6 +20,7 @@ OPTIONS = {
     "clamp": "progressive()",
     "compose": "(progressive(), layer_skip())",
     "every_n_steps": "progressive(), 3",
+    "learned": f"file={shared_file()!r}",
     "vtw": "3",
     "with_refresh": "progressive()",
 }

@@ -1,12 +1,15 @@
 """The answer of one sequence while an autoregressive model writes it. Host only."""
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from saccade.backbones.decoding.causal.settings import CausalSettings
 from saccade.backbones.decoding.commit import Commit
+from saccade.backbones.execution.sequence import Clone
 from saccade.backbones.inputs.stops import AnswerStop, Decode, Ending, answer_text, first_stop
 from saccade.controller.types import StepState
 
@@ -60,6 +63,12 @@ class CausalAnswer:
             masked=length - written,
             committed=written,
         )
+
+    def branched(self, clone: Clone) -> Self:
+        """A copy that can go on without this one noticing; only its ids are changed in place."""
+        own = copy.copy(self)
+        own.ids = self.ids.clone()
+        return own
 
     def eligible(self) -> Tensor:
         """The one position that a step decides."""

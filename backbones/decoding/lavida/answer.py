@@ -1,6 +1,8 @@
 """The answer of one sequence while LaViDa-Dream denoises it. Host only."""
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from saccade.backbones.decoding.commit import Commit, with_sure
 from saccade.backbones.decoding.filtered import SMALLEST
 from saccade.backbones.decoding.lavida.schedules import linear_count, schedule_table, time_grid
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
+from saccade.backbones.execution.sequence import Clone
 from saccade.backbones.inputs.stops import AnswerStop, Decode, Ending, answer_text, first_stop
 from saccade.controller.types import StepState
 
@@ -92,6 +95,13 @@ class LavidaAnswer:
             masked=masked,
             committed=self.settings.gen_length - masked,
         )
+
+    def branched(self, clone: Clone) -> Self:
+        """A copy that can go on without this one noticing; only its ids are changed in place."""
+        own = copy.copy(self)
+        own.ids = self.ids.clone()
+        own.generator = clone(self.generator)
+        return own
 
     def eligible(self) -> Tensor:
         """Positions (R,) bool that may be committed now: all that are masked."""

@@ -3,13 +3,16 @@
 As LLaDA-V decodes (arXiv 2505.16933), with masked positions found by id.
 """
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from saccade.backbones.decoding.commit import Commit, factor_count, with_sure
 from saccade.backbones.decoding.llada.settings import GenerateSettings
+from saccade.backbones.execution.sequence import Clone
 from saccade.backbones.inputs.stops import AnswerStop, Decode, Ending, TextStop, find_stop
 from saccade.controller.types import StepState
 
@@ -140,6 +143,12 @@ class LladaAnswer:
         by_rule = self.settings.factor is not None
         last = self.settings.block_length if by_rule else len(self._schedule)
         return not complete and not filled and self._next_in_block < last
+
+    def branched(self, clone: Clone) -> Self:
+        """A copy that can go on without this one noticing; only its ids are changed in place."""
+        own = copy.copy(self)
+        own.ids = self.ids.clone()
+        return own
 
     def eligible(self) -> Tensor:
         """Positions (R,) bool that may be committed now: masked, and before the block's end (before
