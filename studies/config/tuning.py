@@ -178,6 +178,8 @@ def benchmark_of(path: Path, label_free: bool, lengths: dict[str, int | None]) -
     SaccadeError
         If it cannot be read, or lines are wrong.
     """
+    if not path.is_file():
+        raise StudyError(f"there is no file of questions at {path}; give JSON lines or a YAML file")
     given = {key: value for key, value in lengths.items() if value is not None}
     kind: type[QuestionFile] = UnlabelledFile if label_free else QuestionFile
     if path.suffix.lower() in (".yaml", ".yml"):
