@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from saccade.backbones.checkpoints.checkpoint import write_checkpoint
+from saccade.backbones.checkpoints.promised import differences
 from saccade.backbones.decoding.denoise import Denoiser
 from saccade.backbones.decoding.options import GenerateOptions, Settings
 from saccade.backbones.decoding.step_view import Callback
@@ -291,6 +292,8 @@ class Model:
             "multi_image_pad": multi_image_pad,
         }
         chosen = self.controller if controller is None else controller
+        if chosen is not None and chosen.promise is not None and not chosen.promise.told:
+            chosen.promise.tell(differences(chosen.promise, self, settings))
         prepare = functools.partial(self.prepare, controller=chosen)
         requests = collected(prepare, prompt, images, video, inputs, how)
         single = isinstance(prompt, str) or isinstance(inputs, Prepared)

@@ -34,6 +34,7 @@ from saccade.controller.policies import (
 )
 from saccade.controller.policy import BasePolicy
 from saccade.controller.policy_checks import check_policy
+from saccade.controller.preset import Preset
 from saccade.controller.protocols import Pruner
 from saccade.controller.registry import policies, pruners
 from saccade.controller.session import Session
@@ -74,6 +75,7 @@ __all__ = [
     "Plan",
     "NonFiniteError",
     "PlanError",
+    "Preset",
     "PresetError",
     "Progressive",
     "Pruner",

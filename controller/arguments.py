@@ -36,7 +36,11 @@ def check_float(name: str, value: object, allowed: str, most: float = math.inf) 
     ValueError
         Naming the argument, what was given and what is allowed.
     """
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    try:
+        plain = isinstance(value, Real) and not isinstance(value, bool)
+        number = float(cast(Real, value)) if plain else math.nan
+    except OverflowError:  # a whole number beyond all floats
+        number = math.inf
     if not (math.isfinite(number) and 0 <= number <= most):
         raise ValueError(f"{name}={value!r}: must {allowed}")
     return number

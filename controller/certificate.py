@@ -28,7 +28,7 @@ class NullRate(Frozen):
     n: int = Field(ge=1, le=10**9)
 
 
-class Tested(Frozen):
+class Checked(Frozen):
     """One setting that was tested, in the order of the tests.
 
     Attributes
@@ -71,7 +71,7 @@ class Certificate(Frozen):
     p_value : float
         Of that setting.
     null : NullRate
-    tested : tuple of Tested
+    tested : tuple of Checked
         From the safest on; the first that fails is the last.
     needed : int or None
         Where it abstained: samples that the safest setting would need to pass at the loss that was
@@ -94,7 +94,7 @@ class Certificate(Frozen):
     changed: float = Field(ge=0, le=1e9)
     p_value: float = Field(ge=0, le=1)
     null: NullRate
-    tested: tuple[Tested, ...] = Field(default=(), max_length=1000)
+    tested: tuple[Checked, ...] = Field(default=(), max_length=1000)
     needed: int | None = Field(default=None, ge=1, le=10**15)
     task: Short
     backbone: Sha256

@@ -3,7 +3,18 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal, Protocol, TypeGuard, TypeVar, get_args, runtime_checkable
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    Self,
+    TypeGuard,
+    TypeVar,
+    get_args,
+    runtime_checkable,
+)
 
 from saccade.controller.arguments import check_bool, check_int
 from saccade.controller.attach import check_fit, check_parts
@@ -17,6 +28,10 @@ from saccade.controller.registry import pruners
 from saccade.controller.session import COMPACT, Measuring, Positions, Session
 from saccade.controller.text_form import written
 from saccade.controller.types import BackboneSpec
+
+if TYPE_CHECKING:
+    from saccade.controller.preset import Preset
+    from saccade.controller.promise import Promise
 
 
 @runtime_checkable
@@ -103,6 +118,36 @@ class Controller:
         if positions not in get_args(Positions):
             raise ValueError(not_allowed("positions", positions, get_args(Positions)))
         self.probe, self.positions, self.tokens = probe, positions, check_bool("tokens", tokens)
+        self.promise: Promise | None = None
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: "str | Path | Preset",
+        probe: Literal["all", "needed"] | frozenset[int] = "needed",
+        tokens: bool = False,
+    ) -> Self:
+        """The controller that a preset describes.
+
+        Used on another backbone, or with other generation settings, than it was made for, generate
+        warns once, in the log.
+
+        Parameters
+        ----------
+        preset : str, Path or Preset
+            A name of `saccade presets list` such as ``embedded/llada-v/long``, a file or its
+            folder, or a hub id.
+        probe, tokens
+            As for a controller of one's own.
+
+        Raises
+        ------
+        PresetError
+            If there is none, or it cannot be used; the message says why.
+        """
+        from saccade.controller.preset_controller import build
+
+        return build(cls, preset, probe=probe, tokens=tokens)
 
     def __repr__(self) -> str:
         placed = "" if self.positions == "original" else f", positions={self.positions!r}"

@@ -43,7 +43,10 @@ class Option:
             If it is of no kind that the option takes.
         """
         if type(value) is int and float in self.kinds and int not in self.kinds:
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:
+                raise ValueError(f"{self.name} is a number beyond all bounds") from None
         if not self.kinds or type(value) in self.kinds:
             return value
         allowed = " or ".join(WORDS[kind] for kind in self.kinds)

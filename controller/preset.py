@@ -13,8 +13,8 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from saccade.controller.certificate import Certificate
 from saccade.controller.errors import PresetError, SaccadeError
-from saccade.controller.expressions import is_none, parse_policy, parse_pruner
 from saccade.controller.preset_files import read_object, write_text
+from saccade.controller.preset_texts import check_texts
 from saccade.controller.preset_types import Count, Factor, FileName, Frozen, Sha256, Short, Text
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the files that are written."""
 Whole = Annotated[int, Field(ge=-(2**64), le=2**64)]
-Option = bool | Whole | float | Annotated[str, StringConstraints(max_length=200)] | None
+Number = Annotated[float, Field(ge=-1e18, le=1e18)]
+Option = bool | Whole | Number | Annotated[str, StringConstraints(max_length=200)] | None
 Options = dict[Short, Option | Annotated[tuple[Option, ...], Field(max_length=64)]]
 """Options of `generate` by name, as JSON has them."""
 
@@ -68,7 +69,9 @@ class TaskClass(Frozen):
     """What was asked: the name of the task, and how long its answers are."""
 
     name: Short
-    kind: Literal["short", "long", "free"] = Field(alias="class")
+    kind: Literal["short", "long", "free"] = Field(
+        validation_alias="class", serialization_alias="class"
+    )
 
 
 class Device(Frozen):
@@ -148,7 +151,9 @@ class Preset(Frozen):
         From `read`, `load_text` and `controller`, saying what is wrong with a file.
     """
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
+    schema_version: Literal[1] = Field(
+        default=1, validation_alias="schema", serialization_alias="schema"
+    )
     name: Short
     policy: Text
     pruner: Text | None = None
@@ -168,24 +173,33 @@ class Preset(Frozen):
     def _parts_are_described(self) -> Self:
         """The texts describe a policy and a pruner; errors say what is wrong with them."""
         try:
-            parse_policy(self.policy)
-            if self.pruner is not None and not is_none(self.pruner):
-                parse_pruner(self.pruner)
-        except (SaccadeError, TypeError, ArithmeticError, RecursionError) as error:
+            check_texts(
+                self.policy, self.pruner, None if self.learned is None else self.learned.file
+            )
+        except (SaccadeError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:
             raise ValueError(str(error)) from error
         return self
+
+    @property
+    def abstained(self) -> bool:
+        """Whether it does nothing, as no setting passed the tests of its certificate."""
+        return self.certificate is not None and self.certificate.outcome == "abstained"
 
     @classmethod
     def load_text(cls, content: object, where: str) -> Self:
         """A preset from parsed JSON; `where` names the file in errors."""
         given = content.get("schema") if isinstance(content, dict) else None
-        if type(given) is int and given > SCHEMA:
+        if given is not None and type(given) is not int:
+            raise PresetError(
+                f"{where}: schema={str(given)[:80]!r}; it is a whole number, {SCHEMA}"
+            )
+        if given is not None and given > SCHEMA:
             raise PresetError(
                 f"{where} has schema {given}; this version reads up to {SCHEMA}: update saccade"
             )
         try:
             return cls.model_validate_json(_dumped(content))
-        except ValidationError as error:
+        except (ValidationError, ValueError, RecursionError) as error:
             raise PresetError(f"{where} is not a preset: {error}") from error
 
     @classmethod
@@ -209,16 +223,17 @@ class Preset(Frozen):
         return write_text(Path(path), text)
 
     def controller(self, folder: str | Path | None = None) -> Controller:
-        """The controller that it describes; see `Controller.from_preset`.
+        """The controller that it describes, as `Controller.from_preset` makes it.
 
         Parameters
         ----------
         folder : str or Path, optional
             Where the learned model lies, if the preset has one.
         """
-        from saccade.controller.preset_controller import make_controller
+        from saccade.controller.controller import Controller
+        from saccade.controller.preset_controller import build
 
-        return make_controller(self, None if folder is None else Path(folder))
+        return build(Controller, self, None if folder is None else Path(folder))
 
 
 def _dumped(content: Any) -> str:

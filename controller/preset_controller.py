@@ -3,7 +3,7 @@
 import ast
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from saccade.controller.errors import PresetError
 from saccade.controller.preset import Preset
@@ -12,19 +12,45 @@ from saccade.controller.preset_files import LARGEST_LEARNED, inside, read_bounde
 if TYPE_CHECKING:
     from saccade.controller.controller import Controller
 
+C = TypeVar("C", bound="Controller")
 NOTHING = "none"
 """The policy of a preset that promises nothing could be changed: the bare model."""
 
 
-def make_controller(
-    preset: Preset, folder: Path | None = None, root: Path | None = None
-) -> "Controller":
-    """The controller of a preset.
+def build(kind: "type[C]", preset: object, folder: Path | None = None, **options: Any) -> "C":
+    """The controller of a preset, or of what names one, with other options of its class.
+
+    Raises
+    ------
+    PresetError
+        As `find_preset`; if its learned model is missing, another than the preset's, or outside of
+        its folder; if the controller cannot be made of it.
+    TypeError
+        If this neither is a preset nor names one.
+    """
+    from saccade.controller.preset_names import Found, find_preset
+    from saccade.controller.promise import Promise
+
+    if not isinstance(preset, str | Path | Preset):
+        raise TypeError(f"{preset!r} is no preset: give a name, a path, a hub id or a Preset")
+    found = Found(preset, folder) if isinstance(preset, Preset) else find_preset(preset)
+    own = found.preset
+    text = policy_text(own, found.folder, found.root)
+    try:
+        made = kind(text, own.pruner, positions=own.positions, **options)
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise PresetError(f"the preset {own.name!r} makes no controller: {error}") from error
+    made.promise = Promise(own)
+    return made
+
+
+def policy_text(preset: Preset, folder: Path | None, root: Path | None = None) -> str:
+    """What `parse_policy` reads: nothing after an abstention, else with its learned model's path.
 
     Parameters
     ----------
     preset : Preset
-    folder : Path, optional
+    folder : Path or None
         Where its learned model lies.
     root : Path, optional
         What links of a cache may lead to, instead of `folder` alone.
@@ -32,20 +58,17 @@ def make_controller(
     Raises
     ------
     PresetError
-        If the learned model is missing, another than the preset's, or outside the folder.
+        As `build`.
     """
-    from saccade.controller.controller import Controller
-
-    policy = preset.policy
-    if preset.certificate is not None and preset.certificate.outcome == "abstained":
-        policy = NOTHING
-    elif preset.learned is not None:
-        policy = _with_file(policy, preset.learned.file, learned_file(preset, folder, root))
-    return Controller(policy, preset.pruner, positions=preset.positions)
+    if preset.abstained:
+        return NOTHING
+    if preset.learned is None:
+        return preset.policy
+    return _with_file(preset.policy, preset.learned.file, learned_file(preset, folder, root))
 
 
 def learned_file(preset: Preset, folder: Path | None, root: Path | None = None) -> Path:
-    """The learned model of a preset, its hash checked; errors as `make_controller`."""
+    """The learned model of a preset, its hash checked; errors as `build`."""
     learned = preset.learned
     if learned is None:
         raise PresetError(f"the preset {preset.name!r} has no learned model")

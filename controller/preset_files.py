@@ -10,6 +10,8 @@ from saccade.controller.errors import PresetError
 
 FILE = "preset.json"
 """What a folder's preset is called."""
+FRONT = "front"
+"""Folder beside it with the other settings of its front, each a preset of its own."""
 LARGEST = 256 * 1024
 """Bytes of a preset's file."""
 LARGEST_LEARNED = 64 * 2**20
@@ -18,7 +20,7 @@ DEEPEST = 12
 """Objects and lists inside each other."""
 
 
-def read_object(path: Path) -> tuple[dict[str, Any], Path]:
+def read_object(path: Path, most: int = LARGEST) -> tuple[dict[str, Any], Path]:
     """The JSON object of a preset's file, or of a folder's, and the file.
 
     Raises
@@ -29,7 +31,7 @@ def read_object(path: Path) -> tuple[dict[str, Any], Path]:
         If it is too large, no regular file, not JSON, nested too deep, or says a key twice.
     """
     file = inside(path, FILE) if path.is_dir() else path
-    text = read_bounded(file, LARGEST)
+    text = read_bounded(file, most)
     try:
         content = json.loads(text, parse_constant=_refuse_number, object_pairs_hook=_once)
     except RecursionError:

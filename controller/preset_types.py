@@ -17,10 +17,12 @@ class Frozen(BaseModel):
     )
 
 
-PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
-"""No control characters but tabs and line ends: a terminal shows these texts."""
-Text = Annotated[str, StringConstraints(max_length=4000, pattern=PLAIN)]
-Short = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PLAIN)]
+CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""What moves a terminal's cursor, ends its lines or turns its direction; these texts are shown."""
+Text = Annotated[str, StringConstraints(max_length=4000, pattern=f"^[^{CONTROLS}]*$")]
+Short = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=rf"^[^\t\n{CONTROLS}]*$")
+]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[
     str,

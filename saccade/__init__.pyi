@@ -27,6 +27,7 @@ from saccade.controller import LayerSkip as LayerSkip
 from saccade.controller import NonFiniteError as NonFiniteError
 from saccade.controller import Plan as Plan
 from saccade.controller import PlanError as PlanError
+from saccade.controller import Preset as Preset
 from saccade.controller import PresetError as PresetError
 from saccade.controller import Progressive as Progressive
 from saccade.controller import SaccadeError as SaccadeError

@@ -11,6 +11,7 @@ from pathlib import Path
 import saccade
 
 VERSION = "0.1.0"
+PRESET = "embedded/lavida-dream/long"
 
 
 def import_smoke() -> None:
@@ -50,5 +51,7 @@ if __name__ == "__main__":
         *("generate", "page.png", "Which code is in row 3?", "--gen-length", "16"),
         *("--policy", "auto", "--trace", "out.html"),
     )
+    command_smoke("presets", "list")
+    command_smoke("generate", "page.png", "Which code is in row 3?", "--preset", PRESET)
     readme_smoke()
     print("The installed wheel works.")

@@ -27,7 +27,7 @@ def test_committed_results_stay_in_the_checkout() -> None:
 def test_what_is_read_when_installed_is_packaged() -> None:
     found = packaged()
     assert {"saccade/__init__.pyi", "saccade/py.typed"} <= found
-    data = ("backbones/embedded", "studies/configs", "studies/published")
+    data = ("backbones/embedded", "studies/configs", "studies/published", "controller/presets")
     folders = (*data, "studies/reports/assets", "studies/reports/templates")
     in_tree = {
         path.relative_to(ROOT).as_posix()

@@ -96,7 +96,7 @@ def split_indices(task: Task, split: str, seed: int = 0) -> Sequence[int]:
     place = SPLITS.index(split)
     if task.n_samples is None:
         return range((place + 1) * APART, (place + 2) * APART)
-    return _cut(_groups(task.samples(range(task.n_samples), seed=seed)), seed)[place]
+    return _cut(linked(task.samples(range(task.n_samples), seed=seed)), seed)[place]
 
 
 def _cut(groups: list[list[int]], seed: int) -> tuple[list[int], list[int], list[int]]:
@@ -110,7 +110,7 @@ def _cut(groups: list[list[int]], seed: int) -> tuple[list[int], list[int], list
     return out
 
 
-def _groups(samples: Sequence[Sample]) -> list[list[int]]:
+def linked(samples: Sequence[Sample]) -> list[list[int]]:
     """Places of samples that share a picture, or have none and ask the same; in order."""
     leader: dict[int, int] = {}
 

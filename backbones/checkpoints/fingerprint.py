@@ -41,5 +41,5 @@ def _digest(tensor: Tensor) -> str:
     found, flat = hashlib.sha256(), tensor.detach().reshape(-1)
     for start in range(0, len(flat), CHUNK):
         part = flat[start : start + CHUNK].cpu().contiguous()
-        found.update(memoryview(part.view(torch.uint8).numpy()))
+        found.update(part.view(torch.uint8).numpy().data)
     return found.hexdigest()

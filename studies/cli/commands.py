@@ -10,12 +10,15 @@ from saccade import __version__
 from saccade.studies.cli.bench import bench
 from saccade.studies.cli.calibrate import calibrate
 from saccade.studies.cli.catalogue import list_models, list_policies, list_pruners
+from saccade.studies.cli.certify import certify
 from saccade.studies.cli.consoles import out
+from saccade.studies.cli.coverage import coverage
 from saccade.studies.cli.doctor import doctor
 from saccade.studies.cli.errors import explain
 from saccade.studies.cli.generate import generate
 from saccade.studies.cli.groups import ListingGroup
 from saccade.studies.cli.page import page
+from saccade.studies.cli.presets import presets
 from saccade.studies.cli.study import study
 from saccade.studies.cli.train import train
 from saccade.studies.cli.tune import tune
@@ -92,11 +95,14 @@ for _name, _command, _example in (
     ("pruners", list_pruners, ""),
     ("train", train, "llada-v --out runs/llada-v --workers 2"),
     ("bench", bench, "--pruner divprune --share 0 --keep 0.25 --threads 1"),
+    ("certify", certify, "runs/tune/code --max-change 5% --confidence 90%"),
+    ("coverage", coverage, "--recorded studies/results/adaptive-core --draws 1000"),
     ("doctor", doctor, ""),
 ):
     app.command(_name, epilog=f"Example: saccade {_name} {_example}".rstrip())(_command)
 app.add_typer(study, name="study")
 app.add_typer(calibrate, name="calibrate")
+app.add_typer(presets, name="presets")
 app.add_typer(tune, name="tune")
 
 

@@ -7,6 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from saccade.studies.cli.consoles import emit, err, note, out
+from saccade.studies.cli.generate_parts import (
+    DEFAULT_PRUNER,
+    check_known,
+    length_settings,
+    preset_controller,
+    preset_model,
+    preset_settings,
+    promised,
+    refuse_beside_preset,
+    typed_controller,
+    warn_on_other_terms,
+)
 from saccade.studies.cli.inputs import (
     check_device,
     check_output,
@@ -26,7 +38,6 @@ if TYPE_CHECKING:
     from saccade.controller import Controller
     from saccade.studies.cli.answer import AnswerView, BareAnswer
 
-DEFAULT_PRUNER = "divprune"
 STREAMED = 40
 """Letters of the text so far that are shown while it is written."""
 
@@ -39,17 +50,25 @@ def generate(
         Option("--image", help="One more picture; may be repeated.", metavar="IMAGE"),
     ] = None,
     model: Annotated[
-        str, Option("--model", "-m", help="Embedded name, checkpoint folder or hub id.")
-    ] = "embedded/llada-v",
+        str | None,
+        Option(
+            "--model",
+            "-m",
+            help="Embedded name, checkpoint folder or hub id.  [default: embedded/llada-v, or the "
+            "embedded model of --preset]",
+            show_default=False,
+        ),
+    ] = None,
     policy: Annotated[
-        str,
+        str | None,
         Option(
             "--policy",
             "-p",
             help="How much is kept, and when, as a call: after_share(0.5, keep=0.25). auto: "
-            "decides by the model's signals; none: the bare model.",
+            "decides by the model's signals; none: the bare model.  [default: auto]",
+            show_default=False,
         ),
-    ] = "auto",
+    ] = None,
     pruner: Annotated[
         str | None,
         Option(
@@ -59,9 +78,21 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    preset: Annotated[
+        str | None,
+        Option(
+            help="Policy, pruner and lengths of a preset: a name of saccade presets list, a file, "
+            "its folder, or a hub id.",
+            metavar="NAME|PATH",
+        ),
+    ] = None,
     positions: Annotated[
-        str, Option(help="original, or compact: the arithmetic of published caches.")
-    ] = "original",
+        str | None,
+        Option(
+            help="original, or compact: the arithmetic of published caches.  [default: original]",
+            show_default=False,
+        ),
+    ] = None,
     gen_length: Annotated[
         int | None, Option(help="Response tokens.  [default: 64]", min=1, show_default=False)
     ] = None,
@@ -143,13 +174,23 @@ def generate(
         "remasking": remasking,
         "cfg_scale": cfg_scale,
     }
-    settings = _settings(model, revision, {k: v for k, v in typed.items() if v is not None})
+    given = {k: v for k, v in typed.items() if v is not None}
+    as_page = trace is not None and trace.suffix.lower() in (".html", ".htm")
+    layers: Any = "all" if probe else "needed"
+    if preset is not None:
+        refuse_beside_preset(policy, pruner, positions)
+        controller = preset_controller(preset, layers, as_page)
+        made = promised(controller)
+        model = preset_model(made) if model is None else model
+        settings = preset_settings(made, model, revision, given)
+    else:
+        model = "embedded/llada-v" if model is None else model
+        settings = length_settings(model, revision, given)
+        controller = typed_controller(policy or "auto", pruner, layers, positions, as_page)
     if model.startswith("embedded/"):
-        _check_known(question, settings)
+        check_known(question, settings)
     settings |= {"temperature": temperature, "stopping_criteria": stop or [], "seed": seed}
     settings |= options_from(extra or [])
-    as_page = trace is not None and trace.suffix.lower() in (".html", ".htm")
-    controller = _controller(policy, pruner, probe, positions, as_page)
     where = {"name": model, "dtype": dtype, "revision": revision}
     answer = _answer(where, device, controller, settings, question, pictures, think_mode, compare)
     if as_json:
@@ -175,56 +216,6 @@ def generate(
         answer.trace.to_jsonl(trace)
 
 
-def _check_known(question: str, settings: dict[str, Any]) -> None:
-    """Note a question that embedded models do not know, or lengths that are not those they know."""
-    from saccade.studies.tasks.documents import EXAMPLES, KINDS, kind_of
-
-    kind = kind_of(question)
-    if kind is None:
-        known = "; ".join(EXAMPLES.values())
-        note(
-            "the embedded models know these questions alone, about any row or digit, and about "
-            f"pages of saccade page: {known}"
-        )
-        return
-    task, length = KINDS[kind], settings.get("gen_length")
-    if length not in (task.gen_length, max(4, task.gen_length)):
-        note(
-            f"the embedded models answer this question in --gen-length {task.gen_length} "
-            f"--block-length {task.block_length} --steps {task.steps}, and were asked for {length}"
-        )
-
-
-def _settings(model: str, revision: str | None, typed: dict[str, Any]) -> dict[str, Any]:
-    """What was typed, and lengths in the model's own words for what was not."""
-    length = typed.get("gen_length", 64)
-    block = typed.get("block_length", length)
-    steps = typed.get("steps", max(1, length // block) * max(1, block // 2))
-    return model_family(model, revision).settings.for_lengths(length, block, steps) | typed
-
-
-def _controller(
-    policy_text: str, pruner_text: str | None, probe: bool, positions: Any, tokens: bool
-) -> "Controller":
-    from saccade.controller import Controller, parse_policy, parse_pruner
-    from saccade.controller.expressions import is_none
-
-    # Without a controller nothing would be measured: `none` is `Keep`, which shows the signals.
-    policy = parse_policy(policy_text)
-    drops = policy.drops_ahead
-    chooses = drops is None or any(drop.keep > 0 for drop in drops)
-    wished = policy.default_pruner is not None
-    wanted = DEFAULT_PRUNER if pruner_text is None and chooses and not wished else pruner_text
-    pruner = None if wanted is None or is_none(wanted) else parse_pruner(wanted)
-    if pruner_text is None and wanted == DEFAULT_PRUNER:
-        note(f"no --pruner given: {DEFAULT_PRUNER} chooses which visual tokens stay")
-    elif pruner is not None and pruner_text is not None and not chooses and not wished:
-        what = "all" if drops else "nothing"
-        note(f"the policy {policy_text} drops {what}, so the pruner is never asked")
-    layers: Any = "all" if probe else "needed"
-    return Controller(policy, pruner, probe=layers, positions=positions, tokens=tokens)
-
-
 def _answer(
     where: dict[str, Any],
     device: str | None,
@@ -243,6 +234,7 @@ def _answer(
     started = time.perf_counter()
     model = load_model(device=check_device(device), **where)
     controller.check(model.spec)
+    warn_on_other_terms(controller, model, plain)
     loaded = time.perf_counter() - started
     if compare:  # the first answer of a process takes longer than the rest
         short = model.family.settings.for_lengths(4, 4, 1)

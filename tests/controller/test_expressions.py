@@ -188,3 +188,9 @@ def test_policies_of_installed_packages(monkeypatch: pytest.MonkeyPatch) -> None
     made = parse_policy("my_own(most=5)")
     assert made == Mine(5) and repr(made) == "my_own(most=5)"
     assert parse_policy("Mine(5)") == made, "once it is loaded its own name will do"
+
+
+@pytest.mark.parametrize("text", ["auto(commit=%s)", "keep() + after_share(%s, keep=0.5)"])
+def test_numbers_beyond_all_bounds_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="beyond all bounds"):
+        parse_policy(text % ("9" * 400))
