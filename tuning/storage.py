@@ -82,7 +82,7 @@ def _proxy(url: str, rest: str) -> "BaseStorage":
     if not host or not port.isdigit():
         raise TuneError(f"storage {shown(url)!r}: give grpc://HOST:PORT")
     storage: BaseStorage = optuna.storages.GrpcStorageProxy(host=host, port=int(port))
-    import grpc
+    import grpc  # type: ignore[import-untyped]
 
     ready = grpc.channel_ready_future(grpc.insecure_channel(f"{host}:{port}"))
     try:

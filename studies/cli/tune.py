@@ -177,9 +177,8 @@ def _go(
                 command,
             )
     except KeyboardInterrupt:
-        note(
-            f"interrupted; what is finished is kept. To go on: saccade tune resume {shlex.quote(str(folder))}"
-        )
+        note("interrupted; what is finished is kept")
+        note(f"to go on: saccade tune resume {shlex.quote(str(folder))}")
         raise typer.Exit(130) from None
     page = folder / "report.html"
     write_tune_page(result, open_existing(folder), config.goal, page)
@@ -189,7 +188,9 @@ def _go(
     console = out()
     print_table(front_table(result["front"], "The front, best allowed first"), console)
     if result["not_tried"]:
-        note(f"no time was left to try first: {', '.join(result['not_tried'])}")
+        names = result["not_tried"]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        note(f"no time was left to try {', '.join(names[:3])}{more}: give a larger --budget")
     console.print(result["sentence"], markup=False, highlight=False, soft_wrap=True)
     console.out(f"preset  {folder / 'preset.json'}", highlight=False)
     console.out(f"page    {page}", highlight=False)

@@ -76,7 +76,7 @@ class TuneConfig(BaseModel):
     name: str = Field(default="tune", min_length=1, max_length=100)
     model: str = "embedded/llada-v"
     task: str = "transcribe"
-    benchmark: QuestionFile | UnlabelledFile | None = None
+    benchmark: QuestionFile | None = None
     max_drop: float = 0.01
     budget: float | None = None
     trials: int | None = Field(default=None, ge=1, strict=True)
@@ -112,8 +112,6 @@ class TuneConfig(BaseModel):
             raise ValueError("give budget or trials, not both")
         if self.benchmark is None and self.task not in tasks:
             raise ValueError(unknown_name("task", self.task, tasks))
-        if isinstance(self.benchmark, UnlabelledFile) and not self.label_free:
-            raise ValueError("questions without right answers are tuned with label_free: true")
         self.goal  # noqa: B018  # whose checks name what is wrong
         return self
 
@@ -129,7 +127,11 @@ class TuneConfig(BaseModel):
 
     def task_object(self) -> Task:
         """The task itself."""
-        return tasks.make(self.task) if self.benchmark is None else self.benchmark
+        if self.benchmark is None:
+            return tasks.make(self.task)
+        if self.label_free:  # whose right answers, if any, are not looked at
+            return UnlabelledFile.model_validate(self.benchmark.model_dump())
+        return self.benchmark
 
     def changed(self, **options: Any) -> "TuneConfig":
         """The same with other options, checked again."""
@@ -140,7 +142,7 @@ class TuneConfig(BaseModel):
         try:
             return TuneConfig.model_validate(content)
         except ValueError as error:
-            words = getattr(error, "errors", list)()
+            words: list[Any] = getattr(error, "errors", list)()
             raise StudyError("; ".join(map(_said, words)) or str(error)) from None
 
 
@@ -176,6 +178,8 @@ def benchmark_of(path: Path, label_free: bool, lengths: dict[str, int | None]) -
     SaccadeError
         If it cannot be read, or lines are wrong.
     """
+    if not path.is_file():
+        raise StudyError(f"there is no file of questions at {path}; give JSON lines or a YAML file")
     given = {key: value for key, value in lengths.items() if value is not None}
     kind: type[QuestionFile] = UnlabelledFile if label_free else QuestionFile
     if path.suffix.lower() in (".yaml", ".yml"):

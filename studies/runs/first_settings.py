@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from saccade.backbones.checkpoints.fingerprint import fingerprint
 from saccade.backbones.model import Model
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError
+from saccade.controller.preset_names import find_preset, shipped_presets
 from saccade.studies.config.cases import load_study
 from saccade.studies.config.study import Case
 from saccade.tuning.setting import NOTHING, Setting
@@ -24,6 +26,9 @@ def first_settings(model: Model, baselines: bool = True) -> dict[str, Setting]:
     """Settings by name; the first is the unpruned model. What the model cannot carry out is left
     out."""
     found: dict[str, Setting] = {"no-op": NOTHING}
+    for name, setting in _presets(model):
+        if setting not in found.values() and _fits(setting, model):
+            found[f"preset {name}"] = setting
     if not baselines:
         return found
     for case in _cases(model.spec.origin):
@@ -33,6 +38,16 @@ def first_settings(model: Model, baselines: bool = True) -> dict[str, Setting]:
         if setting not in found.values() and _fits(setting, model):
             found[case.name] = setting
     return found
+
+
+def _presets(model: Model) -> Iterator[tuple[str, Setting]]:
+    """Shipped presets of this very backbone that are texts alone."""
+    own = fingerprint(model.network)
+    for name in shipped_presets():
+        preset = find_preset(name).preset
+        plain = preset.learned is None and preset.positions == "original"
+        if plain and preset.backbone.hash == own:
+            yield name, Setting.of(preset.policy, preset.pruner)
 
 
 def _cases(origin: str) -> Iterator[Case]:

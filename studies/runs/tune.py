@@ -99,8 +99,6 @@ def run_tuning(
         job = make_job(config, model, url or default_url(folder), study_name or config.name)
         study = job.open()
         content = {"config": config.model_dump(mode="json"), "storage": url, "study": job.study}
-        if config.label_free and config.benchmark is not None:
-            content["unlabelled"] = True
         _write(folder / CONFIG, content)
         began = time.time()
         with storage_errors(shown(job.url)):
@@ -109,7 +107,9 @@ def run_tuning(
                     give_up(study, trial)
             queue_first(study, job.space, job.goal, job.first)
         job = _timed(job, config, study)
-        _search(job, config, model, functools.partial(tell, job=job, began=began) if tell else None)
+        final = job
+        watch = None if tell is None else (lambda study: tell(study, final, began))
+        _search(job, config, model, watch)
         before = _read(folder / RESULT)
         if before is not None and before["trials"] == finished(study):
             return before

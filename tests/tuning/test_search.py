@@ -14,7 +14,7 @@ from saccade.tuning.search import Job, work
 from saccade.tuning.setting import NOTHING, Setting
 from saccade.tuning.storage import default_url
 from saccade.tuning.study import START, finished, give_up, queue_first, running
-from tests.tuning.tiny_job import evaluation, job
+from tests.tuning.tiny_job import FIRST, evaluation, job
 
 COMPLETE, PRUNED = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED
 
