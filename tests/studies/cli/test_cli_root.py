@@ -54,6 +54,9 @@ def test_every_command_is_there() -> None:
     flat = {" ".join(path) for path in ALL}
     assert flat == {
         "",
+        "learn",
+        "traces",
+        "traces collect",
         "generate",
         "page",
         "models",
