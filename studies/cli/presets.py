@@ -54,8 +54,10 @@ def list_presets(as_json: AsJson = False) -> None:
     found = {name: find_preset(name).preset for name in shipped_presets()}
     if as_json:
         return emit([_row(name, preset) for name, preset in found.items()])
-    heads = ("name", "task", "answers", "policy", "score kept", "ideal", "measured", "certificate")
+    heads = ("name", "task", "policy", "score kept", "ideal", "measured", "certificate")
     table = Table(*heads, box=None, header_style="bold")
+    table.columns[0].no_wrap = True
+    table.columns[0].min_width = max(map(len, found), default=0)
     for name, preset in found.items():
         row = _row(name, preset)
         figures = (row["score_relative"], row["ideal"], row["measured"])
@@ -63,7 +65,6 @@ def list_presets(as_json: AsJson = False) -> None:
         words = (
             name,
             row["task"],
-            row["class"],
             row["policy"],
             *shown,
             row["certificate"] or "none",
