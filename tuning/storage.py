@@ -66,10 +66,10 @@ def open_storage(
 
 
 def _journal(path: str) -> "BaseStorage":
+    optuna_module()
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    optuna_module()
     file = Path(path)
     if not file.parent.is_dir():
         raise TuneError(f"there is no folder {file.parent} for the journal; make it first")

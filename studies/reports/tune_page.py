@@ -1,5 +1,6 @@
 """The page of a search: what was gained, the front, how it was reached, and what mattered."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,9 @@ def importances(study: "Study", goal: Goal) -> dict[str, float]:
     own.add_trials(searched)
     target = (lambda trial: trial.values[-1]) if goal.front else None
     try:
-        found = optuna.importance.get_param_importances(own, target=target)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of few trials; the page shows how many there are
+            found = optuna.importance.get_param_importances(own, target=target)
     except (ValueError, RuntimeError):  # values that do not vary
         return {}
     return {name: float(value) for name, value in found.items() if value > 0}

@@ -1,6 +1,7 @@
 """The commands of searches: from a question file to a preset, and what is refused."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,9 @@ def test_a_study_that_a_storage_lacks_and_one_that_it_has(tmp_path: Path) -> Non
     missing = call("show", "--storage", url, "--study", "bot")
     assert missing.exit_code == 2 and "did you mean both" in missing.output
     assert json.loads(call("show", "--storage", url, "--study", "both", "--json").stdout)["front"]
+
+
+def test_without_optuna_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    done = call("run", "demo", *QUICK, "--out", tmp_path / "run")
+    assert done.exit_code == 1 and 'pip install "saccade-dmllm[tune]"' in done.output
