@@ -15,8 +15,8 @@ help:  ## show this list
 demo: $(STAMP)  ## run the demonstration study and show its results (runs/demo)
 	$(BIN)/saccade study run studies/configs/demo.yaml --out runs/demo
 
-test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest -q
+test: $(STAMP)  ## run the tests, two processes side by side
+	$(BIN)/python -m pytest -q -n 2
 
 lint: $(STAMP)  ## check style and format (mend with: .venv/bin/ruff check --fix . && .venv/bin/ruff format .)
 	$(BIN)/ruff check .

@@ -126,7 +126,10 @@ def resume(
     workers: Annotated[int | None, Option(help="Processes side by side.", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go on with a search, perhaps for longer."""
+    """Go on with a search that was stopped or has ended, perhaps for longer or with more workers.
+
+    Trials that were at work when it was killed are run again; a search that is done is only shown.
+    """
     from saccade.studies.runs.tune import read_run
     from saccade.tuning.storage import default_url
 

@@ -296,7 +296,6 @@ def test_no_images_may_be_none(speaking: Model) -> None:
         ((), {"inputs": "What?"}, "inputs must be what prepare.. makes"),
         ((), {"inputs": [None]}, "inputs must be what prepare.. makes, or a list of it, not None"),
     ],
-    ids=str,
 )
 def test_requests_of_another_kind(
     arguments: Any, options: dict[str, Any], message: str, speaking: Model
