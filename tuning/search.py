@@ -123,6 +123,9 @@ def work(
                 _put_back(study, objective.present)
                 if isinstance(error, KeyboardInterrupt):
                     raise
+            except ValueError:
+                if not _ended_elsewhere(study, objective.present):
+                    raise
             if watch is not None:
                 watch(study)
 
@@ -150,6 +153,15 @@ def _all_at_work(study: "Study", job: Job) -> bool:
 def _revive(study: "Study") -> None:
     """Queue the trials of workers that gave no sign of life for too long."""
     optuna_module().storages.fail_stale_trials(study)
+
+
+def _ended_elsewhere(study: "Study", number: int | None) -> bool:
+    """Whether another worker ran the same trial and ended it first: SQLite may hand a queued trial
+    to two. Both find the same, and what the first wrote stands."""
+    if number is None:
+        return False
+    state = study.get_trials(deepcopy=False)[number].state
+    return state.is_finished() and state != optuna_module().trial.TrialState.FAIL
 
 
 def _put_back(study: "Study", number: int | None) -> None:

@@ -10,6 +10,7 @@ import pytest
 from saccade.tuning.errors import TuneError
 from saccade.tuning.evaluate import Evaluation
 from saccade.tuning.goal import Goal
+from saccade.tuning.objective import Objective
 from saccade.tuning.search import Job, work
 from saccade.tuning.setting import NOTHING, Setting
 from saccade.tuning.storage import default_url
@@ -41,6 +42,22 @@ def test_first_trials_come_first_and_exactly_as_many_are_run(
     assert texts[0] == ("keep()", None) and trials[0].user_attrs["cost"] == 1
     assert texts[2] == (FIRST["half"].policy, FIRST["half"].pruner)
     assert any(t.user_attrs["cost"] < trials[2].user_attrs["cost"] for t in trials[3:])
+
+
+def test_a_trial_that_another_worker_ended_first_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, alone = job(tmp_path, 6), Objective.__call__
+
+    def beside(self: Objective, trial: optuna.Trial) -> Any:
+        value = alone(self, trial)
+        if trial.number == 2:
+            own.open().tell(trial.number, state=PRUNED)
+        return value
+
+    monkeypatch.setattr(Objective, "__call__", beside)
+    study = run(own)
+    assert study.get_trials()[2].state == PRUNED and finished(study) == 6
 
 
 def test_with_everything_allowed_the_cheapest_is_found(tmp_path: Path) -> None:
