@@ -1,40 +1,16 @@
 """``saccade generate``: what is told beside an answer, and the answer beside the model's own."""
 
-import json
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner, Result
 
 from saccade.backbones import loading
-from saccade.studies.cli import app
 from saccade.studies.cli.generate import STREAMED, _shown
 from saccade.studies.cli.progress import Steps
 from saccade.studies.tasks.documents import EXAMPLES, KINDS, kind_of, make_sample
-
-SAMPLE = make_sample("code", 0)
-SHORT = ("--gen-length", "4")
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pages") / "page.png"
-    SAMPLE.page.image.save(path)
-    return path
-
-
-def invoke(*words: object) -> Result:
-    return CliRunner(env={"COLUMNS": "100"}).invoke(app, ["generate", *map(str, words)])
-
-
-def answer(*words: object) -> dict[str, Any]:
-    result = invoke(*words, "--json")
-    assert result.exit_code == 0, result.output
-    content: dict[str, Any] = json.loads(result.stdout)
-    return content
+from tests.studies.cli.generating import SAMPLE, SHORT, answer, invoke
 
 
 @pytest.mark.parametrize(

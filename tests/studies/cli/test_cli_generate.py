@@ -3,40 +3,17 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from saccade.backbones import loading
 from saccade.backbones.inputs.reading import read_noted
-from saccade.studies.cli import app
 from saccade.studies.cli.answer import BARS, WIDTH, bars, runs
-from saccade.studies.tasks.documents import make_sample
+from tests.studies.cli.generating import SAMPLE, SHORT, answer, invoke
 
-SAMPLE = make_sample("code", 0)
-SHORT = ("--gen-length", "4")
 HALF = ("-p", "after_share(0.5, keep=0.25)")
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pages") / "page.png"
-    SAMPLE.page.image.save(path)
-    return path
-
-
-def invoke(*words: object) -> Result:
-    return CliRunner(env={"COLUMNS": "100"}).invoke(app, ["generate", *map(str, words)])
-
-
-def answer(*words: object) -> dict[str, Any]:
-    result = invoke(*words, "--json")
-    assert result.exit_code == 0, result.output
-    content: dict[str, Any] = json.loads(result.stdout)
-    return content
 
 
 def test_the_answer_comes_first_then_its_cost(page: Path) -> None:
