@@ -17,14 +17,15 @@ from typing import Any
 import torch
 
 from saccade.backbones.loading import load
+from saccade.studies.config.case_controllers import controller_of
 from saccade.studies.config.cases import (
-    controller_of,
     each_model,
     load_study,
     model_slug,
     settings_of,
 )
 from saccade.studies.config.study import StudyConfig, Unit, plan_units
+from saccade.studies.runs.unit_runner import samples_of
 
 STUDIES = Path(__file__).parent.parent / "studies"
 NAMES = ("adaptive-core", "table1", "table2", "table3", "modes", "positions", "commits")
@@ -52,9 +53,9 @@ def differences(name: str, n_samples: int) -> Iterator[tuple[bool, str]]:
         model = load(config.model)
         for unit in first_units(config):
             task = config.task_of(unit.task)
-            samples = task.samples(unit.samples[:n_samples], seed=unit.seed)
+            samples = samples_of(config, task, unit)[:n_samples]
             for case in config.cases:
-                controller = controller_of(case)
+                controller = controller_of(case, config, unit.task)
                 options = settings_of(case, task, model.family.settings)
                 outs = model.generate(
                     [s.question for s in samples],

@@ -11,6 +11,7 @@ from typer import Argument, Option
 from saccade.studies.cli.configs import find_config
 from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.groups import ListingGroup
+from saccade.studies.cli.hindsight import hindsight
 from saccade.studies.cli.inputs import check_device, check_output
 from saccade.studies.cli.progress import Steps
 
@@ -26,6 +27,7 @@ study = typer.Typer(
     "tasks, and the cases to compare.",
     epilog="Example: saccade study run demo",
 )
+study.command(epilog="Example: saccade study hindsight runs/tuned")(hindsight)
 
 
 @study.command(epilog="Example: saccade study run demo --out runs/demo")

@@ -9,14 +9,15 @@ from typing import Any
 from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.decoding.options import Settings
 from saccade.backbones.loading import read_family
-from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.names import unknown_name
+from saccade.studies.config.case_controllers import each_controller
 from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.config.yaml_files import read_config
 from saccade.studies.tasks.question_files import QuestionFile
 from saccade.studies.tasks.registry import tasks
 from saccade.studies.tasks.task import Task
+from saccade.tuning.splits import split_indices
 
 
 def each_model(config: StudyConfig) -> tuple[StudyConfig, ...]:
@@ -54,6 +55,7 @@ def load_study(path: str | Path) -> StudyConfig:
     config = read_config(path, "study", StudyConfig, {"cases": Case, "benchmarks": QuestionFile})
     here = [b.model_copy(update={"file": Path(path).parent / b.file}) for b in config.benchmarks]
     tasks = {} if "tasks" in config.model_fields_set else {"tasks": tuple(b.name for b in here)}
+    config = config.model_copy(update={"folder": Path(path).parent})
     if here:
         config = config.model_copy(update={"benchmarks": tuple(here), **tasks})
     try:
@@ -98,7 +100,7 @@ def with_own(
             for b, file in zip(own, files, strict=True)
         ]
         content["tasks"] = [b.name for b in own]
-    made = StudyConfig.model_validate(content)
+    made = StudyConfig.model_validate(content).model_copy(update={"folder": config.folder})
     check_study(made)
     return made
 
@@ -126,11 +128,12 @@ def check_study(config: StudyConfig) -> None:
         if own.name in tasks:
             raise StudyError(f"a benchmark is named {own.name!r}, as a registered task is")
     for name in dict.fromkeys((*config.tasks, *names)):
-        there = config.task_of(name).n_samples
+        there = _n_samples(config, config.task_of(name))
         if there is not None and config.samples > there:
+            which = f"the task {name!r}"
+            which = which if config.split is None else f"the {config.split} split of {which}"
             raise StudyError(
-                f"samples={config.samples}, but the task {name!r} has {there}; give as many or "
-                "fewer"
+                f"samples={config.samples}, but {which} has {there}; give as many or fewer"
             )
     names = tuple(case.name for case in config.cases)
     _check_names("case", names, names)
@@ -138,19 +141,33 @@ def check_study(config: StudyConfig) -> None:
     _check_models(config)
     _check_seeds(config)
     for case in config.cases:
-        if case.name == config.baseline and (case.policy is not None or case.models):
-            what = "models" if case.policy is None else f"the policy {case.policy}"
-            raise StudyError(f"the baseline {case.name!r} has {what}; it must have none")
+        if case.name == config.baseline and (not case.bare or case.models):
+            raise StudyError(f"the baseline {case.name!r} has {_more(case)}; it must have none")
         if (case.method is None) != (case.group is None):
             raise StudyError(f"case {case.name!r}: give both method and group, or neither")
-        controller_of(case)
     for single in each_model(config):
+        for _ in each_controller(single):  # whose errors name the case
+            pass
         settings = settings_class(single)
         try:
             for case, task in itertools.product(single.cases, single.tasks):
                 settings_of(case, single.task_of(task), settings)
         except StudyError as error:
             raise StudyError(f"{single.model}: {error}" if config.models else str(error)) from error
+
+
+def _n_samples(config: StudyConfig, task: Task) -> int | None:
+    """How many samples a study may ask for; None: as many as it likes."""
+    if task.n_samples is None or config.split is None:
+        return task.n_samples
+    return min(len(split_indices(task, config.split, seed)) for seed in config.every_seed)
+
+
+def _more(case: Case) -> str:
+    """What a baseline has and must not."""
+    if case.policy is not None:
+        return f"the policy {case.policy}"
+    return "models" if case.preset is None else f"the preset {case.preset}"
 
 
 def _check_models(config: StudyConfig) -> None:
@@ -186,27 +203,6 @@ def settings_class(config: StudyConfig) -> type[Settings]:
         return read_family(config.model).settings
     except SaccadeError as error:
         raise StudyError(f"model {config.model}: {error}") from error
-
-
-def controller_of(case: Case) -> Controller | None:
-    """Build what controls a case; None for the bare model.
-
-    Attention is measured only where the policy reads it, so that fixed schedules pay nothing,
-    unless the case asks for all of it.
-
-    Raises
-    ------
-    StudyError
-        For unknown names and options, listing the known.
-    """
-    try:
-        if case.policy is None:
-            if case.pruner is not None:
-                raise StudyError(f"the pruner {case.pruner} has no policy that would ask it")
-            return None
-        return Controller(case.policy, case.pruner, probe=case.probe, positions=case.positions)
-    except (SaccadeError, TypeError, ValueError) as error:
-        raise StudyError(f"case {case.name!r}: {error}") from error
 
 
 def settings_of(

@@ -1,8 +1,10 @@
 """The configuration of a study as people write it: its cases, its tasks, and their units."""
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -13,12 +15,16 @@ from saccade.controller.expressions import (
     describe_pruner,
     is_none,
 )
+from saccade.controller.names import not_allowed
 from saccade.controller.session import Positions
 from saccade.studies.config.older import text_of_mapping
 from saccade.studies.tasks.documents import KINDS
 from saccade.studies.tasks.question_files import QuestionFile
 from saccade.studies.tasks.registry import tasks
 from saccade.studies.tasks.task import Task
+
+PLACES = ("model", "task")
+"""What the name of a preset may leave open, in braces."""
 
 
 class Case(BaseModel):
@@ -42,6 +48,9 @@ class Case(BaseModel):
         Which models of the study it runs on; all without any.
     method, group : str or None
         Its row and its part of a table of methods; both or neither.
+    preset : str or None
+        Instead of a policy: the file of a preset, relative to the study's, or its name. ``{model}``
+        and ``{task}`` in it stand for those that it answers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +64,23 @@ class Case(BaseModel):
     models: tuple[str, ...] = ()
     method: str | None = None
     group: str | None = None
+    preset: str | None = Field(default=None, min_length=1)
+
+    @field_validator("preset")
+    @classmethod
+    def _places(cls, value: str | None) -> str | None:
+        for own in re.findall(r"\{([^{}]*)\}", value or ""):
+            if own not in PLACES:
+                raise ValueError(not_allowed("a place in the preset's name", own, PLACES))
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        given = [n for n in ("policy", "pruner") if getattr(self, n) is not None]
+        given += [] if self.positions == "original" else ["positions"]
+        if self.preset is not None and given:
+            raise ValueError(f"preset and {given[0]}: a preset says what it does itself; give one")
+        return self
 
     @field_validator("policy", "pruner", mode="before")
     @classmethod
@@ -62,6 +88,11 @@ class Case(BaseModel):
         """What recipes from before there was a text form hold becomes text; "none" is nothing."""
         text = text_of_mapping(value) if isinstance(value, Mapping) else value
         return None if is_none(text) else text
+
+    @property
+    def bare(self) -> bool:
+        """Whether it runs the bare model."""
+        return self.policy is None and self.preset is None
 
     @property
     def policy_call(self) -> Described | None:
@@ -99,6 +130,11 @@ class StudyConfig(BaseModel):
         Several models instead of `model`: each runs its cases and is compared with itself.
     benchmarks : tuple of QuestionFile
         Files of questions that can be tasks too; their paths are relative to the study's file.
+    split : "tune", "certify", "test" or None
+        Of which set the samples are, as `saccade.tuning.splits` makes them; None: those of studies,
+        which begin at 0.
+    folder : Path or None
+        Where the study's file lies; presets are looked for from there.
     takes : str or None
         About how long it takes, which is told before it starts.
     grown : tuple of int
@@ -119,6 +155,8 @@ class StudyConfig(BaseModel):
     models: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     benchmarks: tuple[QuestionFile, ...] = ()
+    split: Literal["tune", "certify", "test"] | None = None
+    folder: Path | None = Field(default=None, exclude=True)
     takes: str | None = Field(default=None, exclude=True)
     grown: tuple[int, ...] = ()
 
@@ -166,6 +204,8 @@ _LATER: dict[str, Any] = {
     "probe": "needed",
     "method": None,
     "group": None,
+    "preset": None,
+    "split": None,
 }
 """Entries that are left out where they say nothing, so that older recipes stay the same."""
 

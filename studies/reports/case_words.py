@@ -22,6 +22,7 @@ KINDS = {
         "drops or skips visual tokens by a fixed schedule",
         "drop or skip visual tokens by a fixed schedule",
     ),
+    "preset": ("does what a preset says", "do what presets say"),
     "nothing": ("drops nothing", "drop nothing"),
     "own": ("follows a policy that is not installed here", "follow policies not installed here"),
 }
@@ -30,6 +31,8 @@ KINDS = {
 
 def kind_of(case: Case) -> str:
     """The kind of a case, of `KINDS`."""
+    if case.preset is not None:
+        return "preset"
     if case.policy is None:
         return "nothing"
     try:
@@ -69,7 +72,8 @@ def case_texts(cases: Iterable[Case]) -> dict[str, str]:
 
 
 def _text(case: Case) -> str:
-    parts = ["no controller" if case.policy is None else case.policy]
+    plain = "no controller" if case.preset is None else f"preset {case.preset}"
+    parts = [plain if case.policy is None else case.policy]
     parts += [] if case.pruner is None else [f"pruner {case.pruner}"]
     parts += [f"{name} {value}" for name, value in case.settings.items()]
     parts += [] if case.positions == "original" else [f"positions {case.positions}"]

@@ -67,7 +67,7 @@ _SPEED = (
 
 def _untouched(row: Row, summary: Summary) -> bool:
     """Whether a policy was there and did nothing in any sample."""
-    ruled = {case.name for case in summary.config.cases if case.policy is not None}
+    ruled = {case.name for case in summary.config.cases if not case.bare}
     bare = (r for r in summary.rows() if r["case"] == summary.config.baseline)
     same = next((r for r in bare if r["task"] == row["task"]), None)
     return row["case"] in ruled and not acted(row, same)

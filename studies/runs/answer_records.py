@@ -12,11 +12,11 @@ from saccade.studies.tasks.task import Sample
 
 
 def record_of(sample: Sample, out: Generation, shared: dict[str, Any]) -> Record:
-    """The record of one answer; `shared` has the fields that all answers of a batch have."""
+    """The record of one answer; `shared` has its sample's number in the study, and the fields that
+    all answers of a batch have."""
     answer, trace = out.text or "", out.trace
     score = sample.score(answer)
     return Record(
-        sample=sample.index,
         answer=answer,
         expected=sample.answer,
         score=score.score,

@@ -18,8 +18,11 @@ from saccade.backbones.checkpoints.checkpoint import CONFIG, TOWER_CONFIG, shard
 from saccade.backbones.checkpoints.tokenizer import ADDED, MERGES, SPECIALS, TOKENIZER, VOCABULARY
 from saccade.backbones.loading import resolve
 from saccade.backbones.model import Model
+from saccade.controller.controller import Controller
+from saccade.controller.preset import Preset
 from saccade.controller.text_form import written
-from saccade.studies.config.cases import controller_of, settings_class, settings_of
+from saccade.studies.config.case_controllers import controller_of, preset_of
+from saccade.studies.config.cases import settings_class, settings_of
 from saccade.studies.config.study import Case, StudyConfig
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
@@ -44,7 +47,7 @@ def make_recipe(
     """
     recipe = {
         "config": config.plain(),
-        "cases": {case.name: _controller(case) for case in config.cases},
+        "cases": {case.name: _controlled(config, case) for case in config.cases},
         "settings": _settings(config),
         "backbone": _backbone(model),
         "model_files": file_hashes(resolve(config.model)),
@@ -66,8 +69,24 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _controller(case: Case) -> dict[str, str]:
-    controller = controller_of(case)
+def _controlled(config: StudyConfig, case: Case) -> dict[str, Any]:
+    """Policy and pruner of a case; of one with presets, what they say for each task."""
+    if case.preset is None:
+        return _written(controller_of(case))
+    return {task: _said(preset_of(case, config, task).preset) for task in config.tasks}
+
+
+def _said(preset: Preset) -> dict[str, Any]:
+    """What a preset does: not what else its file says about it."""
+    return {
+        "policy": None if preset.abstained else preset.policy,
+        "pruner": preset.pruner,
+        "positions": preset.positions,
+        "learned": None if preset.learned is None else preset.learned.hash,
+    }
+
+
+def _written(controller: Controller | None) -> dict[str, str]:
     policy, pruner = (None, None) if controller is None else (controller.policy, controller.pruner)
     return {"policy": written(policy), "pruner": written(pruner)}
 

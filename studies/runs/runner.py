@@ -13,12 +13,8 @@ from saccade.backbones.families.registry import family_of
 from saccade.backbones.loading import load, resolve
 from saccade.backbones.model import Model
 from saccade.controller.errors import SaccadeError, StudyError
-from saccade.studies.config.cases import (
-    check_study,
-    controller_of,
-    each_model,
-    model_slug,
-)
+from saccade.studies.config.case_controllers import each_controller
+from saccade.studies.config.cases import check_study, each_model, model_slug
 from saccade.studies.config.study import StudyConfig, plan_units
 from saccade.studies.runs.model_folders import MODELS, write_models
 from saccade.studies.runs.pool import run_in_pool, threads_of
@@ -170,8 +166,7 @@ def _check_capabilities(config: StudyConfig) -> None:
     content = read_json(folder / "config.json")
     family = family_of(content, folder)
     spec = family.spec(config.model, language_config(content, family.decoder))
-    for case in config.cases:
-        controller = controller_of(case)
+    for case, controller in each_controller(config):
         try:
             if controller is not None:
                 controller.check(spec)

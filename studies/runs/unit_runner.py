@@ -10,13 +10,16 @@ import torch
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.inputs.processor import Encode, encode_for
 from saccade.backbones.model import Model
+from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
 from saccade.controller.trace import Generation
-from saccade.studies.config.cases import controller_of, settings_of
+from saccade.studies.config.case_controllers import controller_of
+from saccade.studies.config.cases import settings_of
 from saccade.studies.config.study import Case, StudyConfig, Unit
 from saccade.studies.runs.answer_records import record_of, signals_of
 from saccade.studies.runs.record import Record
-from saccade.studies.tasks.task import Sample
+from saccade.studies.tasks.task import Sample, Task
+from saccade.tuning.splits import split_indices
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
@@ -32,6 +35,15 @@ def case_order(n: int, index: int) -> list[int]:
     start = index // 2 % n
     order = [*range(start, n), *range(start)]
     return order[::-1] if index % 2 else order
+
+
+def samples_of(config: StudyConfig, task: Task, unit: Unit) -> Sequence[Sample]:
+    """What a unit asks: those of its numbers, or the samples of the study's split at these."""
+    numbers: Sequence[int] = unit.samples
+    if config.split is not None:
+        places = split_indices(task, config.split, unit.seed)
+        numbers = [places[number] for number in numbers]
+    return task.samples(numbers, seed=unit.seed)
 
 
 class UnitRunner:
@@ -55,23 +67,25 @@ class UnitRunner:
         self.config, self.model, self.report = config, model, report
         self.tasks = {name: config.task_of(name) for name in config.tasks}
         self.warm: set[str] = set()
+        self._controllers: dict[tuple[str, str], Controller | None] = {}
 
     def answer(self, unit: Unit, index: int) -> list[Record]:
         """All records of a unit, number `index` of the study."""
         samples = self._samples(unit)
         self._warm_up(unit, samples)
-        ways = dict.fromkeys(encode_for(controller_of(case)) for case in self.config.cases)
+        controllers = {case.name: self._controller(case, unit) for case in self.config.cases}
+        ways = dict.fromkeys(map(encode_for, controllers.values()))
         prepared = {
             way: self._timed(functools.partial(self._prepare, unit, samples, way)) for way in ways
         }
         records = []
-        for position, number in enumerate(case_order(len(self.config.cases), index)):
-            case = self.config.cases[number]
-            inputs, prepare_seconds = prepared[encode_for(controller_of(case))]
+        for position, place in enumerate(case_order(len(self.config.cases), index)):
+            case = self.config.cases[place]
+            inputs, prepare_seconds = prepared[encode_for(controllers[case.name])]
             self._report(position, f"{unit.task}, unit {unit.number + 1}: {case.name}")
             work = functools.partial(self._generate, case, unit, inputs)
             answers, seconds = self._timed(work)
-            shared = {
+            shared: dict[str, Any] = {
                 "task": unit.task,
                 "case": case.name,
                 "unit": unit.number,
@@ -80,15 +94,22 @@ class UnitRunner:
                 "seconds": seconds / len(samples),
                 "prepare_seconds": prepare_seconds / len(samples),
             }
-            records += [
-                _record(sample, out, shared | (signals_of(out) if case.probe == "all" else {}))
-                for sample, out in zip(samples, answers, strict=True)
-            ]
+            for number, sample, out in zip(unit.samples, samples, answers, strict=True):
+                own = shared | {"sample": number}
+                own |= signals_of(out) if case.probe == "all" else {}
+                records.append(_record(sample, out, own))
         return records
+
+    def _controller(self, case: Case, unit: Unit) -> Controller | None:
+        """What controls a case on a unit's task, made once."""
+        key = case.name, unit.task
+        if key not in self._controllers:
+            self._controllers[key] = controller_of(case, self.config, unit.task)
+        return self._controllers[key]
 
     def _samples(self, unit: Unit) -> Sequence[Sample]:
         try:
-            return self.tasks[unit.task].samples(unit.samples, seed=unit.seed)
+            return samples_of(self.config, self.tasks[unit.task], unit)
         except Exception as error:  # of a task of another package, whatever it raises
             raise StudyError(f"task {unit.task!r}, {_numbers(unit)}: {_said(error)}") from error
 
@@ -117,11 +138,12 @@ class UnitRunner:
         # Per unit, so that random choices differ between units but neither between the cases
         # of one nor between a run and its repetition.
         seed = {"seed": unit.seed + unit.samples[0]}
+        controller = self._controller(case, unit)
         options: dict[str, Any] = seed | settings_of(
             case, self.tasks[unit.task], self.model.family.settings
         )
         try:
-            return self.model.generate(inputs=inputs, controller=controller_of(case), **options)
+            return self.model.generate(inputs=inputs, controller=controller, **options)
         except SaccadeError as error:
             where = f"case {case.name!r} on task {unit.task!r}, {_numbers(unit)}"
             raise StudyError(f"{where}: {error}") from error

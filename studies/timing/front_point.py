@@ -104,7 +104,7 @@ def _add(
     side.macs += out.trace.macs + out.trace.prepare_macs
     side.seconds[number] = seconds
     published = BY_ORIGIN.get(model.spec.origin)
-    record = record_of(sample, out, UNTIMED)
+    record = record_of(sample, out, UNTIMED | {"sample": sample.index})
     side.scores.append(record.score)
     if published is not None:
         side.projected += projected(record, published)

@@ -220,3 +220,40 @@ def test_committed_results_are_shown_as_they_lie() -> None:
     content = json.loads(CliRunner().invoke(app, ["study", "show", str(folder), "--json"]).stdout)
     assert content["finished"] and len(content["cases"]) > 2
     assert CliRunner().invoke(app, ["study", "show", str(folder)]).exit_code == 0
+
+
+GROUPED = """
+name: grouped
+samples: 3
+tasks: [digit]
+cases:
+  - {name: none}
+  - {name: half, method: random, group: fixed, policy: "after_share(0, keep=0.5)", pruner: random}
+  - {name: auto, method: auto, group: default, policy: auto()}
+"""
+
+
+def test_a_study_is_looked_back_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("grouped.yaml").write_text(GROUPED, encoding="utf-8")
+    assert invoke("run", "grouped.yaml").exit_code == 0
+    shown = invoke("hindsight", "runs/grouped")
+    assert shown.exit_code == 0, shown.output
+    for words in ("digit, 3 samples", "oracle", "best fixed schedule", "fronts", "half"):
+        assert words in shown.stdout
+    found = json.loads(invoke("hindsight", "runs/grouped", "--json").stdout)
+    (task,) = found["embedded/llada-v"]
+    assert [case["case"] for case in task["cases"]] == ["half", "auto"]
+    assert task["cases"][1]["cost"]["value"] == 1, "two steps are left alone"
+    assert {front["group"] for front in task["fronts"]} == {"fixed", "default"}
+
+
+def test_what_cannot_be_looked_back_on_is_told(
+    tmp_path: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert invoke("hindsight", tmp_path / "absent").exit_code == 2
+    run_study(load_study(study), tmp_path / "run")
+    result = invoke("hindsight", tmp_path / "run")
+    assert result.exit_code == 2 and "group of cases 'fixed'" in result.stderr
+    result = invoke("hindsight", tmp_path / "run", "--max-drop", "much")
+    assert result.exit_code == 2 and "much" in result.stderr

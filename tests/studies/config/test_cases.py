@@ -15,7 +15,8 @@ from saccade.controller import (
     parse_policy,
 )
 from saccade.pruners import DivPrune, Random
-from saccade.studies.config.cases import controller_of, load_study, settings_of
+from saccade.studies.config.case_controllers import controller_of
+from saccade.studies.config.cases import load_study, settings_of
 from saccade.studies.config.study import Case, StudyConfig, plan_units
 from saccade.studies.tasks.documents.tasks import KINDS
 

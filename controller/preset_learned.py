@@ -1,0 +1,103 @@
+"""Learned models on their way into a preset: copied beside it, and named by their plain name."""
+
+import ast
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from saccade.controller.errors import PresetError
+from saccade.controller.preset import Learned
+from saccade.controller.preset_files import FILE, LARGEST_LEARNED, read_bounded
+from saccade.controller.preset_texts import READS
+
+
+def learned_files(policy: str) -> list[str]:
+    """Files that the policy's text reads learned models from, each once.
+
+    Raises
+    ------
+    ValueError
+        If it is not the text of a policy.
+    """
+    try:
+        tree = ast.parse(policy.strip(), mode="eval")
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{policy[:80]!r} is not read: {error}") from error
+    return list(dict.fromkeys(node.value for node in _files(tree)))
+
+
+def take_along(policy: str, folder: Path) -> tuple[str, Learned | None]:
+    """Copy the learned model that a policy reads into a preset's folder.
+
+    Parameters
+    ----------
+    policy : str
+    folder : Path
+        That of the preset's file.
+
+    Returns
+    -------
+    policy : str
+        Naming the model by its plain name, as presets do; as it was if it reads none.
+    learned : Learned or None
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such model.
+    PresetError
+        If it reads several, or the folder has another one of that name.
+    OSError
+        If it cannot be written; nothing is left half written.
+    """
+    files = learned_files(policy)
+    if not files:
+        return policy, None
+    if len(files) > 1:
+        raise PresetError(
+            f"the policy reads {len(files)} learned models ({', '.join(files)}); a preset has one"
+        )
+    source = Path(files[0]).expanduser()
+    if not source.exists():
+        raise FileNotFoundError(f"no learned model at {source}; saccade learn writes them")
+    data = read_bounded(source, LARGEST_LEARNED)
+    name = source.name if source.name != FILE else f"{READS}.json"
+    target, digest = folder / name, hashlib.sha256(data).hexdigest()
+    if not target.exists():
+        _write(target, data)
+    elif hashlib.sha256(read_bounded(target, LARGEST_LEARNED)).hexdigest() != digest:
+        raise PresetError(f"{target} is another learned model; give another --out")
+    tree = ast.parse(policy.strip(), mode="eval")
+    for node in _files(tree):
+        node.value = name
+    return ast.unparse(tree), Learned(file=name, hash=digest)
+
+
+def _files(tree: ast.AST) -> list[ast.Constant]:
+    """The files of all calls of `READS` in a text."""
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id.lower() == READS
+    ]
+    given = [
+        value
+        for call in calls
+        for value in (*call.args[:1], *(k.value for k in call.keywords if k.arg == "file"))
+    ]
+    return [v for v in given if isinstance(v, ast.Constant) and isinstance(v.value, str)]
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
