@@ -167,8 +167,9 @@ def _go(
     from saccade.studies.reports.tune_table import front_table
     from saccade.studies.runs.tune import run_tuning
     from saccade.studies.runs.tune_show import open_existing
+    from saccade.studies.timing.front_point import projected_macs
 
-    command = shlex.join(["saccade", *sys.argv[1:]])
+    command = shlex.join(["saccade", *map(_without_password, sys.argv[1:])])
     try:
         with Steps(err()) as bar:
             result = run_tuning(
@@ -178,6 +179,7 @@ def _go(
                 study,
                 lambda s, job, began: _tell(bar, s, job, began),
                 command,
+                project=projected_macs,
             )
     except KeyboardInterrupt:
         note("interrupted; what is finished is kept")
@@ -197,6 +199,13 @@ def _go(
     console.print(result["sentence"], markup=False, highlight=False, soft_wrap=True)
     console.out(f"preset  {folder / 'preset.json'}", highlight=False)
     console.out(f"page    {page}", highlight=False)
+
+
+def _without_password(word: str) -> str:
+    """A word of the command as presets may show it."""
+    from saccade.tuning.storage import shown
+
+    return shown(word) if "://" in word else word
 
 
 def _tell(bar: Steps, study: "Study", job: "Job", began: float) -> None:
