@@ -184,8 +184,12 @@ def running(study: "Study") -> "list[FrozenTrial]":
 def finished(study: "Study") -> int:
     """Trials that have ended with a result, or were ended or refused for what they are."""
     states = optuna_module().trial.TrialState
-    return sum(
-        trial.state in (states.COMPLETE, states.PRUNED)
-        or (trial.state == states.FAIL and "refused" in trial.user_attrs)
-        for trial in study.get_trials(deepcopy=False)
-    )
+    trials = study.get_trials(deepcopy=False)
+    again = {n for trial in trials for n in trial.system_attrs.get("retry_history", ())}
+
+    def has_ended(trial: "FrozenTrial") -> bool:
+        if trial.state == states.FAIL:
+            return "refused" in trial.user_attrs and trial.number not in again
+        return trial.state in (states.COMPLETE, states.PRUNED)
+
+    return sum(map(has_ended, trials))
