@@ -156,7 +156,8 @@ def show(
     if as_json:
         emit(found)
         return
-    print_table(front_table(found["front"], f"{found['study']}: {found['trials']} trials"), out())
+    title, objective = f"{found['study']}: {found['trials']} trials", found["goal"]["objective"]
+    print_table(front_table(found["front"], title, objective), out())
 
 
 def _go(
@@ -206,7 +207,8 @@ def _print(result: dict[str, Any], folder: Path, page: Path) -> None:
     from saccade.studies.reports.tune_table import front_table
 
     console = out()
-    print_table(front_table(result["front"], "The front, best allowed first"), console)
+    title = "The front, best allowed first"
+    print_table(front_table(result["front"], title, result["objective"]), console)
     if result["not_tried"]:
         names = result["not_tried"]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -226,12 +228,13 @@ def _without_password(word: str) -> str:
 
 def _tell(bar: Steps, study: "Study", job: "Job", began: float) -> None:
     """How far it is, and the best so far."""
+    from saccade.studies.reports.tune_table import saved
     from saccade.tuning.result import all_tried, front
     from saccade.tuning.study import finished
 
     done, tried = finished(study), all_tried(study, job.goal)
-    best = front(tried)[0] if tried else None
-    words = "" if best is None else f"best {1 / best.cost:.2f}x less work at {best.score:.3f}"
+    best, what = front(tried)[0] if tried else None, saved(job.goal.objective)
+    words = "" if best is None else f"best {1 / best.cost:.2f}x {what} at {best.score:.3f}"
     if job.trials is not None:
         bar.update(min(done, job.trials), job.trials, f"trials, {words}")
     elif job.until is not None:

@@ -57,6 +57,7 @@ def make_result(
         "task": config.task_object().name,
         "label_free": config.label_free,
         "max_drop": goal.max_drop,
+        "objective": goal.objective,
         "trials": finished(study),
         "seconds": round(seconds, 2),
         "samples": {"tune": config.samples.tune, "test": config.samples.test},

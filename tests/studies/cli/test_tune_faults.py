@@ -59,16 +59,17 @@ def test_another_search_in_the_same_folder_is_refused_and_nothing_is_lost(folder
     assert (folder / "result.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("what", ["result.json", "preset.json"])
-@pytest.mark.parametrize("content", [None, "{}", '{"trials": 1}', "[]", "\x00"])
+@pytest.mark.parametrize(
+    ("what", "content"),
+    [("preset.json", None)]
+    + [("result.json", content) for content in (None, "{}", '{"trials": 1}', "[]", "\x00")],
+)
 def test_results_that_are_lost_or_changed_are_made_again(
     what: str, content: str | None, folder: Path
 ) -> None:
     file = folder / what
     if content is None:
         file.unlink()
-    elif what == "preset.json":
-        pytest.skip("a preset says itself that it is damaged")
     else:
         file.write_text(content)
     done = call("resume", folder, "--json")
@@ -230,6 +231,15 @@ def test_presets_show_no_password_and_say_what_a_published_model_would_gain(
     assert "me:***@host" in preset.search.command and preset.front is not None
     assert preset.backbone.family == "llava_llada" and preset.front.projected is not None
     assert preset.front.projected >= 1
+
+
+@pytest.mark.parametrize(("objective", "words"), [("cost", "less work"), ("latency", "less time")])
+def test_the_table_says_what_the_search_saves(objective: str, words: str, tmp_path: Path) -> None:
+    done = call("run", *ONE, "--objective", objective, "--out", tmp_path / "run")
+    shown = call("show", tmp_path / "run")
+    assert done.exit_code == shown.exit_code == 0, done.output
+    assert f"setting {words}" in " ".join(done.output.split())
+    assert f"setting {words}" in " ".join(shown.output.split())
 
 
 @pytest.mark.slow
