@@ -72,6 +72,8 @@ def _problem(error: BaseException) -> str | None:
         return "has no room: the disk is full; free some"
     if "readonly" in words or "read-only" in words:
         return "cannot be written to: it is read-only; give another --storage or --out"
+    if "unable to open database file" in words:
+        return "cannot be opened: its folder must be there, and writable even to look at it"
     if "not a database" in words or "malformed" in words:
         return "is damaged or no database; move it away, or give another --storage or --out"
     return f"cannot be used ({text[:300]}); check that it runs and that its address is right"

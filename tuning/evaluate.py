@@ -90,6 +90,10 @@ Watch = Callable[[Outcome], None]
 """Told after every batch what came out so far; what it raises ends the evaluation."""
 
 
+Each = Callable[[Generation], None]
+"""Told of every answer as it was generated."""
+
+
 class Evaluation:
     """Scores settings on samples; the unpruned answers are made once, and kept.
 
@@ -154,7 +158,13 @@ class Evaluation:
         made.check(self.model.spec)
         return made
 
-    def score(self, policy: str, pruner: str | None = None, watch: Watch | None = None) -> Outcome:
+    def score(
+        self,
+        policy: str,
+        pruner: str | None = None,
+        watch: Watch | None = None,
+        each: Each | None = None,
+    ) -> Outcome:
         """Answer all samples with a setting, and score them.
 
         Parameters
@@ -163,6 +173,8 @@ class Evaluation:
             As text; a pruner of None is the policy's default.
         watch : callable, optional
             See `Watch`.
+        each : callable, optional
+            See `Each`.
 
         Raises
         ------
@@ -174,6 +186,8 @@ class Evaluation:
         outcome = self._outcome(())
         for start in self._starts:
             for out in self._generate(start, controller):
+                if each is not None:
+                    each(out)
                 answers.append(self._answer(len(answers), out, self.bare[len(answers)]))
             outcome = self._outcome(answers)
             if watch is not None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FIRST = "first"
 """Attribute of a trial that is given, not searched: its name."""
+WORKER = "worker"
+"""Attribute of a trial: machine and process that are at it."""
 CHOICE = "setting"
 """Parameter of flat spaces: which of the first settings a trial is, or `SEARCHED`."""
 SEARCHED = "searched"
@@ -90,7 +92,9 @@ class Objective:
             If the search is to end first.
         """
         self.present = trial.number
-        trial.set_user_attr("worker", worker_name())
+        if self.stopped() and not self.is_unpruned(trial):
+            raise StoppedError
+        trial.set_user_attr(WORKER, worker_name())
         try:
             setting = self._setting(trial)
             self.evaluation.controller(setting.policy, setting.pruner)
@@ -101,6 +105,10 @@ class Objective:
         trial.set_user_attr("pruner", setting.pruner)
         before = self._before(trial, setting)
         return self._evaluated(trial, setting) if before is None else self._again(trial, before)
+
+    def is_unpruned(self, trial: "Trial") -> bool:
+        """Whether a trial is the first of those given, which no search goes without."""
+        return trial.user_attrs.get(FIRST) == next(iter(self.first), None)
 
     def _setting(self, trial: "Trial") -> Setting:
         if not self.goal.flat:
@@ -203,7 +211,7 @@ class _Watch:
         self.seen = n
         if n == total:
             return
-        if self.own.stopped() and self.trial.number > 0:  # the first one, no-op, is always there
+        if self.own.stopped() and not self.own.is_unpruned(self.trial):
             raise StoppedError
         floor = self.own.goal.racing_floor(out.bare_score)
         if possible < floor - EPSILON:

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from saccade.controller.names import did_you_mean
+from saccade.controller.names import did_you_mean, not_allowed
 
 if TYPE_CHECKING:
     import optuna
 
 DIGITS = 4
 """Significant digits of a number that is tried: more make no difference, and longer texts."""
+LARGEST = 2**53
+"""Of the ends of a range: beyond it not all whole numbers are numbers of the sampler."""
 KEYS = ("low", "high", "log")
 """Of a range that is written as a mapping."""
 
@@ -35,6 +37,8 @@ class Parameter:
         Ends of the range, both included; whole numbers where `whole` is true.
     whole, log : bool
     unit : str
+    settled : bool
+        Whether no other values than its choices can be given.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Parameter:
     whole: bool = False
     log: bool = False
     unit: str = ""
+    settled: bool = False
 
     def suggest(self, trial: "optuna.trial.Trial") -> Any:
         """The value that a trial is to try."""
@@ -91,6 +96,8 @@ def narrowed(parameter: Parameter, given: object) -> Parameter:
     SpaceError
         Naming the entry, what was given and what is allowed.
     """
+    if parameter.settled:
+        return _settled(parameter, given)
     if isinstance(given, Mapping):
         if set(given) == {"choices"}:
             return _choices(parameter, given["choices"])
@@ -106,6 +113,22 @@ def narrowed(parameter: Parameter, given: object) -> Parameter:
             raise _wrong(parameter, "a list is a range of two ends; ", given)
         return _range(parameter, given[0], given[1], parameter.log)
     return _choices(parameter, [given])
+
+
+def _settled(parameter: Parameter, given: object) -> Parameter:
+    """One value, or some, of those that there are."""
+    if isinstance(given, Mapping) and set(given) == {"choices"}:
+        given = given["choices"]
+    elif isinstance(given, str) or not isinstance(given, Sequence):
+        given = [given]
+    known = {(type(value), value) for value in parameter.choices}
+    made = _choices(parameter, given)
+    wrong = [value for value in made.choices if (type(value), value) not in known]
+    if wrong:
+        raise SpaceError(
+            f"space: {parameter.name}: {not_allowed('value', wrong[0], parameter.choices)}"
+        )
+    return made
 
 
 def _choices(parameter: Parameter, given: object) -> Parameter:
@@ -128,8 +151,9 @@ def _range(parameter: Parameter, low: object, high: object, log: object) -> Para
     if any(isinstance(end, bool) or not isinstance(end, int | float) for end in ends):
         raise _wrong(parameter, "both ends must be numbers (choices: for others); ", list(ends))
     assert isinstance(low, int | float) and isinstance(high, int | float)
-    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
-        raise _wrong(parameter, "low must be at most high, and both finite; ", list(ends))
+    if not (-LARGEST <= low <= LARGEST and -LARGEST <= high <= LARGEST) or low > high:
+        why = "low must be at most high, and both finite, up to 2**53; "
+        raise _wrong(parameter, why, list(ends))
     if parameter.whole and not (float(low).is_integer() and float(high).is_integer()):
         raise _wrong(parameter, "both ends must be whole numbers; ", list(ends))
     if log and low <= (0 if not parameter.whole else 0.5):

@@ -1,19 +1,30 @@
 """Running a search, in this process: trial after trial, until its budget is spent."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from saccade.tuning.errors import optuna_module, storage_errors
+from saccade.tuning.errors import TuneError, optuna_module, storage_errors
 from saccade.tuning.evaluate import Evaluation
 from saccade.tuning.goal import Goal
 from saccade.tuning.latency import relative_time
+from saccade.tuning.lost import Lost
 from saccade.tuning.objective import Objective, RefusedError, StoppedError
 from saccade.tuning.setting import Setting
 from saccade.tuning.space import Space
 from saccade.tuning.storage import GRACE, HEARTBEAT, WAIT, open_storage, shown
-from saccade.tuning.study import finished, open_study, queue_again, running
+from saccade.tuning.study import (
+    NAME,
+    finished,
+    give_up,
+    given_up,
+    open_study,
+    queue_again,
+    running,
+    unpruned_known,
+)
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -93,7 +104,9 @@ def work(
     Raises
     ------
     TuneError
-        If the storage fails.
+        If the storage fails, or the unpruned model has no score that could be kept.
+    SaccadeError
+        If a sample cannot be answered.
     KeyboardInterrupt
         After the trial at work has been queued again.
     """
@@ -108,15 +121,18 @@ def work(
         def measure(setting: Setting) -> float:
             return relative_time(evaluation, setting)
 
+    _check_unpruned(evaluation)
     objective = Objective(
         evaluation, job.space, job.goal, job.first, job.best, measure, stopped=over
     )
+    lost = Lost(job.url, job.grace)
     with storage_errors(shown(job.url)):
-        while not _spent(study, job, over):
-            if _all_at_work(study, job):
+        while not stopped() and not _spent(study, job, over):
+            lost.look(study)
+            if _to_wait(study, job, over, lost):
                 time.sleep(LOOK)
-                _revive(study)
                 continue
+            objective.present = None
             try:
                 study.optimize(objective, n_trials=1, catch=(RefusedError,))
             except (StoppedError, KeyboardInterrupt) as error:
@@ -131,37 +147,48 @@ def work(
 
 
 def _spent(study: "Study", job: Job, over: Callable[[], bool]) -> bool:
-    if job.trials is not None and finished(study) >= job.trials:
-        return True
-    # The unpruned model is always there to compare with.
-    return (over() and finished(study) > 0) or _exhausted(study)
+    if not unpruned_known(study, next(iter(job.first))):  # which is always there to compare with
+        return False
+    enough = job.trials is not None and finished(study) >= job.trials
+    return enough or over() or _exhausted(study)
 
 
 def _exhausted(study: "Study") -> bool:
-    last = study.get_trials(deepcopy=False)[-REPEATS:]
+    trials = study.get_trials(deepcopy=False)
+    if any(trial.state == optuna_module().trial.TrialState.WAITING for trial in trials):
+        return False
+    last = [trial for trial in trials if trial.state.is_finished()][-REPEATS:]
     return len(last) == REPEATS and all("repeats" in trial.user_attrs for trial in last)
 
 
-def _all_at_work(study: "Study", job: Job) -> bool:
+def _to_wait(study: "Study", job: Job, over: Callable[[], bool], lost: Lost) -> bool:
     """Whether as many trials are at work as are wanted still: another would be one too many."""
-    if job.trials is None:
-        return False
-    left = job.trials - finished(study)
-    return left > 0 and len(running(study)) >= left
+    there = [trial for trial in running(study) if lost.lives(trial)]
+    if over():  # but for the unpruned model nothing is wanted any more
+        return any(trial.user_attrs.get(NAME) == next(iter(job.first)) for trial in there)
+    left = math.inf if job.trials is None else max(1, job.trials - finished(study))
+    return len(there) >= left
 
 
-def _revive(study: "Study") -> None:
-    """Queue the trials of workers that gave no sign of life for too long."""
-    optuna_module().storages.fail_stale_trials(study)
+def _check_unpruned(evaluation: Evaluation) -> None:
+    """Answer the samples without a controller, so that one which cannot be answered is known."""
+    if evaluation.bare_score == 0 and not evaluation.label_free:
+        raise TuneError(
+            f"the unpruned model scores 0 on all {len(evaluation.samples)} samples, so that there "
+            "is nothing to keep: look at its answers, give more samples or another task, or score "
+            "by agreement with --label-free"
+        )
 
 
 def _ended_elsewhere(study: "Study", number: int | None) -> bool:
-    """Whether another worker ran the same trial and ended it first: SQLite may hand a queued trial
-    to two. Both find the same, and what the first wrote stands."""
+    """Whether another worker ended a trial first: SQLite may hand a queued one to two, who find the
+    same, and one whose signs of life were late was taken for dead and queued again."""
     if number is None:
         return False
     state = study.get_trials(deepcopy=False)[number].state
-    return state.is_finished() and state != optuna_module().trial.TrialState.FAIL
+    if state == optuna_module().trial.TrialState.FAIL:
+        return given_up(study, number)
+    return state.is_finished()
 
 
 def _put_back(study: "Study", number: int | None) -> None:
@@ -169,5 +196,7 @@ def _put_back(study: "Study", number: int | None) -> None:
     if number is None:
         return
     trial = study.get_trials(deepcopy=False)[number]
-    if trial.state == optuna.trial.TrialState.FAIL and "refused" not in trial.user_attrs:
+    if trial.state == optuna.trial.TrialState.RUNNING:
+        give_up(study, trial)
+    elif trial.state == optuna.trial.TrialState.FAIL and "refused" not in trial.user_attrs:
         queue_again(study, trial)

@@ -65,7 +65,7 @@ class Space:
         for what, members in ((POLICY, self.policies), (PRUNER, self.pruners)):
             if len(members) > 1:
                 texts = tuple(member.text for member in members)
-                self._add(Parameter(what, texts[0], texts), tried=True)
+                self._add(Parameter(what, texts[0], texts, settled=True), tried=True)
             for member in members:
                 self._collect(member)
         self._check_names()
@@ -89,7 +89,7 @@ class Space:
     def _collect(self, member: Member) -> None:
         """The parameters of a member and of those inside."""
         for toggle in member.toggles:
-            self._add(Parameter(toggle, True, (True, False)), tried=True)
+            self._add(_switch(toggle), tried=True)
         for name, own in member.own.items():
             given = name in member.given
             full = f"{member.owner}.{name}"
@@ -99,7 +99,7 @@ class Space:
             start = member.given[name] if given else own.parameter.default
             self._add(replace(own.parameter, default=start), tried=own.tried)
             if own.nullable and own.tried and full not in self.narrowing:
-                self._add(Parameter(f"{full}.used", True, (True, False)), tried=True)
+                self._add(_switch(f"{full}.used"), tried=True)
         for inner in member.inside:
             self._collect(inner)
 
@@ -231,9 +231,15 @@ class Space:
         }
 
 
+def _switch(name: str) -> Parameter:
+    return Parameter(name, True, (True, False), settled=True)
+
+
 def _templates(texts: Sequence[str], what: str) -> list[Member]:
     out: list[Member] = []
     for text in texts:
+        if what == PRUNER and is_none(text):
+            raise SpaceError(f"the space's pruner: {text!r} is none; leave it out")
         try:
             describe = describe_policy if what == POLICY else describe_pruner
             described = Described("keep", {}) if is_none(text) else describe(text)

@@ -1,7 +1,8 @@
 """The study of a search: begun or joined, its first trials queued, those of dead workers again."""
 
+import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from saccade.tuning.errors import TuneError, optuna_module
@@ -22,6 +23,8 @@ NAME = "name"
 """Attribute of a trial that is always run."""
 START = "default"
 """Name of the first trial that is the policy as it is written."""
+MOST_DIFFERENCES = 5
+"""Of two recipes, that are told."""
 STARTUP = 10
 """Trials at random before a sampler learns from them."""
 
@@ -42,18 +45,20 @@ def open_study(
         differs.
     """
     optuna = optuna_module()
+    directions = ["maximize", "minimize"] if goal.front else ["minimize"]
     study: Study = optuna.create_study(
         storage=storage,
         study_name=name,
-        directions=["maximize", "minimize"] if goal.front else ["minimize"],
+        directions=directions,
         sampler=make_sampler(goal, worker),
         pruner=optuna.pruners.NopPruner() if goal.front else optuna.pruners.WilcoxonPruner(),
         load_if_exists=True,
     )
     own = json.loads(json.dumps(dict(recipe)))
-    there = study.user_attrs.get(RECIPE)
+    there = recipe_of(study)
     if there is None:
-        if study.get_trials(deepcopy=False):
+        same = [one.name.lower() for one in study.directions] == directions
+        if RECIPE in study.user_attrs or study.get_trials(deepcopy=False) or not same:
             raise TuneError(f"the study {name!r} there is none of saccade tune; give another name")
         study.set_user_attr(RECIPE, own)
         study.set_metric_names(["score", "cost"] if goal.front else ["cost"])
@@ -65,13 +70,27 @@ def open_study(
     return study
 
 
+def recipe_of(study: "Study") -> dict[str, Any] | None:
+    """The recipe that a study was begun with; None of one that is not of a search of ours."""
+    found = study.user_attrs.get(RECIPE)
+    ours = isinstance(found, dict) and isinstance(found.get("goal", {}), dict)
+    return found if ours else None
+
+
 def differences(there: Mapping[str, Any], own: Mapping[str, Any]) -> str:
-    """What differs between two recipes, by name."""
-    parts = []
+    """What differs between two recipes, by name; the first few."""
+    parts = list(_differences("", there, own))
+    more = len(parts) - MOST_DIFFERENCES
+    return ", ".join([*parts[:MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _differences(prefix: str, there: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[str]:
     for key in dict.fromkeys((*there, *own)):
-        if there.get(key) != own.get(key):
-            parts.append(f"{key} ({_short(there.get(key))} there, {_short(own.get(key))} here)")
-    return ", ".join(parts)
+        one, other = there.get(key), own.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from _differences(f"{prefix}{key}.", one, other)
+        elif one != other:
+            yield f"{prefix}{key} ({_short(one)} there, {_short(other)} here)"
 
 
 def _short(value: object) -> str:
@@ -99,9 +118,11 @@ def make_sampler(goal: Goal, worker: int = 0) -> "BaseSampler":
 
 def queue_first(study: "Study", space: Space, goal: Goal, first: Mapping[str, Setting]) -> None:
     """Queue the trials that are always run, in their order, unless they were before."""
-    queued = {trial.user_attrs.get(NAME) for trial in study.get_trials(deepcopy=False)}
-    every = {name: own.start for name, own in space.parameters.items()}
     names = list(first)
+    queued = {trial.user_attrs.get(NAME) for trial in study.get_trials(deepcopy=False)}
+    if not unpruned_known(study, names[0], coming=True):  # an error ended it: nothing goes without
+        queued.discard(names[0])
+    every = {name: own.start for name, own in space.parameters.items()}
     for name in [*names[:1], START, *names[1:]]:
         if name in queued:
             continue
@@ -124,8 +145,34 @@ def give_up(study: "Study", trial: "FrozenTrial") -> None:
 
 
 def queue_again(study: "Study", trial: "FrozenTrial") -> None:
-    """Queue a trial that was ended before its time once more, with its values."""
-    optuna_module().storages.RetryHeartbeatStaleTrialCallback()(study, trial)
+    """Queue a trial that was ended before its time once more, with its values.
+
+    What it had found by then is not handed on: it is not what the new one has found.
+    """
+    again = copy.deepcopy(trial)
+    again.user_attrs = {k: v for k, v in trial.user_attrs.items() if k in (NAME, FIRST)}
+    again.system_attrs = {
+        k: v for k, v in trial.system_attrs.items() if not k.startswith("constraints")
+    }
+    optuna_module().storages.RetryHeartbeatStaleTrialCallback()(study, again)
+
+
+def given_up(study: "Study", number: int) -> bool:
+    """Whether somebody took a trial for dead, and queued it again."""
+    return any(
+        number in trial.system_attrs.get("retry_history", ())
+        for trial in study.get_trials(deepcopy=False)
+    )
+
+
+def unpruned_known(study: "Study", name: str, *, coming: bool = False) -> bool:
+    """Whether the unpruned model, the first trial by its name, has its result, or is `coming`."""
+    states = optuna_module().trial.TrialState
+    able = (states.COMPLETE, states.WAITING, states.RUNNING) if coming else (states.COMPLETE,)
+    return any(
+        trial.user_attrs.get(NAME) == name and trial.state in able
+        for trial in study.get_trials(deepcopy=False)
+    )
 
 
 def running(study: "Study") -> "list[FrozenTrial]":
@@ -137,7 +184,12 @@ def running(study: "Study") -> "list[FrozenTrial]":
 def finished(study: "Study") -> int:
     """Trials that have ended with a result, or were ended or refused for what they are."""
     states = optuna_module().trial.TrialState
-    return sum(
-        trial.state in (states.COMPLETE, states.PRUNED) or "refused" in trial.user_attrs
-        for trial in study.get_trials(deepcopy=False)
-    )
+    trials = study.get_trials(deepcopy=False)
+    again = {n for trial in trials for n in trial.system_attrs.get("retry_history", ())}
+
+    def has_ended(trial: "FrozenTrial") -> bool:
+        if trial.state == states.FAIL:
+            return "refused" in trial.user_attrs and trial.number not in again
+        return trial.state in (states.COMPLETE, states.PRUNED)
+
+    return sum(map(has_ended, trials))

@@ -1,12 +1,13 @@
 """A search in several processes: each has the model, and they share the storage alone."""
 
+import contextlib
 import multiprocessing
 import os
 import platform
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import torch
 
 from saccade.controller.errors import SaccadeError
 from saccade.tuning.errors import TuneError, storage_errors
+from saccade.tuning.objective import WORKER
 from saccade.tuning.search import LOOK, Job, Watcher, work
 from saccade.tuning.storage import shown
 from saccade.tuning.study import give_up, running
@@ -60,20 +62,36 @@ def work_together(
         context.Process(target=_main, args=(job, i, threads, stop, errors)) for i in range(workers)
     ]
     study = job.open()
-    for process in own:
-        process.start()
-    if started is not None:
-        started([process.pid for process in own if process.pid is not None])
     try:
+        with _deaf():
+            for process in own:
+                process.start()
+        if started is not None:
+            started([process.pid for process in own if process.pid is not None])
         _watch_over(study, job, own, watch)
     except BaseException:
         stop.value = 1
-        _leave(own)
-        _rescue(study, own)
+        begun = [process for process in own if process.pid is not None]
+        _leave(begun)
+        with contextlib.suppress(TuneError), storage_errors(shown(job.url)):
+            _rescue(study, begun)
         raise
     if not errors.empty():
         raise TuneError(errors.get())
     _check_deaths(own)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Hold Ctrl-C back while processes begin, which inherit that they do not hear it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _watch_over(study: "Study", job: Job, own: list[Any], watch: Watcher | None) -> None:
@@ -93,7 +111,7 @@ def _rescue(study: "Study", gone: list[Any]) -> None:
     """Queue what processes that have ended were at."""
     names = {f"{platform.node()}:{process.pid}" for process in gone}
     for trial in running(study):
-        if trial.user_attrs.get("worker") in names:
+        if trial.user_attrs.get(WORKER) in names:
             give_up(study, trial)
 
 
@@ -124,8 +142,9 @@ def _main(job: Job, number: int, threads: int, stop: Any, errors: Any) -> None:
     torch.set_num_threads(threads)
     try:
         work(job, job.make(), number, lambda: bool(stop.value))
-    except (SaccadeError, ValueError, TypeError, OSError, ImportError) as error:
-        errors.put(str(error))
+    except Exception as error:
+        said = isinstance(error, SaccadeError | ValueError | TypeError | OSError | ImportError)
+        errors.put(str(error) if said else f"unexpected {type(error).__name__}: {error}")
         raise SystemExit(1) from None
 
 

@@ -43,8 +43,7 @@ class Trees:
         A value is above a threshold in double precision exactly if, rounded to single precision, it
         is above the largest single that is not above the threshold.
         """
-        with np.errstate(over="ignore"):  # what no single can reach
-            below = self.threshold.T.astype(np.float32)
+        below = self.threshold.T.astype(np.float32)
         above = below > self.threshold.T
         below[above] = np.nextafter(below[above], np.float32(-np.inf))
         starts = np.arange(len(self.leaf), dtype=np.int64) * self.leaf.shape[1]

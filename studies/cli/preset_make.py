@@ -12,7 +12,7 @@ from saccade.studies.cli.inputs import check_output, load_model
 
 if TYPE_CHECKING:
     from saccade.backbones import Model
-    from saccade.controller.preset import Backbone, FrontPoint
+    from saccade.controller.preset import FrontPoint
     from saccade.studies.tasks import Task
 
 CLASSES = ("short", "long", "free")
@@ -53,6 +53,7 @@ def make(
     from saccade.controller.names import not_allowed
     from saccade.controller.preset import Preset, Search, Splits, TaskClass
     from saccade.studies.cli.environment import versions
+    from saccade.studies.runs.backbone import backbone_of
     from saccade.studies.runs.device import device_of
     from saccade.studies.tasks import tasks
 
@@ -73,7 +74,7 @@ def make(
         name=title,
         policy=policy,
         pruner=pruner,
-        backbone=_backbone(own),
+        backbone=backbone_of(own),
         task=TaskClass(name=asked.name, kind=answers),
         generation=dict(settings),
         device=device_of(own),
@@ -106,17 +107,3 @@ def _measured(
             settings,
             progress=lambda done, total: bar.update(done, total, "samples"),
         )
-
-
-def _backbone(model: "Model") -> "Backbone":
-    from saccade.backbones.checkpoints.fingerprint import fingerprint
-    from saccade.backbones.checkpoints.promised import dtype_of
-    from saccade.controller.preset import Backbone
-
-    return Backbone(
-        name=model.spec.name,
-        family=model.family.model_types[0],
-        origin=model.spec.origin,
-        hash=fingerprint(model.network),
-        dtype=dtype_of(model.network),
-    )

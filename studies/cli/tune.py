@@ -156,57 +156,85 @@ def show(
     if as_json:
         emit(found)
         return
-    print_table(front_table(found["front"], f"{found['study']}: {found['trials']} trials"), out())
+    title, objective = f"{found['study']}: {found['trials']} trials", found["goal"]["objective"]
+    print_table(front_table(found["front"], title, objective), out())
 
 
 def _go(
     config: "TuneConfig", folder: Path, storage: str | None, study: str | None, as_json: bool
 ) -> None:
-    from saccade.studies.reports.terminal import print_table
-    from saccade.studies.reports.tune_page import write_tune_page
-    from saccade.studies.reports.tune_table import front_table
-    from saccade.studies.runs.tune import run_tuning
-    from saccade.studies.runs.tune_show import open_existing
-
-    command = shlex.join(["saccade", *sys.argv[1:]])
     try:
-        with Steps(err()) as bar:
-            result = run_tuning(
-                config,
-                folder,
-                storage,
-                study,
-                lambda s, job, began: _tell(bar, s, job, began),
-                command,
-            )
+        result, page = _searched(config, folder, storage, study)
     except KeyboardInterrupt:
         note("interrupted; what is finished is kept")
-        note(f"to go on: saccade tune resume {shlex.quote(str(folder))}")
+        begun = (folder / "tune.json").exists()
+        resume = f"saccade tune resume {shlex.quote(str(folder))}"
+        note(f"to go on: {resume}" if begun else "to begin again: the same command")
         raise typer.Exit(130) from None
-    page = folder / "report.html"
-    write_tune_page(result, open_existing(folder), config.goal, page)
     if as_json:
         emit(result)
-        return
+    else:
+        _print(result, folder, page)
+
+
+def _searched(
+    config: "TuneConfig", folder: Path, storage: str | None, study: str | None
+) -> tuple[dict[str, Any], Path]:
+    """The result, and the page that shows it."""
+    from saccade.studies.reports.tune_page import write_tune_page
+    from saccade.studies.runs.tune import run_tuning
+    from saccade.studies.runs.tune_show import open_existing
+    from saccade.studies.timing.front_point import projected_macs
+
+    command = shlex.join(["saccade", *map(_without_password, sys.argv[1:])])
+    with Steps(err()) as bar:
+        result = run_tuning(
+            config,
+            folder,
+            storage,
+            study,
+            lambda s, job, began: _tell(bar, s, job, began),
+            command,
+            project=projected_macs,
+        )
+    page = folder / "report.html"
+    write_tune_page(result, open_existing(folder), config.goal, page)
+    return result, page
+
+
+def _print(result: dict[str, Any], folder: Path, page: Path) -> None:
+    from saccade.studies.reports.terminal import print_table
+    from saccade.studies.reports.tune_table import front_table
+
     console = out()
-    print_table(front_table(result["front"], "The front, best allowed first"), console)
+    title = "The front, best allowed first"
+    print_table(front_table(result["front"], title, result["objective"]), console)
     if result["not_tried"]:
         names = result["not_tried"]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        note(f"no time was left to try {', '.join(names[:3])}{more}: give a larger --budget")
+        which = f"{', '.join(names[:3])}{more}"
+        note(f"no time was left to try {which}: give a larger --budget, or more --trials")
     console.print(result["sentence"], markup=False, highlight=False, soft_wrap=True)
     console.out(f"preset  {folder / 'preset.json'}", highlight=False)
     console.out(f"page    {page}", highlight=False)
 
 
+def _without_password(word: str) -> str:
+    """A word of the command as presets may show it."""
+    from saccade.tuning.storage import shown
+
+    return shown(word) if "://" in word else word
+
+
 def _tell(bar: Steps, study: "Study", job: "Job", began: float) -> None:
     """How far it is, and the best so far."""
+    from saccade.studies.reports.tune_table import saved
     from saccade.tuning.result import all_tried, front
     from saccade.tuning.study import finished
 
     done, tried = finished(study), all_tried(study, job.goal)
-    best = front(tried)[0] if tried else None
-    words = "" if best is None else f"best {1 / best.cost:.2f}x less work at {best.score:.3f}"
+    best, what = front(tried)[0] if tried else None, saved(job.goal.objective)
+    words = "" if best is None else f"best {1 / best.cost:.2f}x {what} at {best.score:.3f}"
     if job.trials is not None:
         bar.update(min(done, job.trials), job.trials, f"trials, {words}")
     elif job.until is not None:

@@ -18,7 +18,7 @@ from saccade.tuning.goal import Goal
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 BUDGET = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([smh])\s*$")
-SHARE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(%?)\s*$")
+SHARE = re.compile(r"^\s*(\d+(?:\.\d+)?(?:[eE]-\d+)?)\s*(%?)\s*$")
 DEFAULT_BUDGET = 600.0
 
 
@@ -33,8 +33,10 @@ def parse_budget(given: object) -> float:
 
 def parse_share(given: object) -> float:
     """A share of ``1%`` or ``0.01``; `ValueError` for what is none from 0 to 100 %."""
-    match = SHARE.match(str(given)) if not isinstance(given, bool) else None
+    match = SHARE.match(given) if isinstance(given, str) else None
     value = float(match[1]) / (100 if match[2] else 1) if match else math.nan
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        value = given
     if not 0 <= value <= 1:
         raise ValueError(f"max_drop={given!r}; give a share from 0 to 100 %, such as 1% or 0.01")
     return value
@@ -102,7 +104,7 @@ class TuneConfig(BaseModel):
     @field_validator("budget", mode="before")
     @classmethod
     def _seconds(cls, given: object) -> float | None:
-        if given is None or (isinstance(given, float) and given > 0):
+        if given is None or (isinstance(given, float) and 0 < given < math.inf):
             return given
         return parse_budget(given)
 
@@ -110,6 +112,11 @@ class TuneConfig(BaseModel):
     def _fits(self) -> "TuneConfig":
         if self.budget is not None and self.trials is not None:
             raise ValueError("give budget or trials, not both")
+        if self.objective == "latency" and self.workers > 1:
+            raise ValueError(
+                f"objective latency with {self.workers} workers: each would disturb the time that "
+                "the others measure; give 1 worker, or the objective cost, which is exact"
+            )
         if self.benchmark is None and self.task not in tasks:
             raise ValueError(unknown_name("task", self.task, tasks))
         self.goal  # noqa: B018  # whose checks name what is wrong
@@ -163,7 +170,7 @@ def load_tuning(path: str | Path) -> TuneConfig:
     parts: dict[str, type[BaseModel]] = {"samples": SampleCounts, "benchmark": QuestionFile}
     config = read_config(path, "search", TuneConfig, parts)
     if config.benchmark is not None:
-        file = Path(path).parent / config.benchmark.file
+        file = (Path(path).parent / config.benchmark.file).absolute()
         config = config.model_copy(
             update={"benchmark": config.benchmark.model_copy(update={"file": file})}
         )
@@ -180,6 +187,7 @@ def benchmark_of(path: Path, label_free: bool, lengths: dict[str, int | None]) -
     """
     if not path.is_file():
         raise StudyError(f"there is no file of questions at {path}; give JSON lines or a YAML file")
+    path = path.absolute()  # a search is gone on with from any folder
     given = {key: value for key, value in lengths.items() if value is not None}
     kind: type[QuestionFile] = UnlabelledFile if label_free else QuestionFile
     if path.suffix.lower() in (".yaml", ".yml"):

@@ -43,7 +43,7 @@ def tune_html(result: Mapping[str, Any], study: "Study", goal: Goal) -> str:
         panels.append(Panel("What mattered to the cost", _bars(weights)))
     for name in list(weights)[:SLICES]:
         panels.append(Panel(f"Cost by {name}", _slice(study, goal, name)))
-    table = front_table(result["front"], "")
+    table = front_table(result["front"], "", goal.objective)
     return render_page(
         "tune.html.j2",
         title=f"Search: {result['name']}",

@@ -7,6 +7,7 @@ from saccade.studies.reports.table import Cell, Column, Table
 
 HELP = {
     "less work": "exact multiply-accumulates of the unpruned model relative to its own",
+    "less time": "measured time of the unpruned model relative to its own, while searching",
     "score": "mean score on the samples it was tuned on, relative to the unpruned model",
     "test": "the same on samples that the search never saw",
     "measured": "speed-up in time, paired with the unpruned model, with its 95 % interval",
@@ -14,10 +15,12 @@ HELP = {
 }
 
 
-def front_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """A row a setting, in the order given."""
+def front_table(rows: Sequence[Mapping[str, Any]], title: str, objective: str = "cost") -> Table:
+    """A row a setting, in the order given; `objective` as in `Goal`."""
     columns = [
-        Column("less work", lambda r: Cell(f"{r['ideal']:.2f}x", values={"ideal": r["ideal"]})),
+        Column(
+            saved(objective), lambda r: Cell(f"{r['ideal']:.2f}x", values={"ideal": r["ideal"]})
+        ),
         Column("score", _score),
         Column("allowed", lambda r: Cell("yes" if r["feasible"] else "no")),
     ]
@@ -28,6 +31,11 @@ def front_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
         ]
     columns.append(Column("changed", lambda r: Cell(f"{r['changed']:.0%}")))
     return Table.of(title, "setting", columns, [(_name(row), row) for row in rows])
+
+
+def saved(objective: str) -> str:
+    """What a search for this objective saves."""
+    return "less time" if objective == "latency" else "less work"
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -17,20 +17,22 @@ from saccade.controller.errors import StudyError
 from saccade.studies.config.tuning import TuneConfig
 from saccade.studies.runs.files import lock_folder, replacing
 from saccade.studies.runs.first_settings import first_settings
-from saccade.studies.runs.tune_result import make_result
+from saccade.studies.runs.tune_result import Project, make_result
 from saccade.tuning.errors import TuneError, storage_errors
 from saccade.tuning.evaluate import Evaluation
 from saccade.tuning.search import Job, work
 from saccade.tuning.space import Space, default_policies, default_pruners
 from saccade.tuning.splits import split_samples
 from saccade.tuning.storage import default_url, shown
-from saccade.tuning.study import finished, give_up, queue_first, running
+from saccade.tuning.study import give_up, queue_first, running
 from saccade.tuning.workers import work_together
 
 if TYPE_CHECKING:
     from optuna import Study
 
-CONFIG, RESULT, LOCK = "tune.json", "result.json", ".lock"
+CONFIG, RESULT, PRESET, LOCK = "tune.json", "result.json", "preset.json", ".lock"
+SPENT = "spent"
+"""Attribute of the study: the budget in seconds that was used up."""
 Tell = Callable[["Study", Job, float], None]
 """Told of the study, the job and the time at which the search began."""
 
@@ -64,6 +66,7 @@ def run_tuning(
     tell: Tell | None = None,
     command: str = "",
     measure: bool = True,
+    project: Project | None = None,
 ) -> dict[str, Any]:
     """Search, or go on with it, and write the result.
 
@@ -81,6 +84,8 @@ def run_tuning(
         What the preset says made it.
     measure : bool
         Whether the front's latency is measured.
+    project : callable, optional
+        See `Project`; without it nothing is said of the published model's size.
 
     Returns
     -------
@@ -94,12 +99,16 @@ def run_tuning(
     KeyboardInterrupt
         After the trials at work have been queued again.
     """
+    own_url = default_url(folder) if url is None else url
     with _folder(folder):
+        _check_folder(folder, own_url, study_name or config.name)
         model = load(config.model)
-        job = make_job(config, model, url or default_url(folder), study_name or config.name)
+        test = make_evaluation(config, "test", model)
+        _check_samples(config, test)
+        job = make_job(config, model, own_url, study_name or config.name)
         study = job.open()
         content = {"config": config.model_dump(mode="json"), "storage": url, "study": job.study}
-        _write(folder / CONFIG, content)
+        _write(folder / CONFIG, content, private=url is not None)
         began = time.time()
         with storage_errors(shown(job.url)):
             if url is None:  # the folder is ours alone: whoever was at work is gone
@@ -110,16 +119,62 @@ def run_tuning(
         final = job
         watch = None if tell is None else (lambda study: tell(study, final, began))
         _search(job, config, model, watch)
-        before = _read(folder / RESULT)
-        if before is not None and before["trials"] == finished(study):
-            return before
-        result = make_result(
-            study, job.goal, make_evaluation(config, "test", model), config, command, measure
-        )
+        with storage_errors(shown(job.url)):
+            if config.seconds is not None:
+                study.set_user_attr(SPENT, config.seconds)
+            of = _origin(job, config, study, measure)
+            before = _result_of(folder, of)
+            if before is not None:
+                return before
+            result = make_result(study, job.goal, test, config, command, measure, project)
         preset = result.pop("preset_object")
-        preset.write(folder / "preset.json")
-        _write(folder / RESULT, result)
+        preset.write(folder / PRESET)
+        _write(folder / RESULT, result | {"of": of, "digest": _digest(result)})
         return result
+
+
+def _origin(job: Job, config: TuneConfig, study: "Study", measure: bool) -> str:
+    """What a result rests on, as one hash: of the same nothing has to be made again."""
+    numbers = [t.number for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    parts = [job.study, job.url, job.recipe, config.samples.test, config.name, config.kind]
+    return _digest({"parts": parts, "numbers": numbers, "measure": measure})
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _result_of(folder: Path, of: str) -> dict[str, Any] | None:
+    """The result that a folder holds; None if it is another one's, was changed or is incomplete."""
+    found = _read(folder / RESULT)
+    if found is None or not (folder / PRESET).is_file():
+        return None
+    origin, digest = found.pop("of", None), found.pop("digest", None)
+    return found if origin == of and digest == _digest(found) else None
+
+
+def _check_folder(folder: Path, url: str, study: str) -> None:
+    """Refuse a folder that holds the results of another search."""
+    if not (folder / CONFIG).exists():
+        return
+    try:
+        _, there, name = read_run(folder)
+    except TuneError:  # damaged: nothing that could be lost
+        return
+    if (there, name) != (url, study):
+        raise TuneError(
+            f"{folder} holds the search {name!r} in {shown(there)}, not {study!r} in {shown(url)}; "
+            "give another --out"
+        )
+
+
+def _check_samples(config: TuneConfig, test: Evaluation) -> None:
+    """Read every picture once, so that a damaged one is known before the search."""
+    if config.benchmark is None:
+        return
+    n, task = config.samples.tune, config.task_object()
+    for sample in (*split_samples(task, "tune", n, config.seed), *test.samples):
+        sample.images  # noqa: B018  # read now; the error names the line
 
 
 def make_job(config: TuneConfig, model: Model, url: str, name: str) -> Job:
@@ -174,7 +229,8 @@ def _timed(job: Job, config: TuneConfig, study: "Study") -> Job:
         for trial in study.get_trials(deepcopy=False)
         if trial.duration is not None
     )
-    return replace(job, until=time.time() + max(0.0, config.seconds - spent / config.workers))
+    spent = max(spent / config.workers, study.user_attrs.get(SPENT, 0.0))
+    return replace(job, until=time.time() + max(0.0, config.seconds - spent))
 
 
 def _search(
@@ -204,9 +260,12 @@ def _folder(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def _write(path: Path, content: Mapping[str, Any], private: bool = False) -> None:
+    """Write JSON; `private`, which may hold a storage's password, for this user's eyes alone."""
     try:
         with replacing(path) as partial:
+            if private:
+                partial.touch(mode=0o600)
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise TuneError(
@@ -231,11 +290,15 @@ def read_run(folder: Path) -> tuple[TuneConfig, str, str]:
     TuneError
         If it is none.
     """
-    content = _read(folder / CONFIG)
-    if content is None or not {"config", "study"} <= content.keys():
+    path = folder / CONFIG
+    if not path.is_file():
         raise TuneError(f"{folder} is no folder of a search: it has no {CONFIG}")
+    content = _read(path) or {}
+    storage, study = content.get("storage"), content.get("study")
+    if not isinstance(study, str) or not isinstance(storage, str | None):
+        raise TuneError(f"{path} is damaged: it needs config, study and storage, as texts or null")
     try:
-        config = TuneConfig.model_validate(content["config"])
+        config = TuneConfig.model_validate(content.get("config"))
     except ValueError as error:
-        raise TuneError(f"{folder / CONFIG} is damaged: {error}") from error
-    return config, content.get("storage") or default_url(folder), content["study"]
+        raise TuneError(f"{path} is damaged: {error}") from error
+    return config, default_url(folder) if storage is None else storage, study

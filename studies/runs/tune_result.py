@@ -1,33 +1,29 @@
 """The result of a search: on samples that it never saw, and with measured time."""
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
-from saccade.backbones.checkpoints.fingerprint import fingerprint
-from saccade.controller.preset import (
-    Backbone,
-    Device,
-    FrontPoint,
-    Preset,
-    Search,
-    Splits,
-    TaskClass,
-)
+from saccade.backbones.model import Model
+from saccade.controller.preset import FrontPoint, Preset, Search, Splits, TaskClass
+from saccade.controller.trace import Generation
 from saccade.studies.config.tuning import TuneConfig
-from saccade.studies.runs.recipe import cpu_name, versions
+from saccade.studies.runs.backbone import backbone_of
+from saccade.studies.runs.device import device_of
+from saccade.studies.runs.recipe import versions
 from saccade.tuning.errors import optuna_module
-from saccade.tuning.evaluate import Evaluation
+from saccade.tuning.evaluate import Evaluation, Outcome
 from saccade.tuning.goal import Goal
 from saccade.tuning.latency import SpeedUp, measure
 from saccade.tuning.result import Tried, all_tried, front
-from saccade.tuning.setting import NOTHING
+from saccade.tuning.setting import NOTHING, Setting
 from saccade.tuning.study import NAME, finished
 
 if TYPE_CHECKING:
     from optuna import Study
 
+Project = Callable[[Model, Generation], int]
+"""Work that an answer would take the published model; 0 where none is known."""
 MEASURED = 3
 """Members of the front whose time is measured; of one of two objectives, all up to `MOST`."""
 MOST = 8
@@ -40,6 +36,7 @@ def make_result(
     config: TuneConfig,
     command: str = "",
     timed: bool = True,
+    project: Project | None = None,
 ) -> dict[str, Any]:
     """What was found, in plain values, and ``preset_object``.
 
@@ -48,10 +45,10 @@ def make_result(
     """
     members = front(all_tried(study, goal))
     chosen = members[0]
-    rows = []
+    rows, bare = [], _projected(NOTHING, test, project)[1]
     for place, member in enumerate(members):
         told = timed and place < (MOST if goal.front else MEASURED)
-        rows.append(member.plain() | _tested(member, test, told))
+        rows.append(member.plain() | _tested(member, test, told, project, bare))
     trials = study.get_trials(deepcopy=False)
     seconds = sum(t.duration.total_seconds() for t in trials if t.duration is not None)
     result: dict[str, Any] = {
@@ -60,6 +57,7 @@ def make_result(
         "task": config.task_object().name,
         "label_free": config.label_free,
         "max_drop": goal.max_drop,
+        "objective": goal.objective,
         "trials": finished(study),
         "seconds": round(seconds, 2),
         "samples": {"tune": config.samples.tune, "test": config.samples.test},
@@ -74,9 +72,22 @@ def make_result(
     return result | {"preset_object": _preset(chosen, result, test, config, command)}
 
 
-def _tested(member: Tried, test: Evaluation, timed: bool) -> dict[str, Any]:
-    """How a setting does on the test split."""
-    out = test.score(member.policy, member.pruner)
+def _projected(setting: Setting, test: Evaluation, project: Project | None) -> tuple[Outcome, int]:
+    """Answers on the test split, and their work at the size of the published model."""
+    macs: list[int] = []
+
+    def each(made: Generation) -> None:
+        if project is not None:
+            macs.append(project(test.model, made))
+
+    return test.score(setting.policy, setting.pruner, each=each), sum(macs)
+
+
+def _tested(
+    member: Tried, test: Evaluation, timed: bool, project: Project | None, bare: int
+) -> dict[str, Any]:
+    """How a setting does on the test split; `bare` is the projected work of the unpruned model."""
+    out, projected = _projected(member.setting, test, project)
     speed: SpeedUp | None = None
     if timed:
         same = member.setting == NOTHING
@@ -86,6 +97,7 @@ def _tested(member: Tried, test: Evaluation, timed: bool) -> dict[str, Any]:
         "test_relative": out.score / out.bare_score if out.bare_score else 1.0,
         "test_ideal": 1 / out.cost,
         "test_changed": out.changed,
+        "projected": bare / projected if projected else None,
         "measured": None if speed is None else speed.mean,
         "measured_low": None if speed is None or math.isnan(speed.low) else speed.low,
         "measured_high": None if speed is None or math.isnan(speed.high) else speed.high,
@@ -122,31 +134,20 @@ def sentence(result: dict[str, Any]) -> str:
 def _preset(
     chosen: Tried, result: dict[str, Any], test: Evaluation, config: TuneConfig, command: str
 ) -> Preset:
-    own, model = result["chosen"], test.model
-    dtype = str(model.network.model.image_newline.dtype).removeprefix("torch.")
-    device = model.device
+    own = result["chosen"]
     return Preset(
         name=config.name,
         policy=chosen.policy,
         pruner=chosen.pruner,
-        backbone=Backbone(
-            name=config.model,
-            family=str(getattr(model.family, "name", "")),
-            origin=model.spec.origin,
-            hash=fingerprint(model.network),
-            dtype=dtype,
-        ),
+        backbone=backbone_of(test.model),
         task=TaskClass.model_validate({"name": result["task"], "class": kind_of(config)}),
         generation=dict(test.settings),
-        device=Device(
-            kind=device.type,
-            name=torch.cuda.get_device_name() if device.type == "cuda" else cpu_name(),
-            threads=torch.get_num_threads(),
-        ),
+        device=device_of(test.model),
         front=FrontPoint(
             score=own["test_score"],
             score_relative=own["test_relative"],
             ideal=own["test_ideal"],
+            projected=own["projected"],
             measured=own["measured"],
             measured_low=own["measured_low"],
             measured_high=own["measured_high"],

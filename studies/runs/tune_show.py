@@ -8,7 +8,7 @@ from saccade.tuning.errors import TuneError, optuna_module, storage_errors
 from saccade.tuning.goal import Goal
 from saccade.tuning.result import all_tried, front
 from saccade.tuning.storage import open_storage, shown
-from saccade.tuning.study import RECIPE, finished
+from saccade.tuning.study import finished, recipe_of
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -29,7 +29,7 @@ def load_study_of(url: str, name: str) -> "Study":
         If the storage has none of this name, naming those that it has, or it is none of ours.
     """
     optuna = optuna_module()
-    storage = open_storage(url)
+    storage = open_storage(url, begin=False)
     with storage_errors(shown(url)):
         names = optuna.get_all_study_names(storage)
         if name not in names:
@@ -37,9 +37,18 @@ def load_study_of(url: str, name: str) -> "Study":
 
             raise TuneError(unknown_name("study", name, names))
         study: Study = optuna.load_study(study_name=name, storage=storage)
-        if RECIPE not in study.user_attrs:
+        if recipe_of(study) is None:
             raise TuneError(f"the study {name!r} is none of saccade tune")
     return study
+
+
+def _goal(study: "Study") -> Goal:
+    try:
+        return Goal(**(recipe_of(study) or {})["goal"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise TuneError(
+            f"the study {study.study_name!r} is none of this version of saccade tune: {error}"
+        ) from None
 
 
 def shown_front(folder: Path | None, url: str | None, name: str | None) -> dict[str, Any]:
@@ -51,6 +60,6 @@ def shown_front(folder: Path | None, url: str | None, name: str | None) -> dict[
     assert url is not None and name is not None
     study = load_study_of(url, name)
     with storage_errors(shown(url)):
-        goal = Goal(**study.user_attrs[RECIPE]["goal"])
+        goal = _goal(study)
         rows = [one.plain() for one in front(all_tried(study, goal))]
         return {"study": name, "trials": finished(study), "goal": goal.plain(), "front": rows}

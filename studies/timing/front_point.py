@@ -12,7 +12,7 @@ from saccade.controller.trace import Generation
 from saccade.studies.analysis.paired import paired_speedup
 from saccade.studies.analysis.projection import BY_ORIGIN, projected
 from saccade.studies.runs.answer_records import record_of
-from saccade.studies.tasks.task import Sample
+from saccade.studies.tasks.task import Sample, Score
 from saccade.studies.timing.clock import timed
 
 Progress = Callable[[int, int], None]
@@ -103,11 +103,24 @@ def _add(
 ) -> None:
     side.macs += out.trace.macs + out.trace.prepare_macs
     side.seconds[number] = seconds
+    side.scores.append(sample.score(out.text or "").score)
+    side.projected += projected_macs(model, out)
+
+
+class _Unscored:
+    """A sample of whose answer the work alone is wanted."""
+
+    index, answer = 0, ""
+
+    def score(self, text: str) -> Score:
+        return Score.of(0.0, best=1.0)
+
+
+def projected_macs(model: Model, out: Generation) -> int:
+    """Work of an answer at the size of the published model; 0 where none of its origin is known."""
     published = BY_ORIGIN.get(model.spec.origin)
-    record = record_of(sample, out, UNTIMED | {"sample": sample.index})
-    side.scores.append(record.score)
-    if published is not None:
-        side.projected += projected(record, published)
+    sample: Any = _Unscored()
+    return 0 if published is None else projected(record_of(sample, out, UNTIMED), published)
 
 
 def _point(bare: _Side, own: _Side, time: bool) -> FrontPoint:
