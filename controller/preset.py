@@ -15,11 +15,21 @@ from saccade.controller.certificate import Certificate
 from saccade.controller.errors import PresetError, SaccadeError
 from saccade.controller.preset_files import read_object, write_text
 from saccade.controller.preset_texts import check_texts
-from saccade.controller.preset_types import Count, Factor, FileName, Frozen, Sha256, Short, Text
+from saccade.controller.preset_types import (
+    Count,
+    Factor,
+    FileName,
+    Frozen,
+    Sha256,
+    Short,
+    Text,
+    problems,
+)
 
 if TYPE_CHECKING:
     from saccade.controller.controller import Controller
 
+MEND = "mend it, fetch it again, or make it anew with saccade tune"
 SCHEMA = 1
 """Version of the files that are written."""
 Whole = Annotated[int, Field(ge=-(2**64), le=2**64)]
@@ -199,8 +209,10 @@ class Preset(Frozen):
             )
         try:
             return cls.model_validate_json(_dumped(content))
-        except (ValidationError, ValueError, RecursionError) as error:
-            raise PresetError(f"{where} is not a preset: {error}") from error
+        except ValidationError as error:
+            raise PresetError(f"{where} is not a preset: {problems(error)}; {MEND}") from error
+        except (ValueError, RecursionError) as error:
+            raise PresetError(f"{where} is not a preset: {error}; {MEND}") from error
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

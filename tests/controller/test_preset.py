@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from saccade.controller.preset import FrontPoint, Learned, Search, Splits
 from saccade.controller.preset_controller import learned_file
 from saccade.controller.preset_files import LARGEST, read_object
 from saccade.controller.preset_names import find_preset, shipped_presets
+from tests.controller.learned_files import shared_file
 from tests.controller.presets import HASH, content, made
 
 BAD = (PresetError, FileNotFoundError)
@@ -216,6 +218,39 @@ def test_a_learned_policy_comes_with_its_model() -> None:
     for policy in ("learned('m.json')", "Learned(file='m.json')", "auto() + learned('m')"):
         with pytest.raises(ValueError, match="learned|Learned"):
             made(policy=policy)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "learned('m.json') + learned('secret')",
+        "learned('m.json') + learned(risk=0.1, file='secret')",
+        "Learned(file='secret') + abstain(learned('m.json'))",
+        "compose(policies=((learned('m.json'), Learned('secret')),))",
+        "abstain(learned('secret'))",
+        "auto() + learned(0.1, risk=0.1)",
+        "learned() + learned('m.json')",
+        "auto()",
+    ],
+)
+def test_a_preset_reads_its_own_learned_model_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """A word is the name of a file, too: one of the working directory."""
+    own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
+    for folder, name in ((own, "m.json"), (elsewhere, "secret")):
+        folder.mkdir()
+        shutil.copy(shared_file(), folder / name)
+    monkeypatch.chdir(elsewhere)
+    digest = hashlib.sha256((own / "m.json").read_bytes()).hexdigest()
+    learned = {"file": "m.json", "hash": digest}
+    (own / "preset.json").write_text(json.dumps(content(policy=policy, learned=learned)))
+    with pytest.raises(PresetError, match="learned model"):
+        Controller.from_preset(own)
+    (own / "preset.json").write_text(
+        json.dumps(content(policy="learned('m.json')", learned=learned))
+    )
+    assert str(own / "m.json") in repr(Controller.from_preset(own).policy)
 
 
 JSON = st.recursive(
