@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-
 MOST, LONGEST = 5, 80
 """Faults that an error tells of, and letters that it shows of a value."""
 
