@@ -9,12 +9,14 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saccade.controller.errors import StudyError
-from saccade.controller.preset_files import write_text
+from saccade.controller.preset_files import write_first
 from saccade.tuning.counterfactuals import COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 RECIPE, PARTS = "recipe.json", "parts"
 LOOSE = ("model", "versions")
 """What a recipe says that may differ in a run that goes on."""
+ABANDONED = 3600.0
+"""Seconds after which a half-written file is nobody's."""
+OURS = re.compile(r"\.(recipe\.json|.*\.parquet)\.\w+")
+"""Names of half-written files."""
 ORDER = ["task", "seed", "sample", "step", "action"]
 """By which rows are sorted."""
 
@@ -46,16 +52,32 @@ class TraceTable:
         StudyError
             If it was begun by another recipe, naming what differs, or holds something else.
         """
-        path = self.folder / RECIPE
-        if path.exists():
-            self._check(recipe)
-            return
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        if self.folder.exists() and not self._is_ours():
             raise StudyError(
                 f"{self.folder} holds something that is no table of traces; give another --out"
             )
         (self.folder / PARTS).mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(dict(recipe), indent=2, sort_keys=True) + "\n")
+        text = json.dumps(dict(recipe), indent=2, sort_keys=True) + "\n"
+        write_first(self.folder / RECIPE, text)
+        self._check(recipe)  # which another process may have written
+        self._sweep()
+
+    def _is_ours(self) -> bool:
+        """Whether it has a recipe, or is as empty as a run leaves it that ends before that."""
+        if not self.folder.is_dir():
+            return False
+        parts = self.folder / PARTS
+        begun = [path for path in self.folder.iterdir() if not path.name.startswith(f".{RECIPE}.")]
+        empty = not begun or (begun == [parts] and parts.is_dir() and not any(parts.iterdir()))
+        return empty or (self.folder / RECIPE).exists()
+
+    def _sweep(self) -> None:
+        """Remove what runs that were killed have left half done, long ago."""
+        for folder in (self.folder, self.folder / PARTS):
+            for path in folder.glob(".*"):
+                with suppress(OSError):
+                    if time.time() - path.stat().st_mtime > ABANDONED and OURS.match(path.name):
+                        path.unlink()
 
     def _check(self, recipe: Mapping[str, Any]) -> None:
         known, given = self.recipe, json.loads(json.dumps(recipe))
@@ -69,7 +91,6 @@ class TraceTable:
                 f"{self.folder} was begun otherwise ({told}); collect into another --out, or give "
                 "what it was begun with"
             )
-        (self.folder / PARTS).mkdir(exist_ok=True)
 
     @property
     def recipe(self) -> dict[str, Any]:

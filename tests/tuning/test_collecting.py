@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,47 @@ def test_folders_of_something_else_are_left_alone(tmp_path: Path) -> None:
         collected(tmp_path / "letter.txt", n=1)
     with pytest.raises(StudyError, match=r"is no table of traces: it has no recipe.json; give"):
         TraceTable(tmp_path).read()
+
+
+def test_a_run_that_was_killed_before_its_recipe_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    (folder / PARTS).mkdir(parents=True)
+    (folder / f".{RECIPE}.x1y2").write_text("{")
+    collected(folder, n=1)
+    assert len(TraceTable(folder).read()) == 2 * ROWS
+    (tmp_path / "other" / PARTS).mkdir(parents=True)
+    (tmp_path / "other" / PARTS / "letter.txt").write_text("dear")
+    with pytest.raises(StudyError, match="holds something that is no table"):
+        collected(tmp_path / "other", n=1)
+
+
+def test_of_two_that_begin_at_once_the_second_goes_on_or_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe of another appears just before the own one is written."""
+    table, link = TraceTable(tmp_path / "t"), os.link
+
+    def late(name: str, path: Path) -> None:
+        path.write_text(json.dumps({"seed": 0}))
+        link(name, path)
+
+    monkeypatch.setattr(os, "link", late)
+    with pytest.raises(StudyError, match="was begun otherwise .seed 0, not 1"):
+        table.begin({"seed": 1})
+    TraceTable(tmp_path / "t").begin({"seed": 0})
+    TraceTable(tmp_path / "u").begin({"seed": 0})
+    assert [p.name for p in (tmp_path / "u").iterdir() if p.name.startswith(".")] == []
+
+
+def test_what_was_left_half_written_long_ago_goes(tmp_path: Path) -> None:
+    folder = collected(tmp_path / "t", n=1)
+    old, new, other = (folder / PARTS / n for n in (".a.parquet.x1", ".b.parquet.x2", ".keep"))
+    for path in (old, new, other):
+        path.write_text("")
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    collected(folder, n=1)
+    assert not old.exists() and new.exists() and other.exists()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '"x"'])
