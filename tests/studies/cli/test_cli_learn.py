@@ -129,8 +129,13 @@ def test_questions_of_ones_own(tmp_path: Path) -> None:
     assert len(list((tmp_path / "t" / PARTS).iterdir())) == 2
     too_many = collect(tmp_path / "u", "--benchmark", file, "--samples", 9)
     assert too_many.exit_code == 2 and "has 4 samples; give as many or fewer" in too_many.stderr
+    unknown = [{key: line[key] for key in ("image", "question")} for line in lines]
+    file.write_text("\n".join(map(json.dumps, unknown)))
+    labelled = collect(tmp_path / "v", *words, *few[:-1])
+    assert labelled.exit_code == 2 and "answer" in labelled.stderr
+    assert collect(tmp_path / "v", *words, *few).exit_code == 0
     file.write_text("{")
-    damaged = collect(tmp_path / "v", "--benchmark", file)
+    damaged = collect(tmp_path / "w", "--benchmark", file)
     assert damaged.exit_code == 2 and "own.jsonl" in damaged.stderr
 
 
