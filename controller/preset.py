@@ -97,14 +97,17 @@ class FrontPoint(Frozen):
 
     Attributes
     ----------
+    scored_by : "metric" or "agreement"
+        The task's metric, or without right answers the agreement with the unpruned model's answer.
     score, score_relative : float or None
-        Of the task's metric, and as a share of the unpruned model's.
+        By that, and as a share of the unpruned model's.
     ideal, projected : float or None
         Speed-up by exact multiply-accumulates, and of the same pattern at the published size.
     measured, measured_low, measured_high : float or None
         Measured speed-up, with its 95 % interval.
     """
 
+    scored_by: Literal["metric", "agreement"] = "metric"
     score: float | None = Field(default=None, ge=-1e9, le=1e9)
     score_relative: float | None = Field(default=None, ge=-1e9, le=1e9)
     ideal: Factor | None = None

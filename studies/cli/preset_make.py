@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from saccade.controller.preset import Backbone, FrontPoint
     from saccade.studies.tasks import Task
 
-CLASSES = ("short", "long", "free")
-SHORT = 6
-"""Steps below which an answer is short: `auto` leaves such calls alone."""
-
 
 def make(
     task: Annotated[str, Option(help="What is asked; see saccade page --kind.")],
@@ -34,8 +30,7 @@ def make(
         str | None,
         Option(
             "--class",
-            help=f"Of the answers: {', '.join(CLASSES)}.  [default: short below {SHORT} steps, "
-            "else long]",
+            help="Of the answers: short, long or free.  [default: short below 6 steps, else long]",
             show_default=False,
         ),
     ] = None,
@@ -55,6 +50,7 @@ def make(
     from saccade.studies.cli.environment import versions
     from saccade.studies.runs.device import device_of
     from saccade.studies.tasks import tasks
+    from saccade.studies.tasks.answer_classes import CLASSES, answer_class
 
     check_output(write_to)
     if kind is not None and kind not in CLASSES:
@@ -64,7 +60,7 @@ def make(
     settings = own.family.settings.for_lengths(asked.gen_length, asked.block_length, asked.steps)
     front = _measured(own, controller, asked, samples, seed, dict(settings))
     title = write_to.stem if name is None else name
-    answers: Any = kind or ("short" if asked.steps < SHORT else "long")
+    answers: Any = kind or answer_class(asked.steps)
     words = ["saccade", "presets", "make", "--task", task, "--policy", policy]
     words += [] if pruner is None else ["--pruner", pruner]
     words += ["--name", title, "--class", answers, "--model", model]
