@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saccade.controller.errors import StudyError
+from saccade.controller.learned.features import FEATURES
 from saccade.controller.preset_files import write_first
 from saccade.tuning.counterfactuals import COLUMNS, Row
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 RECIPE, PARTS = "recipe.json", "parts"
 LOOSE = ("model", "versions")
 """What a recipe says that may differ in a run that goes on."""
+LARGEST = 1e9
+"""Of numbers in it: those of learned models are no larger."""
 ABANDONED = 3600.0
 """Seconds after which a half-written file is nobody's."""
 OURS = re.compile(r"\.(recipe\.json|.*\.parquet)\.\w+")
@@ -134,7 +137,8 @@ class TraceTable:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
         try:
-            pq.write_table(pa.Table.from_pylist(whole, schema=schema), name)
+            made = pa.Table.from_pylist(whole, schema=schema)
+            pq.write_table(made, name, write_page_checksum=True)
             with open(name, "rb+") as file:
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
@@ -167,15 +171,39 @@ def _read_part(path: Path) -> "pd.DataFrame":
     import pyarrow.parquet as pq
 
     try:
-        frame = pq.read_table(path).to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise StudyError(f"{path} is damaged ({error}); delete it and collect again") from error
-    missing = [name for name, _ in COLUMNS if name not in frame]
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        names = table.column_names
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _damaged(path, str(error)) from error
+    missing = [name for name, _ in COLUMNS if name not in names]
     if missing:
         raise StudyError(
             f"{path} lacks the columns {', '.join(missing[:5])}; collect again with this version"
         )
-    return frame[[name for name, _ in COLUMNS]]
+    for name, kind in COLUMNS:
+        found = str(table.schema.field(name).type).removeprefix("large_")
+        if found != str(_type(kind)):
+            raise _damaged(path, f"{name} is {found}, not {_type(kind)}")
+    frame = table.select([name for name, _ in COLUMNS]).to_pandas()
+    wrong = _not_known(frame)
+    if wrong:
+        raise _damaged(path, wrong)
+    return frame
+
+
+def _not_known(frame: "pd.DataFrame") -> str:
+    """A value that has to be there and is not, or is no usable number; "" if all are sound."""
+    for name, kind in COLUMNS:
+        column = frame[name]
+        if name not in FEATURES and bool(column.isna().any()):
+            return f"{name} is missing in a row"
+        if kind == "float64" and bool((column.abs() > LARGEST).any()):
+            return f"{name} is {column[column.abs() > LARGEST].iloc[0]:g} in a row"
+    return "page is blank in a row" if bool((frame["page"].str.strip() == "").any()) else ""
+
+
+def _damaged(path: Path, why: str) -> StudyError:
+    return StudyError(f"{path} is damaged ({why}); delete it and collect again")
 
 
 def _type(kind: str) -> Any:
