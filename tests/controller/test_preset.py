@@ -129,23 +129,24 @@ def test_preset_errors_are_ours() -> None:
     [
         (
             {},
-            "with confidence 0.9 at most 0.05 of the answers differ from the unpruned model's (9 of "
+            "with confidence 0.9 at most 0.05 of the answers differ from the unpruned ones (9 of "
             "300 samples did, p = 0.065; task code, 2026-01-31)",
         ),
         (
             {"loss": "edits"},
-            "with confidence 0.9 the mean loss (edits) of the answers is at most 0.05 (0.03 over 300 "
-            "samples, p = 0.065; task code, 2026-01-31)",
+            "with confidence 0.9 the mean loss (edits) of the answers is at most 0.05 (0.03 over "
+            "300 samples, p = 0.065; task code, 2026-01-31)",
         ),
         (
             {"outcome": "abstained", "needed": 900},
-            "abstained: it is not shown with confidence 0.9 that at most 0.05 of the answers differ "
-            "from the unpruned model's (9 of 300 samples did); that would need at least 900 samples",
+            "abstained: it is not shown with confidence 0.9 that at most 0.05 of the answers "
+            "differ from the unpruned ones (9 of 300 samples did); that would need at least 900 "
+            "samples",
         ),
         (
             {"outcome": "abstained", "loss": "lost"},
-            "abstained: it is not shown with confidence 0.9 that the mean loss (lost) of the answers "
-            "is at most 0.05 (0.03 over 300 samples); that would need another setting",
+            "abstained: it is not shown with confidence 0.9 that the mean loss (lost) of the "
+            "answers is at most 0.05 (0.03 over 300 samples); that would need another setting",
         ),
     ],
     ids=["kept", "kept-mean", "abstained", "abstained-mean"],
