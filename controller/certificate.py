@@ -106,9 +106,7 @@ class Certificate(Frozen):
         """What it promises, in one sentence."""
         more = f"at least {self.needed} samples" if self.needed else "another setting"
         if self.loss == "changed":
-            target = (
-                f"at most {self.max_change:.3g} of the answers differ from the unpruned model's"
-            )
+            target = f"at most {self.max_change:.3g} of the answers differ from the unpruned ones"
             seen = f"{self.changed:.4g} of {self.n} samples did"
         else:
             target = f"the mean loss ({self.loss}) of the answers is at most {self.max_change:.3g}"

@@ -32,7 +32,10 @@ def read_object(path: Path, most: int = LARGEST) -> tuple[dict[str, Any], Path]:
     PresetError
         If it is too large, no regular file, not JSON, nested too deep, or says a key twice.
     """
-    file = inside(path, FILE) if path.is_dir() else path
+    try:
+        file = inside(path, FILE) if path.is_dir() else path
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise PresetError(f"{path} cannot be read: {error}") from error
     text = read_bounded(file, most)
     try:
         content = json.loads(text, parse_constant=_refuse_number, object_pairs_hook=_once)

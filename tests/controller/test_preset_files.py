@@ -42,6 +42,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         Preset.read(tmp_path / "none.json")
     with pytest.raises(FileNotFoundError):
         Preset.read(tmp_path)
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises((PresetError, FileNotFoundError)):
+            Preset.read(name)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(PresetError, match="no regular file|not a regular file"):
