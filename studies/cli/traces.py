@@ -107,17 +107,21 @@ def collect(
     source = TraceSource(model, names, benchmark, lengths, metric, where, label_free)
     source.make_tasks()
     model_family(model)
-    with Steps(err()) as bar:
-        new = run(
-            source,
-            folder,
-            experiment,
-            n=samples,
-            name=model,
-            workers=workers,
-            threads=threads,
-            progress=lambda done, total: bar.update(done, total, "samples"),
-        )
+    try:
+        with Steps(err()) as bar:
+            new = run(
+                source,
+                folder,
+                experiment,
+                n=samples,
+                name=model,
+                workers=workers,
+                threads=threads,
+                progress=lambda done, total: bar.update(done, total, "samples"),
+            )
+    except KeyboardInterrupt:
+        note(f"interrupted: what was collected is kept in {folder}; the same command goes on")
+        raise typer.Exit(130) from None
     frame = TraceTable(folder).read()
     changed = float(frame["changed"].mean())
     if as_json:

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +85,14 @@ def test_a_process_that_dies_or_fails_is_told(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="a process ended before its time: 0 of 4 samples of this"):
         collect(dying_source, tmp_path / "t", EXPERIMENT, n=2, name="tiny", workers=2)
     collected(tmp_path / "t", n=2)
+
+
+def test_processes_begin_deaf_to_ctrl_c() -> None:
+    code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    before = signal.getsignal(signal.SIGINT)
+    with collecting._deaf():
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "True" and signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_sample_that_fails_leaves_the_others(tmp_path: Path) -> None:
