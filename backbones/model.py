@@ -295,7 +295,7 @@ class Model:
         }
         chosen = self.controller if controller is None else controller
         if chosen is not None and chosen.promise is not None and not chosen.promise.told:
-            chosen.promise.tell(differences(chosen.promise, self, settings))
+            chosen.promise.tell(differences(chosen.promise, self, settings), self.network)
         prepare = functools.partial(self.prepare, controller=chosen)
         requests = collected(prepare, prompt, images, video, inputs, how)
         single = isinstance(prompt, str) or isinstance(inputs, Prepared)

@@ -104,17 +104,19 @@ class Certificate(Frozen):
 
     def sentence(self) -> str:
         """What it promises, in one sentence."""
-        target = f"{self.max_change:.3g} of the answers"
-        if self.loss != "changed":
-            target = f"a mean loss ({self.loss}) of {self.max_change:.3g}"
-        seen = f"{self.changed:.4g} of {self.n} samples"
+        more = f"at least {self.needed} samples" if self.needed else "another setting"
+        if self.loss == "changed":
+            target = f"at most {self.max_change:.3g} of the answers differ from the unpruned ones"
+            seen = f"{self.changed:.4g} of {self.n} samples did"
+        else:
+            target = f"the mean loss ({self.loss}) of the answers is at most {self.max_change:.3g}"
+            seen = f"{self.changed / self.n:.3g} over {self.n} samples"
         if self.outcome == "kept":
             return (
-                f"with confidence {self.confidence:.3g} at most {target} differ from the unpruned "
-                f"model's ({seen} did, p = {self.p_value:.2g}; task {self.task}, {self.date})"
+                f"with confidence {self.confidence:.3g} {target} ({seen}, p = {self.p_value:.2g}; "
+                f"task {self.task}, {self.date})"
             )
-        more = f"at least {self.needed} samples" if self.needed else "another setting"
         return (
-            f"abstained: {seen} differed, which does not show at most {target} with confidence "
-            f"{self.confidence:.3g}; that would need {more}"
+            f"abstained: it is not shown with confidence {self.confidence:.3g} that {target} "
+            f"({seen}); that would need {more}"
         )

@@ -15,11 +15,21 @@ from saccade.controller.certificate import Certificate
 from saccade.controller.errors import PresetError, SaccadeError
 from saccade.controller.preset_files import read_object, write_text
 from saccade.controller.preset_texts import check_texts
-from saccade.controller.preset_types import Count, Factor, FileName, Frozen, Sha256, Short, Text
+from saccade.controller.preset_types import (
+    Count,
+    Factor,
+    FileName,
+    Frozen,
+    Sha256,
+    Short,
+    Text,
+    problems,
+)
 
 if TYPE_CHECKING:
     from saccade.controller.controller import Controller
 
+MEND = "mend it, fetch it again, or make it anew with saccade tune"
 SCHEMA = 1
 """Version of the files that are written."""
 Whole = Annotated[int, Field(ge=-(2**64), le=2**64)]
@@ -87,14 +97,17 @@ class FrontPoint(Frozen):
 
     Attributes
     ----------
+    scored_by : "metric" or "agreement"
+        The task's metric, or without right answers the agreement with the unpruned model's answer.
     score, score_relative : float or None
-        Of the task's metric, and as a share of the unpruned model's.
+        By that, and as a share of the unpruned model's.
     ideal, projected : float or None
         Speed-up by exact multiply-accumulates, and of the same pattern at the published size.
     measured, measured_low, measured_high : float or None
         Measured speed-up, with its 95 % interval.
     """
 
+    scored_by: Literal["metric", "agreement"] = "metric"
     score: float | None = Field(default=None, ge=-1e9, le=1e9)
     score_relative: float | None = Field(default=None, ge=-1e9, le=1e9)
     ideal: Factor | None = None
@@ -199,8 +212,10 @@ class Preset(Frozen):
             )
         try:
             return cls.model_validate_json(_dumped(content))
-        except (ValidationError, ValueError, RecursionError) as error:
-            raise PresetError(f"{where} is not a preset: {error}") from error
+        except ValidationError as error:
+            raise PresetError(f"{where} is not a preset: {problems(error)}; {MEND}") from error
+        except (ValueError, RecursionError) as error:
+            raise PresetError(f"{where} is not a preset: {error}; {MEND}") from error
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

@@ -3,6 +3,8 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,10 @@ def read_object(path: Path, most: int = LARGEST) -> tuple[dict[str, Any], Path]:
     PresetError
         If it is too large, no regular file, not JSON, nested too deep, or says a key twice.
     """
-    file = inside(path, FILE) if path.is_dir() else path
+    try:
+        file = inside(path, FILE) if path.is_dir() else path
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise PresetError(f"{path} cannot be read: {error}") from error
     text = read_bounded(file, most)
     try:
         content = json.loads(text, parse_constant=_refuse_number, object_pairs_hook=_once)
@@ -47,12 +52,19 @@ def read_object(path: Path, most: int = LARGEST) -> tuple[dict[str, Any], Path]:
 
 def read_bounded(file: Path, most: int) -> bytes:
     """The content of a regular file of at most `most` bytes; errors as `read_object`."""
-    if not file.exists():
-        raise FileNotFoundError(f"no preset at {file}; saccade presets list shows those there are")
-    if not file.is_file():
-        raise PresetError(f"{file} is not a regular file")
-    with file.open("rb") as stream:
-        data = stream.read(most + 1)
+    try:
+        if not file.exists():
+            raise FileNotFoundError(
+                f"no preset at {file}; saccade presets list shows those there are"
+            )
+        if not file.is_file():
+            raise PresetError(f"{file} is not a regular file")
+        with file.open("rb") as stream:
+            data = stream.read(most + 1)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:  # no right to read it, or a name that no file can have
+        raise PresetError(f"{file} cannot be read: {error}") from error
     if len(data) > most:
         raise PresetError(f"{file} has more than {most} bytes; that is no preset")
     return data
@@ -81,6 +93,29 @@ def inside(folder: Path, name: str, root: Path | None = None) -> Path:
 def write_text(path: Path, text: str) -> Path:
     """Write a file that appears whole or not at all, and return it; a folder gets `FILE`."""
     file = path / FILE if path.is_dir() else path
+    with _aside(file, text) as name:
+        os.replace(name, file)
+    return file
+
+
+def write_first(file: Path, text: str) -> None:
+    """Write a file that appears whole or not at all, unless it is there: of several processes that
+    do so at once, one has its way."""
+    if file.exists():
+        return
+    with _aside(file, text) as name:
+        try:
+            os.link(name, file)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links
+            if not file.exists():
+                os.replace(name, file)
+
+
+@contextmanager
+def _aside(file: Path, text: str) -> Iterator[str]:
+    """The name of a file beside another one with this content, which is gone afterwards."""
     handle, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -88,11 +123,9 @@ def write_text(path: Path, text: str) -> Path:
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(name, 0o644)
-        os.replace(name, file)
-    except BaseException:
+        yield name
+    finally:
         Path(name).unlink(missing_ok=True)
-        raise
-    return file
 
 
 def _refuse_number(name: str) -> float:

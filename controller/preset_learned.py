@@ -47,7 +47,7 @@ def take_along(policy: str, folder: Path) -> tuple[str, Learned | None]:
     FileNotFoundError
         If there is no such model.
     PresetError
-        If it reads several, or the folder has another one of that name.
+        If it reads several.
     OSError
         If it cannot be written; nothing is left half written.
     """
@@ -62,16 +62,26 @@ def take_along(policy: str, folder: Path) -> tuple[str, Learned | None]:
     if not source.exists():
         raise FileNotFoundError(f"no learned model at {source}; saccade learn writes them")
     data = read_bounded(source, LARGEST_LEARNED)
-    name = source.name if source.name != FILE else f"{READS}.json"
-    target, digest = folder / name, hashlib.sha256(data).hexdigest()
-    if not target.exists():
-        _write(target, data)
-    elif hashlib.sha256(read_bounded(target, LARGEST_LEARNED)).hexdigest() != digest:
-        raise PresetError(f"{target} is another learned model; give another --out")
+    digest = hashlib.sha256(data).hexdigest()
+    name = _free_name(folder, source.name if source.name != FILE else f"{READS}.json", digest)
+    if not (folder / name).exists():
+        _write(folder / name, data)
     tree = ast.parse(policy.strip(), mode="eval")
     for node in _files(tree):
         node.value = name
     return ast.unparse(tree), Learned(file=name, hash=digest)
+
+
+def _free_name(folder: Path, name: str, digest: str) -> str:
+    """The name, or one of its own where the folder has another file of that name."""
+    there = folder / name
+    if not there.exists() or _hash(there) == digest:
+        return name
+    return f"{there.stem}-{digest[:12]}{there.suffix}"
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(read_bounded(path, LARGEST_LEARNED)).hexdigest()
 
 
 def _files(tree: ast.AST) -> list[ast.Constant]:

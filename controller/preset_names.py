@@ -1,5 +1,6 @@
 """Where presets come from: those that are shipped, paths, and the hub."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,10 @@ from saccade.controller.preset import Preset
 from saccade.controller.preset_files import FILE
 
 SHIPPED = Path(__file__).parent / "presets"
+PATIENCE = 4.0
+"""Seconds in which the hub has to answer, unless HF_HUB_ETAG_TIMEOUT says otherwise."""
+BUSY = (408, 429)
+"""Answers, beside those of a fault of its own, of a hub that cannot be used now."""
 
 
 class Found(NamedTuple):
@@ -82,20 +87,41 @@ def _fetched(repo_id: str) -> Found:
     )
 
     try:
-        file = Path(hf_hub_download(repo_id, FILE))
+        local = not _answers(repo_id)
+        file = Path(hf_hub_download(repo_id, FILE, local_files_only=local))
         preset = Preset.read(file)
         if preset.learned is not None:
-            hf_hub_download(repo_id, preset.learned.file)
+            hf_hub_download(repo_id, preset.learned.file, local_files_only=local)
     except HFValidationError as error:
         raise PresetError(f"{_unknown(repo_id)}; as a hub id: {error}") from error
     except LocalEntryNotFoundError as error:
         raise PresetError(
             f"{_unknown(repo_id)}; the hub's {repo_id} is not in the local cache, and the hub "
-            "cannot be reached: go online, or give the path of a downloaded preset"
+            "cannot be reached: try again later, go online, or give the path of a downloaded preset"
         ) from error
     except EntryNotFoundError as error:
         raise PresetError(f"the hub's {repo_id} has no {FILE}, or lacks what it names") from error
     except (HfHubHTTPError, OSError) as error:
-        raise PresetError(f"the hub does not give a preset {repo_id}: {error}") from error
+        told = " ".join(str(error).split())
+        raise PresetError(f"the hub does not give a preset {repo_id}: {told}") from error
     # The cache links its snapshots to its own store: snapshots/COMMIT/FILE to ../../blobs/HASH.
     return Found(preset, file.parent, file.parent.parent.parent)
+
+
+def _answers(repo_id: str) -> bool:
+    """Whether the hub can be reached, by one short question: a download would try for minutes."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        patience = HF_HUB_ETAG_TIMEOUT if "HF_HUB_ETAG_TIMEOUT" in os.environ else PATIENCE
+        get_hf_file_metadata(hf_hub_url(repo_id, FILE), timeout=patience)
+    except HFValidationError:
+        raise
+    except HfHubHTTPError as error:
+        code = None if error.response is None else error.response.status_code
+        return code is None or not (code in BUSY or code >= 500)
+    except Exception:  # whatever the client of the installed version raises
+        return False
+    return True

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from saccade.controller.expressions import (
+    Described,
     describe_policy,
     is_none,
     parse_policy,
@@ -13,8 +14,8 @@ from saccade.controller.expressions import (
 
 WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\- ]*")
 """Texts that options may have: words, no paths and no names of files."""
-READS = "learned"
-"""The policy that reads a file."""
+READS, FILE_OPTION = "learned", "file"
+"""The policy that reads a file, and its option that names it."""
 
 
 def check_texts(policy: str, pruner: str | None, learned: str | None) -> None:
@@ -43,11 +44,31 @@ def check_texts(policy: str, pruner: str | None, learned: str | None) -> None:
     if learned is None:
         parse_policy(policy)
     else:  # it is made where its file is known
-        describe_policy(policy)
-        if learned not in constants(policy):
-            raise ValueError(f"the policy {policy!r} does not read the learned model {learned!r}")
+        _check_reads(describe_policy(policy), learned)
     if pruner is not None and not is_none(pruner):
         parse_pruner(pruner)
+
+
+def files_read(value: object) -> list[object]:
+    """What the learned policies in a described policy are given to read, however deep they lie."""
+    if isinstance(value, tuple):
+        return [file for inner in value for file in files_read(inner)]
+    if not isinstance(value, Described):
+        return []
+    own = [value.options.get(FILE_OPTION)] if value.name == READS else []
+    return own + files_read(tuple(value.options.values()))
+
+
+def _check_reads(described: Described, learned: str) -> None:
+    files = files_read(described)
+    if not files:
+        raise ValueError(f"the policy does not read the preset's learned model {learned!r}")
+    wrong = [file for file in files if file != learned]
+    if wrong:
+        raise ValueError(
+            f"{READS}({FILE_OPTION}={wrong[0]!r}): a preset reads its own learned model alone, "
+            f"which is {learned!r}"
+        )
 
 
 def names(text: str) -> set[str]:

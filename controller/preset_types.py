@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+MOST, LONGEST = 5, 80
+"""Faults that an error tells of, and letters that it shows of a value."""
 
 
 class Frozen(BaseModel):
@@ -32,3 +35,25 @@ FileName = Annotated[
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(gt=0, le=1e6)]
+
+
+def problems(error: ValidationError) -> str:
+    """Where a file is wrong, and how, in one line."""
+    found = error.errors(include_url=False, include_context=False)
+    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
+    told = [_problem(one["loc"], one["msg"], one["input"]) for one in found[:MOST]]
+    return "; ".join([*told, *more])
+
+
+def _problem(place: tuple[int | str, ...], what: str, given: object) -> str:
+    where = ".".join(map(_shown, place))
+    what = " ".join(what.removeprefix("Value error, ").split())
+    if not place or isinstance(given, dict | list | tuple):
+        return f"{where}: {what}" if place else what
+    return f"{where}={_shown(repr(given))}: {what}"
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -1,6 +1,7 @@
 """What a preset was measured and certified on, and whether a call is like that: told once."""
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,6 +12,9 @@ log = logging.getLogger(__name__)
 
 UNCOUNTED = ("seed",)
 """Settings that make no difference to what is promised."""
+_LOCK = threading.Lock()
+_TOLD: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+"""What was said about each network: a controller made anew for every call does not repeat it."""
 
 
 class Promise:
@@ -28,7 +32,6 @@ class Promise:
 
     def __init__(self, preset: Preset) -> None:
         self.preset, self.told = preset, False
-        self._hashes: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
     def __reduce__(self) -> tuple[type["Promise"], tuple[Preset]]:
         return Promise, (self.preset,)
@@ -46,8 +49,9 @@ class Promise:
         Parameters
         ----------
         network : object
-            The model's, hashed once while it lives.
+            The model's.
         fingerprint : callable
+            Gives its hash.
         dtype : str
             Of its weights.
         settings : mapping of str to object
@@ -58,9 +62,7 @@ class Promise:
         if self.preset.abstained:  # the bare model, on any terms
             return []
         out, made = [], self.preset.backbone
-        if network not in self._hashes:
-            self._hashes[network] = fingerprint(network)
-        if self._hashes[network] != made.hash:
+        if fingerprint(network) != made.hash:
             kind = f" in {dtype}, not in {made.dtype}" if made.dtype not in ("", dtype) else ""
             out.append(f"another backbone than {made.name}{kind}")
         if isinstance(certified, str):
@@ -74,11 +76,19 @@ class Promise:
             out += [f"other generation settings ({', '.join(wrong)})"] if wrong else []
         return out
 
-    def tell(self, differences: list[str]) -> None:
-        """Log a warning about the first call on other terms."""
-        if differences and not self.told:
+    def tell(self, differences: list[str], network: Any) -> None:
+        """Log a warning about the first call on other terms, whichever thread it is of; what was
+        said about a network by another controller of such a preset is not said again."""
+        if not differences:
+            return
+        said = self.sentence(differences)
+        with _LOCK:
+            known = _TOLD.setdefault(network, set())
+            new = not self.told and said not in known
             self.told = True
-            log.warning("%s", self.sentence(differences))
+            known.add(said)
+        if new:
+            log.warning("%s", said)
 
     def sentence(self, differences: list[str]) -> str:
         """What is said of such a call."""

@@ -238,7 +238,8 @@ def _in_pool(
     pool = ProcessPoolExecutor(min(workers, len(missing)), context, _begin, how)
     done = 0
     try:
-        waiting: set[Future[int]] = {pool.submit(_answer, unit) for unit in missing}
+        with _deaf():
+            waiting: set[Future[int]] = {pool.submit(_answer, unit) for unit in missing}
         while waiting:
             ready, waiting = wait(waiting, LOOK, FIRST_COMPLETED)
             for future in ready:
@@ -251,6 +252,20 @@ def _in_pool(
             process.terminate()
         raise _explained(error, done, len(missing)) from error
     pool.shutdown()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C is not heard, nor ever by processes that begin meanwhile: they inherit that, and would
+    else show what they were importing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _explained(error: BaseException, done: int, total: int) -> BaseException:

@@ -26,6 +26,8 @@ RISKS = (0.01, 0.02, 0.05, 0.1, 0.2)
 """Values of the policy's `risk` of which it is told what they would have done."""
 BASELINES = ("constant", "by action")
 """Predictions that look at no signal: one rate, and a boosting that knows the action alone."""
+LEAST_PAGES = 5
+"""Pages with a changed answer, and with an unchanged one, below which no model is called better."""
 LEAST_GAIN = 0.001
 """Nats by which a model has to be better: less is of no use, however certain it is."""
 
@@ -102,6 +104,9 @@ class LearnReport:
     outlook : tuple of Outlook
     rows, pages, folds : int
     changed : float
+        Share of the rows.
+    mixed : (int, int)
+        Pages that have a changed answer, and an unchanged one.
     milliseconds : float
         That a prediction takes, of all actions of `BATCH` sequences: the median of many.
     """
@@ -118,6 +123,7 @@ class LearnReport:
     pages: int
     folds: int
     changed: float
+    mixed: tuple[int, int]
     milliseconds: float = 0.0
 
     @property
@@ -131,6 +137,11 @@ class LearnReport:
         gain, low, high = self.gain
         name = min(BASELINES, key=self.losses.__getitem__)
         what = "a constant" if name == "constant" else "the action alone"
+        if self.kind == "constant":
+            return (
+                f"a constant looks at no signal: its risk is {self.changed:.1%} of the answers, "
+                f"log-loss {self.losses['constant']:.3f}"
+            )
         told = f"log-loss {self.losses[self.kind]:.3f} against {self.baseline:.3f} of {what}"
         if self.better:
             return (
@@ -138,9 +149,18 @@ class LearnReport:
             )
         return (
             f"{self.kind} is NOT better than {what}: {told} (gain {gain:.3f}, {low:.3f} to "
-            f"{high:.3f}, over {self.pages} pages); its risks say no more than that: collect more "
-            "samples, or do without it"
+            f"{high:.3f}, over {self.pages} pages{self._few}); its risks say no more than that: "
+            "collect more samples, or do without it"
         )
+
+    @property
+    def _few(self) -> str:
+        """That too few pages tell, if so."""
+        n = min(self.mixed)
+        if n >= LEAST_PAGES:
+            return ""
+        what = "a changed" if n == self.mixed[0] else "an unchanged"
+        return f", of which {n} had {what} answer, and {LEAST_PAGES} are the least"
 
     def write(self, path: Path, model: Path) -> None:
         """Write it as JSON, beside the model that it is about."""
@@ -155,11 +175,13 @@ def judge(rows: "Rows", judged: Judged, kind: str, seed: int) -> LearnReport:
     losses = {name: float(values.mean()) for name, values in each.items()}
     best = min(BASELINES, key=losses.__getitem__)
     gain = mean_by_page(each[best] - each[kind], rows.groups)
+    mixed = rows.pages_where(rows.changed), rows.pages_where(~rows.changed)
     return LearnReport(
         kind=kind,
         losses=losses,
         gain=gain,
-        better=kind != best and gain[1] > 0 and gain[0] >= LEAST_GAIN,
+        better=kind != best and gain[1] > 0 and gain[0] >= LEAST_GAIN and min(mixed) >= LEAST_PAGES,
+        mixed=mixed,
         calibration=curve(judged.risks[kind], rows.changed),
         constant_calibration=curve(judged.risks["constant"], rows.changed),
         importance=importance(rows, judged.models[kind], seed),

@@ -88,6 +88,10 @@ class Rows:
         """How many there are."""
         return len(np.unique(self.groups))
 
+    def pages_where(self, own: Bools) -> int:
+        """How many have such a row, (M,)."""
+        return len(np.unique(self.groups[own]))
+
     @property
     def saved(self) -> Floats:
         """Share of the work still to do that each action saved, on average; 0 if never tried."""

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from saccade.controller.learned.risk import Line, RiskModel, Trees
 
+LEAST_SPREAD = 1e-6
+"""Standard deviation of a feature below which a line takes it for constant."""
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -83,6 +85,7 @@ def _logistic(rows: Floats, changed: Bools, seed: int) -> Line:
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(rows)
+    scaler.scale_ = np.where(scaler.scale_ < LEAST_SPREAD, 1.0, scaler.scale_)
     made = LogisticRegression(max_iter=5000, random_state=seed).fit(scaler.transform(rows), changed)
     weights = made.coef_[0] / scaler.scale_
     return Line(weights, float(made.intercept_[0] - weights @ scaler.mean_))

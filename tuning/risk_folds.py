@@ -92,8 +92,8 @@ def mean_by_page(values: Floats, groups: Ints) -> tuple[float, float, float]:
     from scipy import stats
 
     mean = float(values.mean())
-    known = np.unique(groups)
-    sums = np.array([float((values[groups == g] - mean).sum()) for g in known])
+    known, place = np.unique(groups, return_inverse=True)
+    sums = np.bincount(place, weights=values - mean)
     if len(known) < 2:
         return mean, float("-inf"), float("inf")
     error = float(np.sqrt((sums**2).sum() * len(known) / (len(known) - 1))) / len(values)

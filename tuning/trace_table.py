@@ -9,12 +9,15 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saccade.controller.errors import StudyError
-from saccade.controller.preset_files import write_text
+from saccade.controller.learned.features import FEATURES
+from saccade.controller.preset_files import write_first
 from saccade.tuning.counterfactuals import COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -23,6 +26,12 @@ if TYPE_CHECKING:
 RECIPE, PARTS = "recipe.json", "parts"
 LOOSE = ("model", "versions")
 """What a recipe says that may differ in a run that goes on."""
+LARGEST = 1e9
+"""Of numbers in it: those of learned models are no larger."""
+ABANDONED = 3600.0
+"""Seconds after which a half-written file is nobody's."""
+OURS = re.compile(r"\.(recipe\.json|.*\.parquet)\.\w+")
+"""Names of half-written files."""
 ORDER = ["task", "seed", "sample", "step", "action"]
 """By which rows are sorted."""
 
@@ -46,16 +55,32 @@ class TraceTable:
         StudyError
             If it was begun by another recipe, naming what differs, or holds something else.
         """
-        path = self.folder / RECIPE
-        if path.exists():
-            self._check(recipe)
-            return
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        if self.folder.exists() and not self._is_ours():
             raise StudyError(
                 f"{self.folder} holds something that is no table of traces; give another --out"
             )
         (self.folder / PARTS).mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(dict(recipe), indent=2, sort_keys=True) + "\n")
+        text = json.dumps(dict(recipe), indent=2, sort_keys=True) + "\n"
+        write_first(self.folder / RECIPE, text)
+        self._check(recipe)  # which another process may have written
+        self._sweep()
+
+    def _is_ours(self) -> bool:
+        """Whether it has a recipe, or is as empty as a run leaves it that ends before that."""
+        if not self.folder.is_dir():
+            return False
+        parts = self.folder / PARTS
+        begun = [path for path in self.folder.iterdir() if not path.name.startswith(f".{RECIPE}.")]
+        empty = not begun or (begun == [parts] and parts.is_dir() and not any(parts.iterdir()))
+        return empty or (self.folder / RECIPE).exists()
+
+    def _sweep(self) -> None:
+        """Remove what runs that were killed have left half done, long ago."""
+        for folder in (self.folder, self.folder / PARTS):
+            for path in folder.glob(".*"):
+                with suppress(OSError):
+                    if time.time() - path.stat().st_mtime > ABANDONED and OURS.match(path.name):
+                        path.unlink()
 
     def _check(self, recipe: Mapping[str, Any]) -> None:
         known, given = self.recipe, json.loads(json.dumps(recipe))
@@ -69,7 +94,6 @@ class TraceTable:
                 f"{self.folder} was begun otherwise ({told}); collect into another --out, or give "
                 "what it was begun with"
             )
-        (self.folder / PARTS).mkdir(exist_ok=True)
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -113,7 +137,8 @@ class TraceTable:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
         try:
-            pq.write_table(pa.Table.from_pylist(whole, schema=schema), name)
+            made = pa.Table.from_pylist(whole, schema=schema)
+            pq.write_table(made, name, write_page_checksum=True)
             with open(name, "rb+") as file:
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
@@ -146,15 +171,39 @@ def _read_part(path: Path) -> "pd.DataFrame":
     import pyarrow.parquet as pq
 
     try:
-        frame = pq.read_table(path).to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise StudyError(f"{path} is damaged ({error}); delete it and collect again") from error
-    missing = [name for name, _ in COLUMNS if name not in frame]
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        names = table.column_names
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _damaged(path, str(error)) from error
+    missing = [name for name, _ in COLUMNS if name not in names]
     if missing:
         raise StudyError(
             f"{path} lacks the columns {', '.join(missing[:5])}; collect again with this version"
         )
-    return frame[[name for name, _ in COLUMNS]]
+    for name, kind in COLUMNS:
+        found = str(table.schema.field(name).type).removeprefix("large_")
+        if found != str(_type(kind)):
+            raise _damaged(path, f"{name} is {found}, not {_type(kind)}")
+    frame = table.select([name for name, _ in COLUMNS]).to_pandas()
+    wrong = _not_known(frame)
+    if wrong:
+        raise _damaged(path, wrong)
+    return frame
+
+
+def _not_known(frame: "pd.DataFrame") -> str:
+    """A value that has to be there and is not, or is no usable number; "" if all are sound."""
+    for name, kind in COLUMNS:
+        column = frame[name]
+        if name not in FEATURES and bool(column.isna().any()):
+            return f"{name} is missing in a row"
+        if kind == "float64" and bool((column.abs() > LARGEST).any()):
+            return f"{name} is {column[column.abs() > LARGEST].iloc[0]:g} in a row"
+    return "page is blank in a row" if bool((frame["page"].str.strip() == "").any()) else ""
+
+
+def _damaged(path: Path, why: str) -> StudyError:
+    return StudyError(f"{path} is damaged ({why}); delete it and collect again")
 
 
 def _type(kind: str) -> Any:

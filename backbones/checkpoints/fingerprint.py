@@ -2,13 +2,18 @@
 
 import hashlib
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 CHUNK = 2**26
 """Elements that are copied to the host at once."""
+_LOCK = threading.Lock()
+_KNOWN: WeakKeyDictionary[nn.Module, tuple[int, str]] = WeakKeyDictionary()
+"""Of each network: what its tensors were when it was hashed, and the hash."""
 
 
 def fingerprint(network: nn.Module) -> str:
@@ -35,6 +40,21 @@ def fingerprint(network: nn.Module) -> str:
         line = f"{name} {tuple(tensor.shape)} {tensor.dtype} {digest}\n"
         whole.update(line.encode())
     return whole.hexdigest()
+
+
+def known_fingerprint(network: nn.Module) -> str:
+    """The hash of a network, made once for all threads and presets until a weight changes."""
+    now = hash(tuple(_stamp(tensor) for tensor in network.state_dict().values()))
+    with _LOCK:
+        known = _KNOWN.get(network)
+        if known is None or known[0] != now:
+            known = _KNOWN[network] = now, fingerprint(network)
+        return known[1]
+
+
+def _stamp(tensor: Tensor) -> tuple[int, int]:
+    """Where a tensor lies, and how often it was written to in place, as far as torch counts."""
+    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
 
 
 def _digest(tensor: Tensor) -> str:

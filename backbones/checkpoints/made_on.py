@@ -1,16 +1,11 @@
 """Whether a model has the weights that a policy was made on, if the policy holds for no others."""
 
-from weakref import WeakKeyDictionary
-
 from torch import nn
 
-from saccade.backbones.checkpoints.fingerprint import fingerprint
+from saccade.backbones.checkpoints.fingerprint import known_fingerprint
 from saccade.backbones.checkpoints.promised import dtype_of
 from saccade.controller.errors import LearnedError
 from saccade.controller.policy import BasePolicy, members
-
-_known: "WeakKeyDictionary[nn.Module, str]" = WeakKeyDictionary()
-"""Fingerprints of networks while they live: hashing a large one takes seconds."""
 
 
 def check_weights(policy: BasePolicy, network: nn.Module, name: str) -> None:
@@ -24,12 +19,11 @@ def check_weights(policy: BasePolicy, network: nn.Module, name: str) -> None:
     for own in members(policy):
         if own.weights is None:
             continue
-        if network not in _known:
-            _known[network] = fingerprint(network)
-        if own.weights != _known[network]:
+        here = known_fingerprint(network)
+        if own.weights != here:
             raise LearnedError(
                 f"{own!r} was made on other weights than those of {name}, or on the same in "
                 f"another dtype than {dtype_of(network)}: fingerprint {own.weights[:12]}..., and "
-                f"here {_known[network][:12]}...; load the model as it was loaded then, or "
+                f"here {here[:12]}...; load the model as it was loaded then, or "
                 "collect and learn on this one: saccade traces collect, saccade learn"
             )

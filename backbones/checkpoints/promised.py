@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from saccade.backbones.checkpoints.fingerprint import fingerprint
+from saccade.backbones.checkpoints.fingerprint import known_fingerprint
 from saccade.controller.promise import Promise
 
 
@@ -42,4 +42,4 @@ def differences(promise: Promise, model: Promisable, settings: Any) -> list[str]
         certified = str(error)
     dtype = dtype_of(model.network)
     given = dataclasses.asdict(settings)
-    return promise.differences(model.network, fingerprint, dtype, given, certified)
+    return promise.differences(model.network, known_fingerprint, dtype, given, certified)

@@ -146,11 +146,12 @@ def _checked(text: str, where: str) -> "LearnedFile":
     from pydantic import ValidationError
 
     from saccade.controller.learned.schema import LearnedFile
+    from saccade.controller.preset_types import problems
 
     try:
         return LearnedFile.model_validate_json(text)
     except ValidationError as error:
-        _fail(where, f"is not one: {error}; {AGAIN}", error)
+        _fail(where, f"is not one: {problems(error)}; {AGAIN}", error)
 
 
 def _check_version(path: Path, made: "LearnedFile") -> None:

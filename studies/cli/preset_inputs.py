@@ -72,10 +72,11 @@ def _searched(preset: "Preset", folder: Path) -> "Iterator[Found]":
     rows = read_object(file, LARGEST_RESULT)[0].get("front", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise PresetError(f"{file} has no front that is a list of settings; tune again")
-    plain = preset.model_dump(mode="json", by_alias=True) | {"certificate": None, "learned": None}
+    plain = preset.model_dump(mode="json", by_alias=True) | {"certificate": None}
     for row in rows:
         figures = {own: row.get(theirs) for own, theirs in FIGURES.items()}
-        content = {"policy": row.get("policy"), "pruner": row.get("pruner"), "front": figures}
+        content = {name: row.get(name) for name in ("policy", "pruner", "learned")}
+        content |= {"front": figures}
         yield Found(Preset.load_text(plain | content, str(file)), folder)
 
 

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from saccade.controller.preset import FrontPoint
     from saccade.studies.tasks import Task
 
-CLASSES = ("short", "long", "free")
-SHORT = 6
-"""Steps below which an answer is short: `auto` leaves such calls alone."""
-
 
 def make(
     task: Annotated[str, Option(help="What is asked; see saccade page --kind.")],
@@ -34,8 +30,7 @@ def make(
         str | None,
         Option(
             "--class",
-            help=f"Of the answers: {', '.join(CLASSES)}.  [default: short below {SHORT} steps, "
-            "else long]",
+            help="Of the answers: short, long or free.  [default: short below 6 steps, else long]",
             show_default=False,
         ),
     ] = None,
@@ -52,10 +47,12 @@ def make(
     from saccade.controller import Controller
     from saccade.controller.names import not_allowed
     from saccade.controller.preset import Preset, Search, Splits, TaskClass
+    from saccade.controller.preset_learned import take_along
     from saccade.studies.cli.environment import versions
     from saccade.studies.runs.backbone import backbone_of
     from saccade.studies.runs.device import device_of
     from saccade.studies.tasks import tasks
+    from saccade.studies.tasks.answer_classes import CLASSES, answer_class
 
     check_output(write_to)
     if kind is not None and kind not in CLASSES:
@@ -65,15 +62,17 @@ def make(
     settings = own.family.settings.for_lengths(asked.gen_length, asked.block_length, asked.steps)
     front = _measured(own, controller, asked, samples, seed, dict(settings))
     title = write_to.stem if name is None else name
-    answers: Any = kind or ("short" if asked.steps < SHORT else "long")
+    answers: Any = kind or answer_class(asked.steps)
     words = ["saccade", "presets", "make", "--task", task, "--policy", policy]
     words += [] if pruner is None else ["--pruner", pruner]
     words += ["--name", title, "--class", answers, "--model", model]
     words += ["--samples", str(samples), "--seed", str(seed)]
+    policy, learned = take_along(policy, write_to.parent)
     made = Preset(
         name=title,
         policy=policy,
         pruner=pruner,
+        learned=learned,
         backbone=backbone_of(own),
         task=TaskClass(name=asked.name, kind=answers),
         generation=dict(settings),

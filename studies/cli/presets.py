@@ -29,7 +29,7 @@ Name = Annotated[
     str, Argument(metavar="NAME|PATH", help="A shipped name, a file, its folder, or a hub id.")
 ]
 AsJson = Annotated[bool, Option("--json", help="Print JSON.")]
-FAILED = 1
+FAILED, SAMPLES = 1, 40
 
 
 @presets.callback()
@@ -134,7 +134,14 @@ def _plain_value(value: Any) -> str:
 @presets.command(epilog="Example: saccade presets check embedded/llada-v/long --samples 20")
 def check(
     name: Name,
-    samples: Annotated[int, Option(help="Of the test set.", min=2)] = 40,
+    samples: Annotated[
+        int | None,
+        Option(
+            help=f"Of the test set.  [default: {SAMPLES}, or all that a file has]",
+            min=2,
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         Option("--model", "-m", help="Default: the embedded model that the preset was made on."),
@@ -143,9 +150,20 @@ def check(
         Path | None,
         Option(help="Questions of your own, JSON lines, where the task is no built-in one."),
     ] = None,
+    label_free: Annotated[
+        bool,
+        Option(
+            "--label-free",
+            help="Score by agreement with the unpruned answer. Default: as the preset was scored.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a preset's figures again, and say whether they hold. If not, the exit code is 1."""
+    """Measure a preset's figures again, and say whether they hold. If not, the exit code is 1.
+
+    A preset that was tuned label-free is scored by agreement with the unpruned model's answers,
+    and its questions need no right ones.
+    """
     from saccade.controller import Controller
     from saccade.studies.cli.generate_parts import preset_model, promised
     from saccade.studies.cli.inputs import load_model
@@ -154,7 +172,6 @@ def check(
     from saccade.studies.runs.device import device_of
     from saccade.studies.timing.front_point import front_point
     from saccade.studies.timing.preset_check import Line, compare
-    from saccade.tuning.splits import split_samples
 
     controller = Controller.from_preset(name)
     preset = promised(controller)
@@ -163,8 +180,9 @@ def check(
             f"the preset {preset.name!r} does nothing, as its certificate abstained: there is "
             "nothing to check; certify it with more samples, another target or another setting"
         )
-    task = preset_task(preset, None, benchmark)
-    asked: Any = split_samples(task, "test", samples, preset.splits.seed)
+    free = label_free or preset.front.scored_by == "agreement"
+    task = preset_task(preset, None, benchmark, labels=not free)
+    asked = _test_samples(task, samples, preset.splits.seed)
     own = load_model(preset_model(preset) if model is None else model)
     same = _same_backbone(preset, own)
     lines: Sequence[Line] = [Line("backbone", None, None, same, "" if same else "another one")]
@@ -176,6 +194,7 @@ def check(
                 controller,
                 asked,
                 dict(preset.generation),
+                label_free=free,
                 progress=lambda done, total: bar.update(done, total, "samples"),
             )
         here = device_of(own)
@@ -188,6 +207,16 @@ def check(
         out().print("The figures hold." if holds else "The figures do not hold here.")
     if not holds:
         raise typer.Exit(FAILED)
+
+
+def _test_samples(task: Any, asked: int | None, seed: int) -> Any:
+    """So many of the test set, or `SAMPLES`, or all that there are."""
+    from saccade.tuning.splits import split_indices, split_samples
+
+    n = min(SAMPLES, len(split_indices(task, "test", seed))) if asked is None else asked
+    if n < 1:
+        raise ValueError(f"the task {task.name!r} has too few questions for a test set")
+    return split_samples(task, "test", n, seed)
 
 
 def _same_backbone(preset: "Preset", model: Any) -> bool:

@@ -76,7 +76,11 @@ def collect(
         str | None, Option(help="Which tokens stay.  [default: redvtp(rows='all')]")
     ] = None,
     label_free: Annotated[
-        bool, Option("--label-free", help="Score by agreement with the unpruned answer.")
+        bool,
+        Option(
+            "--label-free",
+            help="Score by agreement with the unpruned answer; questions need no right ones.",
+        ),
     ] = False,
     seed: Annotated[int, Option(help="Of samples and random choices.", min=0)] = 0,
     workers: Annotated[int, Option("--workers", "-w", help="Processes.", min=1)] = 1,
@@ -99,20 +103,25 @@ def collect(
     check_device(device)
     where = tuple((k, v) for k, v in (("device", device), ("dtype", dtype)) if v is not None)
     names = tuple(task) if task else (() if benchmark else TASKS)
-    source = TraceSource(model, names, benchmark, (gen_length, block_length, steps), metric, where)
+    lengths = (gen_length, block_length, steps)
+    source = TraceSource(model, names, benchmark, lengths, metric, where, label_free)
     source.make_tasks()
     model_family(model)
-    with Steps(err()) as bar:
-        new = run(
-            source,
-            folder,
-            experiment,
-            n=samples,
-            name=model,
-            workers=workers,
-            threads=threads,
-            progress=lambda done, total: bar.update(done, total, "samples"),
-        )
+    try:
+        with Steps(err()) as bar:
+            new = run(
+                source,
+                folder,
+                experiment,
+                n=samples,
+                name=model,
+                workers=workers,
+                threads=threads,
+                progress=lambda done, total: bar.update(done, total, "samples"),
+            )
+    except KeyboardInterrupt:
+        note(f"interrupted: what was collected is kept in {folder}; the same command goes on")
+        raise typer.Exit(130) from None
     frame = TraceTable(folder).read()
     changed = float(frame["changed"].mean())
     if as_json:

@@ -27,6 +27,8 @@ class TraceSource:
         Of the benchmark.
     where : tuple of (str, object)
         Device and dtype, as `saccade.load` takes them.
+    label_free : bool
+        Whether right answers of the benchmark may be missing, and are not looked at.
     """
 
     model: str
@@ -35,6 +37,7 @@ class TraceSource:
     lengths: tuple[int, int | None, int] = (32, None, 16)
     metric: str = "exact"
     where: tuple[tuple[str, Any], ...] = ()
+    label_free: bool = False
 
     def __call__(self) -> "tuple[Model, Sequence[Task]]":
         from saccade.backbones import load
@@ -68,10 +71,11 @@ class TraceSource:
         from pydantic import ValidationError
 
         from saccade.studies.tasks.question_files import QuestionFile
+        from saccade.studies.tasks.unlabelled import UnlabelledFile
 
         length, block, steps = self.lengths
         try:
-            made = QuestionFile(
+            made = (UnlabelledFile if self.label_free else QuestionFile)(
                 name=file.stem,
                 file=file,
                 gen_length=length,

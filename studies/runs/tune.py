@@ -14,6 +14,7 @@ from saccade.backbones.checkpoints.fingerprint import fingerprint
 from saccade.backbones.loading import load
 from saccade.backbones.model import Model
 from saccade.controller.errors import StudyError
+from saccade.controller.preset_learned import learned_files
 from saccade.studies.config.tuning import TuneConfig
 from saccade.studies.runs.files import lock_folder, replacing
 from saccade.studies.runs.first_settings import first_settings
@@ -126,7 +127,7 @@ def run_tuning(
             before = _result_of(folder, of)
             if before is not None:
                 return before
-            result = make_result(study, job.goal, test, config, command, measure, project)
+            result = make_result(study, job.goal, test, config, command, measure, project, folder)
         preset = result.pop("preset_object")
         preset.write(folder / PRESET)
         _write(folder / RESULT, result | {"of": of, "digest": _digest(result)})
@@ -207,7 +208,9 @@ def _recipe(config: TuneConfig, model: Model, space: Space) -> dict[str, Any]:
     if config.benchmark is not None:
         data = config.benchmark.file.read_bytes()
         task |= {"sha256": hashlib.sha256(data).hexdigest(), "metric": config.benchmark.metric}
-    return {
+    files = [file for policy in config.policies for file in learned_files(policy)]
+    learned = {f: hashlib.sha256(Path(f).expanduser().read_bytes()).hexdigest() for f in files}
+    return ({"learned": learned} if learned else {}) | {
         "backbone": fingerprint(model.network),
         "task": task,
         "settings": settings_for(config, model),

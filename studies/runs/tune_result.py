@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from saccade.backbones.model import Model
 from saccade.controller.preset import FrontPoint, Preset, Search, Splits, TaskClass
+from saccade.controller.preset_learned import learned_files, take_along
 from saccade.controller.trace import Generation
 from saccade.studies.config.tuning import TuneConfig
 from saccade.studies.runs.backbone import backbone_of
 from saccade.studies.runs.device import device_of
 from saccade.studies.runs.recipe import versions
+from saccade.studies.tasks.answer_classes import Class, answer_class
 from saccade.tuning.errors import optuna_module
 from saccade.tuning.evaluate import Evaluation, Outcome
 from saccade.tuning.goal import Goal
@@ -37,18 +40,21 @@ def make_result(
     command: str = "",
     timed: bool = True,
     project: Project | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """What was found, in plain values, and ``preset_object``.
 
     The first of the front, which is the cheapest that is allowed, is taken. Its score, its changed
-    answers and its cost are those on the test split.
+    answers and its cost are those on the test split. Learned models that the front reads are copied
+    into the folder.
     """
     members = front(all_tried(study, goal))
     chosen = members[0]
     rows, bare = [], _projected(NOTHING, test, project)[1]
     for place, member in enumerate(members):
         told = timed and place < (MOST if goal.front else MEASURED)
-        rows.append(member.plain() | _tested(member, test, told, project, bare))
+        tested = _tested(member, test, told, project, bare)
+        rows.append(member.plain() | _packed(member, folder) | tested)
     trials = study.get_trials(deepcopy=False)
     seconds = sum(t.duration.total_seconds() for t in trials if t.duration is not None)
     result: dict[str, Any] = {
@@ -70,6 +76,14 @@ def make_result(
     result["not_tried"] = [name for name in names if name]
     result["sentence"] = sentence(result)
     return result | {"preset_object": _preset(chosen, result, test, config, command)}
+
+
+def _packed(member: Tried, folder: Path | None) -> dict[str, Any]:
+    """A setting that reads a learned model as presets have it: beside them, by its plain name."""
+    if folder is None or not learned_files(member.policy):
+        return {}
+    policy, learned = take_along(member.policy, folder)
+    return {"policy": policy, "learned": None if learned is None else learned.model_dump()}
 
 
 def _projected(setting: Setting, test: Evaluation, project: Project | None) -> tuple[Outcome, int]:
@@ -137,8 +151,9 @@ def _preset(
     own = result["chosen"]
     return Preset(
         name=config.name,
-        policy=chosen.policy,
+        policy=own["policy"],
         pruner=chosen.pruner,
+        learned=own.get("learned"),
         backbone=backbone_of(test.model),
         task=TaskClass.model_validate({"name": result["task"], "class": kind_of(config)}),
         generation=dict(test.settings),
@@ -146,6 +161,7 @@ def _preset(
         front=FrontPoint(
             score=own["test_score"],
             score_relative=own["test_relative"],
+            scored_by="agreement" if config.label_free else "metric",
             ideal=own["test_ideal"],
             projected=own["projected"],
             measured=own["measured"],
@@ -158,11 +174,6 @@ def _preset(
     )
 
 
-def kind_of(config: TuneConfig) -> Literal["short", "long", "free"]:
-    """The class of a task: of one that does not say, by the length of its answers."""
-    if config.kind is not None:
-        return config.kind
-    task: Any = config.task_object()
-    if getattr(task, "metric", "") == "sentences":
-        return "free"
-    return "short" if task.gen_length <= 16 else "long"
+def kind_of(config: TuneConfig) -> Class:
+    """The class of a task's answers, as the configuration or their steps say."""
+    return config.kind or answer_class(config.task_object().steps)

@@ -14,6 +14,7 @@ from saccade.studies.analysis.projection import BY_ORIGIN, projected
 from saccade.studies.runs.answer_records import record_of
 from saccade.studies.tasks.task import Sample, Score
 from saccade.studies.timing.clock import timed
+from saccade.tuning.agreement import agreement
 
 Progress = Callable[[int, int], None]
 UNTIMED: dict[str, Any] = {
@@ -38,6 +39,17 @@ class _Side:
     seconds: dict[int, float] = field(default_factory=dict)
 
 
+class _Agreed:
+    """A sample without a right answer, and the agreement of one answer with the unpruned one."""
+
+    def __init__(self, sample: Sample, agreed: float) -> None:
+        self.index, self.question, self.images = sample.index, sample.question, sample.images
+        self.answer, self.agreed = "", agreed
+
+    def score(self, text: str) -> Score:
+        return Score.of(self.agreed)
+
+
 def front_point(
     model: Model,
     controller: Controller,
@@ -45,6 +57,7 @@ def front_point(
     settings: dict[str, Any],
     *,
     time: bool = True,
+    label_free: bool = False,
     progress: Progress | None = None,
 ) -> FrontPoint:
     """Answer samples one by one, without and with a controller in turns, and compare.
@@ -59,6 +72,8 @@ def front_point(
         Options of `generate`.
     time : bool
         Whether wall time is compared, too; it says nothing while other work runs.
+    label_free : bool
+        Score by agreement with the unpruned answer, instead of the task's metric.
     progress : callable, optional
         ``progress(done, total)`` in samples.
 
@@ -72,14 +87,21 @@ def front_point(
     sides = (_Side(), _Side())
     for turn in range(-1, len(samples)):
         number = max(turn, 0)
+        answered: dict[int, tuple[Generation, float]] = {}
         for which in (0, 1) if number % 2 == 0 else (1, 0):
             chosen = controller if which else None
-            out, seconds = _answered(model, chosen, samples[number], settings, number)
-            if turn >= 0:
-                _add(sides[which], model, samples[number], out, number, seconds)
+            answered[which] = _answered(model, chosen, samples[number], settings, number)
+        if turn >= 0:
+            for which, (out, seconds) in answered.items():
+                own: Sample = samples[number]
+                if label_free:
+                    own = _Agreed(own, agreement(out.tokens, answered[0][0].tokens))
+                _add(sides[which], model, own, out, number, seconds)
         if progress is not None:
             progress(turn + 1, len(samples))
-    return _point(*sides, time)
+    return _point(*sides, time).model_copy(
+        update={"scored_by": "agreement" if label_free else "metric"}
+    )
 
 
 def _answered(

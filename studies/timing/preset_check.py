@@ -48,21 +48,26 @@ def compare(
         Samples of now.
     """
     spread = max(SCORE, 2 * math.sqrt(0.25 / n)) if n else SCORE
+    alike = before.scored_by == now.scored_by
+    otherwise = "" if alike else f"scored by {before.scored_by}, and now by {now.scored_by}"
     lines = [
-        _line(name, getattr(before, name), getattr(now, name), room)
-        for name, room in (
-            ("score", spread),
-            ("score_relative", spread),
-            ("ideal", WORK),
-            ("projected", WORK),
+        _line(name, getattr(before, name), getattr(now, name), room, why)
+        for name, room, why in (
+            ("score", spread, otherwise),
+            ("score_relative", spread, otherwise),
+            ("ideal", WORK, ""),
+            ("projected", WORK, ""),
         )
     ]
     return [*lines, _measured(before, now, there, here)]
 
 
-def _line(name: str, before: float | None, now: float | None, room: float) -> Line:
+def _line(name: str, before: float | None, now: float | None, room: float, otherwise: str) -> Line:
+    """`otherwise`: why they are not of one kind, if they are not."""
     if before is None or now is None:
         return Line(name, before, now, None, "not measured")
+    if otherwise:
+        return Line(name, before, now, None, otherwise)
     return Line(name, before, now, abs(now - before) <= room * max(abs(before), 1e-9))
 
 

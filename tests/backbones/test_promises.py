@@ -3,9 +3,12 @@
 import copy
 import logging
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import torch
 
 from saccade.backbones.checkpoints.fingerprint import fingerprint
 from saccade.controller import Controller
@@ -87,7 +90,7 @@ def test_a_preset_without_settings_is_for_all(caplog: pytest.LogCaptureFixture) 
 
 
 def test_the_weights_are_hashed_once(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    from saccade.backbones.checkpoints import promised
+    from saccade.backbones.checkpoints import fingerprint as module
 
     calls = []
 
@@ -95,11 +98,38 @@ def test_the_weights_are_hashed_once(monkeypatch: pytest.MonkeyPatch, caplog: An
         calls.append(network)
         return fingerprint(network)
 
-    monkeypatch.setattr(promised, "fingerprint", counted)
-    own = controller()
-    for _ in range(3):
-        assert warned(caplog, own) == []
+    monkeypatch.setattr(module, "fingerprint", counted)
+    model = copy.deepcopy(MODEL)
+    for own in (controller(), controller(generation={})):
+        for _ in range(3):
+            assert warned(caplog, own, model) == []
     assert len(calls) == 1
+    with torch.no_grad():
+        next(model.network.parameters()).mul_(2)
+    (said,) = warned(caplog, controller(), model)
+    assert len(calls) == 2 and "another backbone" in said
+
+
+def test_controllers_made_in_a_loop_say_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    model = copy.deepcopy(MODEL)
+    said = [warned(caplog, controller(), model, steps=4) for _ in range(3)]
+    assert [len(one) for one in said] == [1, 0, 0]
+    assert len(warned(caplog, controller(), model, steps=1)) == 1  # otherwise other
+    assert len(warned(caplog, controller(), copy.deepcopy(MODEL), steps=4)) == 1
+
+
+def test_threads_say_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    own, network, n = controller().promise, torch.nn.Linear(1, 1), 8
+    assert own is not None
+    gate = threading.Barrier(n)
+
+    def call(_: int) -> None:
+        gate.wait()
+        own.tell(["another backbone"], network)
+
+    with caplog.at_level(logging.WARNING, "saccade"), ThreadPoolExecutor(n) as pool:
+        list(pool.map(call, range(n)))
+    assert len(caplog.records) == 1
 
 
 def test_a_controller_of_a_preset_can_be_copied_and_pickled() -> None:

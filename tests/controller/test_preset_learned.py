@@ -1,68 +1,88 @@
-"""Learned models that presets take along."""
+"""The learned model of a preset: its own, by its hash, from its folder, and no other file."""
 
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from saccade.controller import Abstain, Controller, Learned, PresetError
-from saccade.controller.learned.stored import write_learned
-from saccade.controller.preset_learned import learned_files, take_along
-from tests.controller.learned_files import content
-from tests.controller.presets import made
+from saccade.controller import Controller, Preset, PresetError
+from saccade.controller.preset import Learned
+from saccade.controller.preset_controller import learned_file
+from tests.controller.learned_files import shared_file
+from tests.controller.presets import content, made
 
 
-def learned_file(folder: Path) -> str:
-    return str(write_learned(folder / "learned.json", content()))
+def with_learned(folder: Path, data: bytes = b"{}") -> Preset:
+    (folder / "m.json").write_bytes(data)
+    learned = Learned(file="m.json", hash=hashlib.sha256(data).hexdigest())
+    return made().model_copy(update={"learned": learned})
 
 
-def test_a_policy_that_reads_nothing_stays_as_it_is(tmp_path: Path) -> None:
-    assert take_along("auto(commit=0.9)", tmp_path) == ("auto(commit=0.9)", None)
-    assert not list(tmp_path.iterdir())
+def test_a_learned_model_is_found_by_its_hash(tmp_path: Path) -> None:
+    own = with_learned(tmp_path)
+    assert learned_file(own, tmp_path) == tmp_path / "m.json"
+    (tmp_path / "m.json").write_bytes(b"{ }")
+    with pytest.raises(PresetError, match="is not the learned model"):
+        learned_file(own, tmp_path)
+    (tmp_path / "m.json").unlink()
+    with pytest.raises(FileNotFoundError):
+        learned_file(own, tmp_path)
+    with pytest.raises(PresetError, match="give the folder"):
+        learned_file(own, None)
 
 
-def test_the_model_lies_beside_the_preset_and_makes_the_same_controller(tmp_path: Path) -> None:
-    source = learned_file(tmp_path)
-    folder = tmp_path / "preset"
-    folder.mkdir()
-    text = f"abstain(learned(file={source!r}, risk=0.2), steps=4)"
-    policy, learned = take_along(text, folder)
-    assert policy == "abstain(learned(file='learned.json', risk=0.2), steps=4)"
-    assert learned is not None and learned.file == "learned.json"
-    assert (folder / learned.file).read_bytes() == Path(source).read_bytes()
-    path = made(policy=policy, learned=learned).write(folder / "preset.json")
-    own = Controller.from_preset(path).policy
-    assert isinstance(own, Abstain) and own.steps == 4
-    assert isinstance(own.policy, Learned) and own.policy.risk == 0.2
-    assert take_along(text, folder) == (policy, learned), "twice is no harm"
+def test_a_learned_model_lies_in_the_folder_or_in_the_store_of_a_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "cache" / "snapshots" / "abc"
+    cache.mkdir(parents=True)
+    own, store = with_learned(cache), tmp_path / "cache" / "blob"
+    (cache / "m.json").rename(store)
+    (cache / "m.json").symlink_to(store)
+    with pytest.raises(PresetError, match="leads out of"):
+        learned_file(own, cache)
+    assert learned_file(own, cache, tmp_path / "cache") == cache / "m.json"
+    (cache / "m.json").unlink()
+    store.rename(tmp_path / "elsewhere")
+    (cache / "m.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PresetError, match="leads out of"):
+        learned_file(own, cache, tmp_path / "cache")
 
 
-def test_a_model_given_by_place_is_found() -> None:
-    assert learned_files("compose([learned('a.json'), Learned(file='b.json')])") == [
-        "a.json",
-        "b.json",
-    ]
-    assert learned_files("keep()") == []
-    with pytest.raises(ValueError, match="is not read"):
-        learned_files("keep(")
+def test_a_learned_policy_comes_with_its_model() -> None:
+    for policy in ("learned('m.json')", "Learned(file='m.json')", "auto() + learned('m')"):
+        with pytest.raises(ValueError, match="learned|Learned"):
+            made(policy=policy)
 
 
-def test_what_cannot_be_taken_along_is_told(tmp_path: Path) -> None:
-    source = learned_file(tmp_path)
-    folder = tmp_path / "preset"
-    folder.mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no learned model at .*absent\.json"):
-        take_along(f"learned(file={str(tmp_path / 'absent.json')!r})", folder)
-    with pytest.raises(PresetError, match="reads 2 learned models"):
-        take_along(f"compose([learned({source!r}), learned('b.json')])", folder)
-    (folder / "learned.json").write_text("another", encoding="utf-8")
-    with pytest.raises(PresetError, match="is another learned model; give another --out"):
-        take_along(f"learned(file={source!r})", folder)
-    assert [path.name for path in folder.iterdir()] == ["learned.json"], "nothing half written"
-
-
-def test_a_model_named_like_a_preset_gets_another_name(tmp_path: Path) -> None:
-    source = Path(learned_file(tmp_path)).rename(tmp_path / "preset.json")
-    folder = tmp_path / "own"
-    folder.mkdir()
-    policy, learned = take_along(f"learned(file={str(source)!r})", folder)
-    assert learned is not None and learned.file == "learned.json" and "learned.json" in policy
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "learned('m.json') + learned('secret')",
+        "learned('m.json') + learned(risk=0.1, file='secret')",
+        "Learned(file='secret') + abstain(learned('m.json'))",
+        "compose(policies=((learned('m.json'), Learned('secret')),))",
+        "abstain(learned('secret'))",
+        "auto() + learned(0.1, risk=0.1)",
+        "learned() + learned('m.json')",
+        "auto()",
+    ],
+)
+def test_a_preset_reads_its_own_learned_model_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """A word is the name of a file, too: one of the working directory."""
+    own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
+    for folder, name in ((own, "m.json"), (elsewhere, "secret")):
+        folder.mkdir()
+        shutil.copy(shared_file(), folder / name)
+    monkeypatch.chdir(elsewhere)
+    digest = hashlib.sha256((own / "m.json").read_bytes()).hexdigest()
+    learned = {"file": "m.json", "hash": digest}
+    (own / "preset.json").write_text(json.dumps(content(policy=policy, learned=learned)))
+    with pytest.raises(PresetError, match="learned model"):
+        Controller.from_preset(own)
+    (own / "preset.json").write_text(
+        json.dumps(content(policy="learned('m.json')", learned=learned))
+    )
+    assert str(own / "m.json") in repr(Controller.from_preset(own).policy)

@@ -66,9 +66,19 @@ def test_the_first_failure_ends_the_tests_even_if_later_ones_would_pass() -> Non
 
 
 def test_the_order_is_by_loss_and_leaves_out_what_is_no_cheaper() -> None:
-    assert safest_first([0.3, 0.0, 0.1, 0.1], [0.1, 0.9, 0.5, 0.4]) == [1, 3, 0]
+    assert safest_first([0.3, 0.0, 0.1, 0.1], [0.1, 0.9, 0.5, 0.4]) == [1, 2, 3, 0]
     assert safest_first([0.0, 0.1], [0.5, 0.5]) == [0]
-    assert safest_first([0.0, 0.0], [0.5, 0.3]) == [1]
+    assert safest_first([0.1, 0.0, 0.1], [0.3, 0.3, 0.2]) == [1, 2]
+
+
+def test_equal_losses_on_the_tune_set_leave_the_more_careful_in_front() -> None:
+    """Few samples show no change for many; the cheapest of these alone would often abstain."""
+    assert safest_first([0.0, 0.0, 0.0], [0.5, 0.3, 0.3]) == [0, 1]
+    rates, costs = (0.0, 0.01, 0.02, 0.04, 0.06, 0.1), (0.9, 0.8, 0.6, 0.5, 0.4, 0.3)
+    found = coverage(
+        synthetic(rates), rates, costs, n=300, alpha=0.05, delta=0.1, draws=300, n_tune=20
+    )
+    assert found.abstained == 0 and found.broken / found.draws <= 0.1
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.005, 0.01, 0.02, 0.03, 0.04])

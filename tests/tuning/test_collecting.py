@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +87,14 @@ def test_a_process_that_dies_or_fails_is_told(tmp_path: Path) -> None:
     collected(tmp_path / "t", n=2)
 
 
+def test_processes_begin_deaf_to_ctrl_c() -> None:
+    code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    before = signal.getsignal(signal.SIGINT)
+    with collecting._deaf():
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "True" and signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_sample_that_fails_leaves_the_others(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="this page is blank"):
         collect(failing_source, tmp_path / "t", EXPERIMENT, n=2, name="tiny")
@@ -132,52 +143,10 @@ def test_other_lengths_are_other_samples(tmp_path: Path) -> None:
     assert len(parts(folder)) == 3
 
 
-def test_folders_of_something_else_are_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(StudyError, match="holds something that is no table of traces; give"):
-        collected(tmp_path, n=1)
-    with pytest.raises(StudyError, match="holds something that is no table"):
-        collected(tmp_path / "letter.txt", n=1)
-    with pytest.raises(StudyError, match=r"is no table of traces: it has no recipe.json; give"):
-        TraceTable(tmp_path).read()
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", '"x"'])
-def test_damaged_recipes_are_named(text: str, tmp_path: Path) -> None:
-    folder = collected(tmp_path / "t", n=1)
-    (folder / RECIPE).write_text(text)
-    with pytest.raises(StudyError, match=r"recipe.json .*collect again"):
-        TraceTable(folder).read()
-    with pytest.raises(StudyError, match=r"recipe.json .*collect again"):
-        collected(folder, n=1)
-
-
-def test_damaged_parts_are_named(tmp_path: Path) -> None:
-    folder = collected(tmp_path / "t", n=1)
-    first = folder / PARTS / parts(folder)[0]
-    first.write_bytes(first.read_bytes()[:100])
-    with pytest.raises(StudyError, match=rf"{first.name} is damaged .*delete it and collect again"):
-        TraceTable(folder).read()
-    pd.DataFrame({"a": [1]}).to_parquet(first)
-    with pytest.raises(StudyError, match=r"lacks the columns task, sample"):
-        TraceTable(folder).read()
-    first.unlink()
-    collected(folder, n=1)
-    assert len(TraceTable(folder).read()) == 2 * ROWS
-
-
-def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
-    folder = collected(tmp_path / "t", n=1)
-    for path in (folder / PARTS).iterdir():
-        path.unlink()
-    with pytest.raises(StudyError, match="has no rows yet; saccade traces collect makes some"):
-        TraceTable(folder).read()
-
-
 def test_a_full_disk_leaves_no_half_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow.parquet as pq
 
-    def full(table: Any, name: str) -> None:
+    def full(table: Any, name: str, **_: Any) -> None:
         Path(name).write_bytes(b"PAR1")
         raise OSError(28, "No space left on device")
 

@@ -11,6 +11,7 @@ from saccade.controller.learned.actions import Action
 from saccade.studies.cli import app
 from saccade.studies.cli.traces import experiment_of
 from saccade.studies.cli.traces_source import TraceSource
+from saccade.tuning import collecting
 from saccade.tuning.trace_table import PARTS
 from tests.tiny import fake_page
 
@@ -40,6 +41,20 @@ def test_the_same_command_goes_on(table: Path) -> None:
     assert result.exit_code == 0
     assert f"8 rows in {table}, 0 samples of them new" in " ".join(result.stdout.split())
     assert f"saccade learn {table} -o" in " ".join(result.stderr.split())
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(collecting, "counterfactuals", stopped)
+        result = collect(tmp_path / "t", *SMALL, "--samples", 1)
+    assert result.exit_code == 130
+    assert "the same command goes on" in " ".join(result.stderr.split())
+    assert collect(tmp_path / "t", *SMALL, "--samples", 1).exit_code == 0
 
 
 def test_another_recipe_is_wrong_input(table: Path) -> None:
@@ -129,8 +144,13 @@ def test_questions_of_ones_own(tmp_path: Path) -> None:
     assert len(list((tmp_path / "t" / PARTS).iterdir())) == 2
     too_many = collect(tmp_path / "u", "--benchmark", file, "--samples", 9)
     assert too_many.exit_code == 2 and "has 4 samples; give as many or fewer" in too_many.stderr
+    unknown = [{key: line[key] for key in ("image", "question")} for line in lines]
+    file.write_text("\n".join(map(json.dumps, unknown)))
+    labelled = collect(tmp_path / "v", *words, *few[:-1])
+    assert labelled.exit_code == 2 and "answer" in labelled.stderr
+    assert collect(tmp_path / "v", *words, *few).exit_code == 0
     file.write_text("{")
-    damaged = collect(tmp_path / "v", "--benchmark", file)
+    damaged = collect(tmp_path / "w", "--benchmark", file)
     assert damaged.exit_code == 2 and "own.jsonl" in damaged.stderr
 
 

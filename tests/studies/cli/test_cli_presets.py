@@ -12,14 +12,13 @@ from typer.testing import CliRunner, Result
 from saccade.backbones import load
 from saccade.backbones.checkpoints.fingerprint import fingerprint
 from saccade.controller import Preset, PresetError
-from saccade.controller.preset import Backbone, Device, FrontPoint, Splits
+from saccade.controller.preset import Backbone, Splits
 from saccade.controller.preset_names import shipped_presets
 from saccade.studies.analysis.changed_answers import changed_answers
 from saccade.studies.cli import app
 from saccade.studies.cli.percent import parse_percent
 from saccade.studies.cli.preset_inputs import front_of
 from saccade.studies.tasks.documents import make_sample
-from saccade.studies.timing.preset_check import compare
 from tests.controller.presets import made
 
 ROOT = Path(__file__).parents[3]
@@ -219,49 +218,6 @@ def test_wrong_certifications_exit_with_2(file: Path, words: tuple[str, ...], sa
 def test_a_shipped_preset_is_not_written_into() -> None:
     result = invoke("certify", shipped_presets()[0])
     assert result.exit_code == 2 and "give --out" in told(result)
-
-
-def test_make_measures_and_check_finds_the_same(tmp_path: Path) -> None:
-    file = tmp_path / "made.json"
-    words = ("--task", "code", "-p", "auto()", "--out", file, "--samples", "6")
-    assert invoke("presets", "make", *words).exit_code == 0
-    own = Preset.read(file)
-    assert own.front.ideal is not None and own.front.ideal > 1
-    assert own.task.kind == "long" and own.generation["steps"] == 8
-    assert own.search.command.startswith("saccade presets make --task code --policy 'auto()'")
-    result = invoke("presets", "check", file, "--samples", "6", "--json")
-    figures = {line["name"]: line["holds"] for line in json.loads(result.stdout)["figures"]}
-    assert figures["backbone"] and figures["ideal"] and figures["score"] and figures["projected"]
-    worse = own.front.model_copy(update={"ideal": 2 * own.front.ideal})
-    own.model_copy(update={"front": worse}).write(file)
-    again = invoke("presets", "check", file, "--samples", "6")
-    assert again.exit_code == 1 and "do not hold" in again.stdout
-
-
-def test_check_on_another_backbone_says_so(tmp_path: Path) -> None:
-    file = made(backbone=Backbone(name="embedded/llada-v", hash="1" * 64)).write(tmp_path)
-    result = invoke("presets", "check", file, "--samples", "2")
-    assert result.exit_code == 1 and "another one" in result.stdout
-
-
-def test_figures_are_compared_one_by_one() -> None:
-    here = Device(kind="cpu", name="a", threads=1)
-    before = FrontPoint(score=0.9, ideal=2.0, measured=1.5, measured_low=1.4, measured_high=1.6)
-    now = before.model_copy(update={"measured": 1.3, "measured_low": 1.2, "measured_high": 1.39})
-    verdict = {line.name: line.holds for line in compare(before, now, here, here, 10_000)}
-    assert verdict == {
-        "score": True,
-        "score_relative": None,
-        "ideal": True,
-        "projected": None,
-        "measured": False,
-    }
-    other = Device(kind="cpu", name="b", threads=1)
-    lines = compare(before, now, here, other, 10_000)
-    assert lines[-1].holds is None and "another device" in lines[-1].why
-    lost = before.model_copy(update={"score": 0.8})
-    assert compare(before, lost, here, here, 10_000)[0].holds is False
-    assert compare(before, lost, here, here, 20)[0].holds is True  # within what 20 samples show
 
 
 def test_list_and_show_and_export(file: Path, tmp_path: Path) -> None:
