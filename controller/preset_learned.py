@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from saccade.controller.errors import PresetError
-from saccade.controller.preset import Learned
+from saccade.controller.preset import Learned, Preset
+from saccade.controller.preset_controller import learned_file
 from saccade.controller.preset_files import FILE, LARGEST_LEARNED, read_bounded
 from saccade.controller.preset_texts import READS
 
@@ -24,7 +25,7 @@ def learned_files(policy: str) -> list[str]:
         tree = ast.parse(policy.strip(), mode="eval")
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{policy[:80]!r} is not read: {error}") from error
-    return list(dict.fromkeys(node.value for node in _files(tree)))
+    return list(dict.fromkeys(str(node.value) for node in _files(tree)))
 
 
 def take_along(policy: str, folder: Path) -> tuple[str, Learned | None]:
@@ -70,6 +71,36 @@ def take_along(policy: str, folder: Path) -> tuple[str, Learned | None]:
     for node in _files(tree):
         node.value = name
     return ast.unparse(tree), Learned(file=name, hash=digest)
+
+
+def carried(preset: Preset, source: Path | None, folder: Path, root: Path | None = None) -> Preset:
+    """A preset for another folder: its learned model is copied there, if it has one.
+
+    Parameters
+    ----------
+    preset : Preset
+    source : Path or None
+        Where its learned model lies.
+    folder : Path
+    root : Path, optional
+        What links of a cache may lead to, instead of `source` alone.
+
+    Raises
+    ------
+    PresetError, OSError
+        If the model is missing or another than the preset's, or it cannot be written.
+    """
+    if preset.learned is None or source is None or source.resolve() == folder.resolve():
+        return preset
+    data = read_bounded(learned_file(preset, source, root), LARGEST_LEARNED)
+    name = _free_name(folder, preset.learned.file, preset.learned.hash)
+    if not (folder / name).exists():
+        _write(folder / name, data)
+    tree = ast.parse(preset.policy.strip(), mode="eval")
+    for node in _files(tree):
+        node.value = name
+    learned = preset.learned.model_copy(update={"file": name})
+    return preset.model_copy(update={"policy": ast.unparse(tree), "learned": learned})
 
 
 def _free_name(folder: Path, name: str, digest: str) -> str:

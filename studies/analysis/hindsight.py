@@ -201,7 +201,7 @@ class _Task:
     def _oracle(self) -> NDArray[np.int64]:
         """The cheapest case (N,) of each sample that scores no less than the baseline there."""
         allowed = self.score >= self.score[0] - EPSILON
-        return np.where(allowed, self.macs, np.inf).argmin(axis=0)
+        return np.asarray(np.where(allowed, self.macs, np.inf).argmin(axis=0))
 
     def _taken(self, values: NDArray[Any]) -> Floats:
         """What the oracle's choices have (N,) of values (C, N)."""

@@ -66,6 +66,7 @@ def certify(
     passed is promised, and its certificate is written into the preset. If none passes, the
     certificate says so and how many samples it would take, and the preset does nothing.
     """
+    from saccade.controller.preset_learned import carried
     from saccade.studies.cli.generate_parts import preset_model
     from saccade.studies.cli.inputs import load_model
     from saccade.studies.cli.preset_inputs import check_target, front_of, preset_task
@@ -93,6 +94,8 @@ def certify(
         emit(made.certificate.model_dump(mode="json"))
     else:
         _show(made, front)
+    source = next((f for f in front if f.preset.policy == made.policy), front[0])
+    made = carried(made, source.folder, file.parent, source.root)
     made.write(file)  # after it is shown: a full disk must not lose what took so long
     note(f"written to {file}")
 

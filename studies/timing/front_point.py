@@ -20,6 +20,7 @@ Progress = Callable[[int, int], None]
 UNTIMED: dict[str, Any] = {
     "case": "",
     "task": "",
+    "sample": 0,
     "unit": 0,
     "position": 0,
     "seconds": 0.0,
