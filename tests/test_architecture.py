@@ -15,6 +15,7 @@ ROOMS = {
         {"execution"},
         {"decoding"},
         {"families"},
+        {"answering"},
         {"model"},
         {"loading"},
     ],
