@@ -253,9 +253,26 @@ def _templates(texts: Sequence[str], what: str) -> list[Member]:
 
 
 def default_policies(spec: BackboneSpec) -> list[str]:
-    """What `Auto` would do on a backbone, with all of its thresholds in sight."""
+    """What `Auto` would do on a backbone, with all of its thresholds in sight; and a drop at one
+    time, beside commits, which costs least where little is needed."""
     bound = Auto().bind(spec)
-    return ["keep()" if isinstance(bound, Keep) else written(bound)]
+    if isinstance(bound, Keep):
+        return ["keep()"]
+    found = [written(bound)]
+    if {"drop", "commit"} <= spec.can:
+        found.append("after_share(share=0.0, keep=0.5, layer=1) + confident_commits()")
+    return found
+
+
+def default_narrowing(policies: Sequence[str], spec: BackboneSpec) -> dict[str, Any]:
+    """What the texts of `default_policies` give and is searched all the same."""
+    if not any("after_share" in policy for policy in policies):
+        return {}
+    return {
+        "after_share.share": {"choices": [0.0, 0.25, 0.5]},
+        "after_share.keep": {"choices": [0.75, 0.5, 0.25, 0.1]},
+        "after_share.layer": {"choices": list(range(spec.geometry.n_layers))},
+    }
 
 
 def default_pruners(policies: Sequence[str], spec: BackboneSpec) -> list[str]:

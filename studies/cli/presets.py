@@ -249,6 +249,9 @@ def _show_lines(lines: "Sequence[Line]") -> None:
 def export(
     name: Name,
     folder: Annotated[Path, Argument(metavar="DIR", help="Made if it is not there.")],
+    title: Annotated[
+        str | None, Option("--name", help="Another name for it.", show_default=False)
+    ] = None,
 ) -> None:
     """Write a preset, and the learned model that it reads, into a folder to share or to upload."""
     from saccade.controller.preset_controller import learned_file
@@ -257,6 +260,9 @@ def export(
 
     found = find_preset(name)
     preset = found.preset
+    if title is not None:
+        plain = preset.model_dump(mode="json", by_alias=True)
+        preset = preset.load_text(plain | {"name": title}, "--name")
     learned = None
     if preset.learned is not None:
         learned = learned_file(preset, found.folder, found.root).read_bytes()

@@ -22,7 +22,12 @@ from saccade.studies.runs.tune_result import Project, make_result
 from saccade.tuning.errors import TuneError, storage_errors
 from saccade.tuning.evaluate import Evaluation
 from saccade.tuning.search import Job, work
-from saccade.tuning.space import Space, default_policies, default_pruners
+from saccade.tuning.space import (
+    Space,
+    default_narrowing,
+    default_policies,
+    default_pruners,
+)
 from saccade.tuning.splits import split_samples
 from saccade.tuning.storage import default_url, shown
 from saccade.tuning.study import give_up, queue_first, running
@@ -180,9 +185,12 @@ def _check_samples(config: TuneConfig, test: Evaluation) -> None:
 
 def make_job(config: TuneConfig, model: Model, url: str, name: str) -> Job:
     """All that workers have to know."""
-    policies = list(config.policies) or default_policies(model.spec)
+    policies, narrowing = list(config.policies), dict(config.space)
+    if not policies:
+        policies = default_policies(model.spec)
+        narrowing = default_narrowing(policies, model.spec) | narrowing
     pruners = list(config.pruners) or default_pruners(policies, model.spec)
-    space = Space(policies, pruners, config.space)
+    space = Space(policies, pruners, narrowing)
     best = 1.0
     if config.benchmark is not None and not config.label_free:
         from saccade.studies.tasks.metrics import metrics
@@ -195,7 +203,7 @@ def make_job(config: TuneConfig, model: Model, url: str, name: str) -> Job:
         config.goal,
         policies,
         pruners,
-        config.space,
+        narrowing,
         first_settings(model, config.baselines),
         functools.partial(make_evaluation, config, "tune"),
         trials=config.trials,

@@ -1,6 +1,7 @@
 """Search spaces: what is searched without being asked, what a file narrows, what is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from saccade.controller.registry import policies, pruners
 from saccade.controller.text_form import parameters
 from saccade.tuning.parameters import Parameter, SpaceError
 from saccade.tuning.setting import Setting
-from saccade.tuning.space import Space, default_policies, default_pruners
+from saccade.tuning.space import Space, default_narrowing, default_policies, default_pruners
 from tests.tuning.tiny_task import word_model
 
 ALL = "abstain(progressive() + layer_skip() + confident_commits())"
@@ -33,13 +34,29 @@ def drawn(seed: int) -> Callable[[Parameter], Any]:
 
 def test_the_default_is_what_auto_does_with_every_nested_threshold_open() -> None:
     found = default_policies(word_model().spec)
-    assert found == [ALL]
-    space = Space(found, default_pruners(found, word_model().spec))
+    assert found[0] == ALL
+    space = Space(found[:1], default_pruners(found[:1], word_model().spec))
     assert space.setting(lambda p: p.start) == Setting.of(ALL, "redvtp()")
     for name in ("abstain.steps", "progressive.cover", "layer_skip.margin", "with.layer_skip"):
         assert name in space.parameters
     assert space.parameters["progressive.surge"].log and space.parameters["abstain.steps"].whole
     assert space.parameters["redvtp.rows"].choices == ("masked", "all")
+
+
+def test_a_drop_at_one_time_beside_commits_is_searched_by_default() -> None:
+    spec = word_model().spec
+    found = default_policies(spec)
+    space = Space(found, default_pruners(found, spec), default_narrowing(found, spec))
+    one = {"policy": found[1], "pruner": "fastv()", "fastv.queries": "all", "after_share.layer": 1}
+    assert space.setting(lambda p: one.get(p.name, p.start)) == Setting.of(
+        "after_share(share=0.0, keep=0.5, layer=1) + confident_commits()", "fastv(queries='all')"
+    )
+    for seed in range(10):
+        made = space.setting(drawn(seed))
+        Controller(made.policy, made.pruner)
+    assert default_policies(replace(spec, origin="autoregressive")) == ["keep()"]
+    assert default_narrowing(["keep()"], spec) == {}
+    assert len(default_policies(replace(spec, can=spec.can - {"commit"}))) == 1
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -229,6 +229,9 @@ def test_list_and_show_and_export(file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     assert invoke("presets", "export", file, folder).exit_code == 0
     assert Preset.read(folder) == Preset.read(file)
+    named = invoke("presets", "export", file, tmp_path / "named", "--name", "ours/short")
+    assert named.exit_code == 0 and Preset.read(tmp_path / "named").name == "ours/short"
+    assert invoke("presets", "export", file, tmp_path / "x", "--name", "").exit_code == 2
     again = invoke("presets", "export", file, folder)
     assert again.exit_code == 2 and "already" in told(again)
 
