@@ -16,6 +16,8 @@ from saccade.tuning.setting import NOTHING, Setting
 CONFIGS = Path(__file__).parent.parent / "configs"
 TABLES = {"from-scratch": ("table1", "table3"), "ar-to-diffusion": ("table2", "table3")}
 """Studies of fixed schedules by the origin of the model; an autoregressive one gets the first."""
+LEAST_KEPT = 0.5
+"""Share of the tokens that a schedule keeps which is tried with commits, too."""
 DEPTH = 6
 """Layers of the models that the tables were made on."""
 PUBLISHED = {1: 2, 2: 7, 3: 15}
@@ -31,13 +33,24 @@ def first_settings(model: Model, baselines: bool = True) -> dict[str, Setting]:
             found[f"preset {name}"] = setting
     if not baselines:
         return found
-    for case in _cases(model.spec.origin):
-        assert case.policy is not None
-        policy = at_depth(case.policy, model.spec.geometry.n_layers)
-        setting = Setting.of(policy, case.pruner)
-        if setting not in found.values() and _fits(setting, model):
-            found[case.name] = setting
+    cases = list(_cases(model.spec.origin))
+    # Few searches would put a drop in the first step and commits together by themselves.
+    gentle = [case for case in cases if _is_gentle(case)]
+    for own, commits, more in ((cases, "", ""), (gentle, " + confident_commits()", ", commits")):
+        for case in own:
+            policy = at_depth(str(case.policy), model.spec.geometry.n_layers)
+            setting = Setting.of(policy + commits, case.pruner)
+            if setting not in found.values() and _fits(setting, model):
+                found[f"{case.name}{more}"] = setting
     return found
+
+
+def _is_gentle(case: Case) -> bool:
+    """Whether it drops at most half of the tokens, or skips layers, in the first step."""
+    call = case.policy_call
+    if call is None or call.options.get("share", 0) != 0:
+        return False
+    return call.name == "vtw" or float(str(call.options.get("keep", 1))) >= LEAST_KEPT
 
 
 def _presets(model: Model) -> Iterator[tuple[str, Setting]]:

@@ -29,6 +29,18 @@ def test_no_op_then_presets_then_every_fixed_schedule_of_the_tables(
         assert Setting.of(made.policy, made.pruner) in found.values()
 
 
+def test_gentle_drops_in_the_first_step_are_tried_with_commits_too() -> None:
+    found = first_settings(load("embedded/llada-v"))
+    commits = [name for name in found if name.endswith(", commits")]
+    assert "FastV, keep 50 %, commits" in commits and "VTW, searched, commits" in commits
+    assert not any("after" in name or "25 %" in name or "10 %" in name for name in commits)
+    assert list(found)[-len(commits) :] == commits, "after the schedules themselves"
+    assert found["FastV, keep 50 %, commits"] == Setting.of(
+        f"{found['FastV, keep 50 %'].policy} + confident_commits()",
+        found["FastV, keep 50 %"].pruner,
+    )
+
+
 def test_layers_of_another_depth_are_the_published_ones() -> None:
     for given, published in ((1, 2), (2, 7), (3, 15)):
         text = f"after_share(share=0.0, keep=0.5, layer={given})"
