@@ -53,6 +53,8 @@ def load_study(path: str | Path) -> StudyConfig:
         allowed.
     """
     config = read_config(path, "study", StudyConfig, {"cases": Case, "benchmarks": QuestionFile})
+    if config.folder is not None:
+        raise StudyError(f"{path}: unknown key 'folder'; presets lie relative to the study's file")
     here = [b.model_copy(update={"file": Path(path).parent / b.file}) for b in config.benchmarks]
     tasks = {} if "tasks" in config.model_fields_set else {"tasks": tuple(b.name for b in here)}
     config = config.model_copy(update={"folder": Path(path).parent})

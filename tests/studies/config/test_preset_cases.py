@@ -29,12 +29,12 @@ def preset(path: Path, policy: str, **more: Any) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def study(folder: Path, case: str, **more: Any) -> StudyConfig:
+def study(place: Path, case: str, **more: Any) -> StudyConfig:
     lines = [f"{name}: {json.dumps(value)}" for name, value in more.items()]
     text = "\n".join(
         ["name: a", *lines, "cases:", "  - {name: none}", f"  - {{name: own, {case}}}"]
     )
-    path = folder / "study.yaml"
+    path = place / "study.yaml"
     path.write_text(text, encoding="utf-8")
     return load_study(path)
 
@@ -83,6 +83,11 @@ def test_a_damaged_preset_is_told_with_its_task(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text("{", encoding="utf-8")
     with pytest.raises(StudyError, match=r"case 'own' on task 'digit': .*p\.json"):
         study(tmp_path, "preset: p.json", tasks=["digit"])
+
+
+def test_the_folder_is_that_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="unknown key 'folder'"):
+        study(tmp_path, "policy: keep()", tasks=["digit"], folder="elsewhere")
 
 
 def test_the_baseline_has_no_preset(tmp_path: Path) -> None:
