@@ -105,7 +105,7 @@ def naive(stored: dict[str, Any], row: list[float]) -> float:
     ):
         node = 0
         while node < len(feature):
-            right = feature[node] >= 0 and np.float32(row[feature[node]]) > threshold[node]
+            right = feature[node] >= 0 and float(np.float32(row[feature[node]])) > threshold[node]
             node = 2 * node + 1 + int(right)
         total += leaf[node - len(feature)]
     return float(total)

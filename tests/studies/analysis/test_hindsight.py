@@ -136,7 +136,7 @@ def test_gains_are_paired_differences_of_areas(answered: Summary) -> None:
 
 def test_intervals_hold_the_truth_as_often_as_they_say(answered: Summary) -> None:
     inside = 0
-    for draw in range(200):
+    for draw in range(80):
         rng = random.Random(draw)
         costs = {i: rng.gauss(500, 100) for i in range(6)}
 
@@ -146,20 +146,20 @@ def test_intervals_hold_the_truth_as_often_as_they_say(answered: Summary) -> Non
 
         line = only(look_back(changed(answered, change))).lines[0]
         inside += line.cost.low <= 0.5 <= line.cost.high
-    assert 0.75 <= inside / 200 <= 0.97, "six samples: a bootstrap is somewhat narrow"
+    assert 0.7 <= inside / 80 <= 0.98, "six samples: a bootstrap is somewhat narrow"
 
 
 def test_area_is_what_a_grid_counts() -> None:
     rng = np.random.default_rng(0)
-    for _ in range(20):
+    for _ in range(10):
         n = int(rng.integers(1, 6))
         relative, cost = rng.uniform(0.7, 1.1, n), rng.uniform(0, 1.2, n)
-        grid = (np.arange(400) + 0.5) / 400
+        grid = (np.arange(100) + 0.5) / 100
         dominated = 0
         for height, saved in itertools.product(grid, grid):
-            level = 0.8 + 0.2 * height
-            dominated += bool(((relative >= level) & (cost <= 1 - saved)).any())
-        assert area(relative, cost) == pytest.approx(dominated / 400**2, abs=0.006)
+            pairs = zip(relative.tolist(), cost.tolist(), strict=True)
+            dominated += any(r >= 0.8 + 0.2 * height and c <= 1 - saved for r, c in pairs)
+        assert area(relative, cost) == pytest.approx(dominated / 100**2, abs=0.025)
 
 
 def test_groups_that_are_not_there_are_named(answered: Summary) -> None:

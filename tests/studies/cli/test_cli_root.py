@@ -75,6 +75,7 @@ def test_every_command_is_there() -> None:
         "doctor",
         "study",
         "study run",
+        "study hindsight",
         "study show",
         "tune",
         "tune run",
