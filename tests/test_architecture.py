@@ -24,6 +24,7 @@ ROOMS = {
         {"runs"},
         {"analysis", "training"},
         {"timing", "reports"},
+        {"tracking"},
         {"cli"},
     ],
 }
