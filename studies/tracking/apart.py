@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from saccade.studies.tracking.sink import Sink, TrackedRun
 
-SECONDS = 300.0
+SECONDS = 600.0
 """How long all of it may take."""
 
 

@@ -20,8 +20,8 @@ from saccade.studies.tracking.wandb_sink import WandbSink
 PROJECT = "saccade"
 LIMIT = "SACCADE_TRACK_SECONDS"
 """Environment variable: how long trackers may take, in seconds."""
-SHARE = 0.8
-"""Of that time, what is left to sending."""
+SENDING = 0.5
+"""Share of that time in which wandb may send what is written."""
 
 
 def track(
@@ -93,7 +93,7 @@ def open_sinks(
         entity, project = _place(wandb)
         if not _installed("wandb"):
             raise ImportError(NO_WANDB)
-        sinks.append(WandbSink(folder, project, entity, SHARE * seconds))
+        sinks.append(WandbSink(folder, project, entity, SENDING * seconds))
     if tensorboard is not None:
         if not _installed("tensorboard"):
             raise ImportError(NO_TENSORBOARD)

@@ -174,7 +174,7 @@ def _write(wandb: Any, own: Any, run: TrackedRun, step: int) -> int:
         # What `use_artifact` does, which refuses to do it offline.
         own._log_artifact(_artifact(wandb, name, artifact), use_after_commit=True)
     for series in run.series.values():
-        own.define_metric(series.axis)
+        own.define_metric(series.axis, summary="none")
         for name in {name for _, values in series.points for name in values}:
             own.define_metric(_metric(name), step_metric=series.axis, summary="none")
         for place, values in series.points:
