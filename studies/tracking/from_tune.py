@@ -67,7 +67,8 @@ def _trial_run(
         figures["ideal"] = 1 / figures["cost"]
     if trial.duration is not None:
         figures["seconds"] = trial.duration.total_seconds()
-    points = tuple((step, {"cost so far": v}) for step, v in trial.intermediate_values.items())
+    shown = sorted(trial.intermediate_values.items())
+    points = tuple((place, {"cost by sample": value}) for place, value in shown)
     return TrackedRun(
         id=run_id("trial", *_search_id(study), trial.number),
         name=f"trial {trial.number}{f', {name}' if name else ''}",

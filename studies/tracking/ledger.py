@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saccade.studies.tracking.sink import TrackedRun
+from saccade.studies.tracking.sink import Series, TrackedRun
 
-PARTS = ("series", "tables", "figures", "uses", "makes")
-"""Parts of a run that are kept by name."""
+PARTS = ("tables", "figures", "uses", "makes")
+"""Parts of a run that are sent again when they change."""
 
 
 class Ledger:
@@ -29,16 +29,15 @@ class Ledger:
     def rest(self, run: TrackedRun) -> TrackedRun | None:
         """What of a run was not sent, or has changed since; None if nothing.
 
-        Series are only ever appended to, so one that was sent is not sent again.
+        Series are only ever appended to: of one that was sent, what comes after its end is left.
         """
         sent = self._runs.get(run.id, {}).get("parts", {})
-        parts: dict[str, Any] = {}
+        parts: dict[str, Any] = {"series": _longer(run, sent)}
         for part in PARTS:
             parts[part] = {
                 name: value
                 for name, value in getattr(run, part).items()
-                if (part == "series" and f"{part}/{name}" not in sent)
-                or (part != "series" and sent.get(f"{part}/{name}") != digest(value))
+                if sent.get(f"{part}/{name}") != digest(value)
             }
         same = sent.get("head") == _head(run)
         return None if same and not any(parts.values()) else replace(run, **parts)
@@ -53,6 +52,9 @@ class Ledger:
         for part in PARTS:
             own = getattr(run, part)
             parts |= {f"{part}/{name}": digest(value) for name, value in own.items()}
+        for name, series in run.series.items():
+            if series.points:
+                parts[f"series/{name}"] = series.points[-1][0]
         self._runs[run.id] = {"parts": parts, "note": dict(note or {})}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(self.path.name + ".partial")
@@ -63,6 +65,17 @@ class Ledger:
 def digest(value: object) -> str:
     """Which value this is."""
     return hashlib.sha256(repr(value).encode(errors="backslashreplace")).hexdigest()[:16]
+
+
+def _longer(run: TrackedRun, sent: Mapping[str, Any]) -> dict[str, Series]:
+    """What comes after the end of the series that were sent."""
+    found = {}
+    for name, series in run.series.items():
+        end = sent.get(f"series/{name}", -1)
+        points = tuple(point for point in series.points if point[0] > end)
+        if points:
+            found[name] = replace(series, points=points)
+    return found
 
 
 def _head(run: TrackedRun) -> str:

@@ -61,7 +61,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Values along an axis, each a chart of its own. It is sent once: a tracker only appends.
+    """Values along an axis, each a chart of its own. Trackers append: what was sent stays as it is.
 
     Attributes
     ----------

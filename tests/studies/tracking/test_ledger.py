@@ -44,8 +44,18 @@ def test_what_is_new_or_changed_is_left_alone(tmp_path: Path) -> None:
 def test_series_are_never_sent_twice(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "sent.json")
     ledger.keep(RUN)
-    rest = ledger.rest(replace(RUN, summary={}, series={"code": Series("step", ())}))
+    changed = Series("step", ((0, {"code/keep": 0.5}),))
+    rest = ledger.rest(replace(RUN, summary={}, series={"code": changed}))
     assert rest is not None and rest.series == {}
+
+
+def test_of_a_longer_series_the_end_is_left(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "sent.json")
+    ledger.keep(RUN)
+    new = (1, {"code/keep": 0.5})
+    longer = Series("step", (*RUN.series["code"].points, new))
+    rest = ledger.rest(replace(RUN, series={"code": longer}))
+    assert rest is not None and rest.series == {"code": Series("step", (new,))}
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"case-1": 3}', '{"case-1": {"parts": []}}'])
