@@ -25,6 +25,7 @@ ROOMS = {
         {"runs"},
         {"analysis", "training"},
         {"timing", "reports"},
+        {"tracking"},
         {"cli"},
     ],
 }

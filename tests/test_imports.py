@@ -10,7 +10,7 @@ import pytest
 import saccade
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "transformers", "sklearn", "pandas", "plotly", "optuna", "wandb")
+HEAVY = ("torch", "transformers", "sklearn", "pandas", "plotly", "optuna", "wandb", "tensorboard")
 
 
 def test_importing_saccade_loads_nothing_heavy() -> None:
@@ -23,6 +23,17 @@ print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert json.loads(run.stdout) == []
+
+
+def test_the_command_line_loads_no_tracker_until_one_is_asked_for() -> None:
+    code = """
+import sys, saccade.studies.cli.commands, saccade.studies.tracking.track
+print([name for name in ("wandb", "tensorboard") if name in sys.modules])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[]"
 
 
 def test_errors_can_be_caught_by_their_public_names() -> None:

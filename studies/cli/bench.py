@@ -1,5 +1,6 @@
 """``saccade bench``: how close measured speed-ups come to what the arithmetic allows."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from saccade.studies.cli.bench_policy import bench_policy
 from saccade.studies.cli.consoles import emit, err, note, out, scaled, warn
 from saccade.studies.cli.inputs import check_device
 from saccade.studies.cli.progress import Steps
+from saccade.studies.cli.tracking import TensorBoard, Wandb, asked_sinks, tracked_bench
 
 if TYPE_CHECKING:
     from saccade.controller import Pruner
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 BEFORE = ("tower", "entry")
 """Sites of the pruners that are timed by default: they drop before the stack."""
 SIZES = "Sizes of the random model and its request"
+TRACKED = Path("runs/bench")
+"""Where wandb writes what is sent to it: a bench has no folder of its own."""
 POLICY = "A policy on a real model"
 REPEATS, PAIRS = 5, 30
 """Times that pruners and policies are timed by default."""
@@ -130,6 +134,8 @@ def bench(
         ),
     ] = False,
     as_json: Annotated[bool, Option("--json", help="Print one JSON array.")] = False,
+    wandb: Wandb = None,
+    tensorboard: TensorBoard = None,
 ) -> None:
     """Time pruners on a random model, and count the speed-up that their arithmetic allows.
 
@@ -149,6 +155,7 @@ def bench(
     order. The speed-up has a 95 % interval over the repeats.
     """
     _check_together(context, policy)
+    sink = asked_sinks(TRACKED, wandb, tensorboard)
     if policy is not None:
         return bench_policy(
             policy,
@@ -161,6 +168,7 @@ def bench(
             device=device,
             dtype=dtype,
             as_json=as_json,
+            sink=sink,
         )
     from saccade.controller.policies import AfterShare
     from saccade.studies.timing.random_model import Sizes
@@ -171,7 +179,8 @@ def bench(
     if layer is not None and layer >= layers:
         raise ValueError(f"--layer {layer}: the model has {layers} layers, 0 to {layers - 1}")
     if signals:
-        _check_alone({"--pruner": pruner, "--device": device, "--dtype": dtype})
+        alone = {"--pruner": pruner, "--device": device, "--dtype": dtype}
+        _check_alone(alone | {"--wandb": wandb, "--tensorboard": tensorboard})
         return _signals(sizes, repeats, threads, as_json)
     with Steps(err()) as bar:
         result = run_bench(
@@ -190,6 +199,7 @@ def bench(
         emit(result.rows())
     else:
         _show(result, out())
+    tracked_bench(sink, result.rows())
 
 
 def _check_together(context: typer.Context, policy: str | None) -> None:

@@ -8,9 +8,11 @@ from rich.text import Text
 from saccade.studies.cli.consoles import emit, err, out
 from saccade.studies.cli.inputs import check_device, load_model
 from saccade.studies.cli.progress import Steps
+from saccade.studies.cli.tracking import tracked_bench
 
 if TYPE_CHECKING:
     from saccade.controller import Controller
+    from saccade.studies.tracking.apart import Apart
 
 
 def bench_policy(
@@ -25,6 +27,7 @@ def bench_policy(
     device: str | None,
     dtype: str | None,
     as_json: bool,
+    sink: "Apart | None" = None,
 ) -> None:
     """Time a policy on a model, and show its speed-up.
 
@@ -52,6 +55,7 @@ def bench_policy(
         emit([row])
     else:
         _show(row, out())
+    tracked_bench(sink, [row])
 
 
 def _controller(policy: str, pruner: str | None) -> "Controller":

@@ -22,6 +22,7 @@ from saccade.studies.cli.page import page
 from saccade.studies.cli.presets import presets
 from saccade.studies.cli.study import study
 from saccade.studies.cli.traces import traces
+from saccade.studies.cli.tracking import TrackedCommand
 from saccade.studies.cli.train import train
 from saccade.studies.cli.tune import tune
 
@@ -102,7 +103,11 @@ for _name, _command, _example in (
     ("coverage", coverage, "--recorded studies/results/adaptive-core --draws 1000"),
     ("doctor", doctor, ""),
 ):
-    app.command(_name, epilog=f"Example: saccade {_name} {_example}".rstrip())(_command)
+    app.command(
+        _name,
+        cls=TrackedCommand if _command is bench else None,
+        epilog=f"Example: saccade {_name} {_example}".rstrip(),
+    )(_command)
 app.add_typer(study, name="study")
 app.add_typer(traces, name="traces")
 app.add_typer(calibrate, name="calibrate")

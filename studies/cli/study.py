@@ -14,6 +14,13 @@ from saccade.studies.cli.groups import ListingGroup
 from saccade.studies.cli.hindsight import hindsight
 from saccade.studies.cli.inputs import check_device, check_output
 from saccade.studies.cli.progress import Steps
+from saccade.studies.cli.tracking import (
+    TensorBoard,
+    TrackedCommand,
+    Wandb,
+    asked_sinks,
+    tracked_study,
+)
 
 if TYPE_CHECKING:
     from saccade.studies.analysis.summary import Summary
@@ -30,7 +37,7 @@ study = typer.Typer(
 study.command(epilog="Example: saccade study hindsight runs/tuned")(hindsight)
 
 
-@study.command(epilog="Example: saccade study run demo --out runs/demo")
+@study.command(cls=TrackedCommand, epilog="Example: saccade study run demo --out runs/demo")
 def run(
     config: Annotated[
         str, Argument(metavar="CONFIG", help="YAML file, or a shipped name such as demo.")
@@ -69,6 +76,8 @@ def run(
     dtype: Annotated[
         str | None, Option(help="float32, bfloat16 or float16. Default: float32 on a CPU.")
     ] = None,
+    wandb: Wandb = None,
+    tensorboard: TensorBoard = None,
 ) -> None:
     """Run a study, then show its table and write its report.
 
@@ -88,6 +97,7 @@ def run(
         loaded = with_own(loaded, model or (), benchmark or ())
     if folder is None:
         folder = Path("runs") / (re.sub(r"[^\w .+-]+", "-", loaded.name).strip(" .-") or "study")
+    sink = asked_sinks(folder, wandb, tensorboard)
     _tell_size(loaded, samples)
     try:
         with Steps(err()) as bar:
@@ -110,9 +120,13 @@ def run(
         again += [] if dtype is None else ["--dtype", dtype]
         again += [] if threads is None else ["--threads", str(threads)]
         again += [] if jobs == 1 else ["--jobs", str(jobs)]
+        again += [] if wandb is None else ["--wandb", wandb]
+        again += [] if tensorboard is None else ["--tensorboard", str(tensorboard)]
         note(f"to go on: {shlex.join(again)}")
+        tracked_study(folder, sink, loaded.folder)
         raise typer.Exit(130) from None
     _finish(results)
+    tracked_study(results, sink, loaded.folder)
 
 
 def _tell_size(loaded: "StudyConfig", samples: int | None) -> None:

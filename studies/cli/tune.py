@@ -14,11 +14,22 @@ from saccade.studies.cli.configs import find_config
 from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.groups import ListingGroup
 from saccade.studies.cli.progress import Steps
+from saccade.studies.cli.tracking import (
+    TensorBoard,
+    TrackedCommand,
+    Wandb,
+    asked_sinks,
+    send_tracked,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from optuna import Study
 
     from saccade.studies.config.tuning import TuneConfig
+    from saccade.studies.tracking.apart import Apart
+    from saccade.studies.tracking.sink import TrackedRun
     from saccade.tuning.search import Job
 
 tune = typer.Typer(
@@ -32,7 +43,7 @@ tune = typer.Typer(
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object.")]
 
 
-@tune.command(epilog="Example: saccade tune run demo --out runs/demo")
+@tune.command(cls=TrackedCommand, epilog="Example: saccade tune run demo --out runs/demo")
 def run(
     config: Annotated[
         str | None,
@@ -79,6 +90,8 @@ def run(
         Path | None, Option("--out", help="Folder of the results. Default: runs/tune-NAME.")
     ] = None,
     as_json: AsJson = False,
+    wandb: Wandb = None,
+    tensorboard: TensorBoard = None,
 ) -> None:
     """Search, then write a preset, a table and a page.
 
@@ -115,16 +128,19 @@ def run(
     }
     changed = loaded.changed(**given)
     name = re.sub(r"[^\w .+-]+", "-", changed.name).strip(" .-") or "tune"
-    _go(changed, folder or Path("runs") / f"tune-{name}", storage, study, as_json)
+    folder = folder or Path("runs") / f"tune-{name}"
+    _go(changed, folder, storage, study, as_json, asked_sinks(folder, wandb, tensorboard))
 
 
-@tune.command(epilog="Example: saccade tune resume runs/tune-demo --budget 10m")
+@tune.command(cls=TrackedCommand, epilog="Example: saccade tune resume runs/tune-demo --budget 10m")
 def resume(
     folder: Annotated[Path, Argument(metavar="FOLDER", help="Folder of a search.")],
     budget: Annotated[str | None, Option(help="Time in all, such as 10m.")] = None,
     trials: Annotated[int | None, Option(help="Trials in all.", min=1)] = None,
     workers: Annotated[int | None, Option(help="Processes side by side.", min=1)] = None,
     as_json: AsJson = False,
+    wandb: Wandb = None,
+    tensorboard: TensorBoard = None,
 ) -> None:
     """Go on with a search that was stopped or has ended, perhaps for longer or with more workers.
 
@@ -135,7 +151,8 @@ def resume(
 
     config, url, study = read_run(folder)
     changed = config.changed(budget=budget, trials=trials, workers=workers)
-    _go(changed, folder, None if url == default_url(folder) else url, study, as_json)
+    sink = asked_sinks(folder, wandb, tensorboard)
+    _go(changed, folder, None if url == default_url(folder) else url, study, as_json, sink)
 
 
 @tune.command(epilog="Example: saccade tune show runs/tune-demo --json")
@@ -161,7 +178,12 @@ def show(
 
 
 def _go(
-    config: "TuneConfig", folder: Path, storage: str | None, study: str | None, as_json: bool
+    config: "TuneConfig",
+    folder: Path,
+    storage: str | None,
+    study: str | None,
+    as_json: bool,
+    sink: "Apart | None",
 ) -> None:
     try:
         result, page = _searched(config, folder, storage, study)
@@ -175,6 +197,14 @@ def _go(
         emit(result)
     else:
         _print(result, folder, page)
+
+    def make() -> "Iterable[TrackedRun]":
+        from saccade.studies.runs.tune_show import open_existing
+        from saccade.studies.tracking.from_tune import tune_runs
+
+        return tune_runs(result, open_existing(folder), config.goal, folder)
+
+    send_tracked(sink, make)
 
 
 def _searched(

@@ -1,0 +1,1 @@
+"""Experiment trackers: what studies, searches and benches found, sent to wandb or TensorBoard."""

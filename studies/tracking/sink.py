@@ -1,0 +1,151 @@
+"""What a tracker is, and what is sent to one: plain values that know of no tracker."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Kind = Literal["case", "study", "trial", "search", "bench"]
+"""What a run is of: a case or all cases of a study, a trial or all of a search, a bench's row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Which class every cell of a grid over a picture has.
+
+    Attributes
+    ----------
+    cells : tuple of tuple of int
+        Classes, row by row; the grid is stretched over the picture.
+    labels : mapping of int to str
+        Names of the classes.
+    """
+
+    cells: tuple[tuple[int, ...], ...]
+    labels: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in a cell of a table.
+
+    Attributes
+    ----------
+    png : bytes
+    caption : str
+    masks : mapping of str to Mask
+        What is laid over it, by name; none where it is not known.
+    """
+
+    png: bytes
+    caption: str = ""
+    masks: Mapping[str, Mask] = field(default_factory=dict)
+
+
+Cell = str | int | float | bool | Picture | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    rows : tuple of tuple of Cell
+        None: not known or not defined.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values along an axis, each a chart of its own. Trackers append: what was sent stays as it is.
+
+    Attributes
+    ----------
+    axis : str
+        Such as ``step``.
+    points : tuple of (int, mapping of str to float)
+        Place on the axis, and the values there by name; ascending.
+    """
+
+    axis: str
+    points: tuple[tuple[int, Mapping[str, float]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Files that belong together.
+
+    Attributes
+    ----------
+    kind : str
+        Such as ``records`` or ``preset``.
+    files : mapping of str to bytes
+        Contents by name.
+    about : mapping
+        What else is said of it.
+    """
+
+    kind: str
+    files: Mapping[str, bytes]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRun:
+    """One run as a tracker shows it.
+
+    Attributes
+    ----------
+    id : str
+        The same for the same recipe and case, whenever it is sent.
+    name, group : str
+        As people see them; runs of one study share the group.
+    kind : Kind
+    config : mapping
+        Its recipe, in plain values.
+    summary : mapping of str to plain values
+        Achieved figures; what is not defined is left out.
+    series : mapping of str to Series
+    tables : mapping of str to Grid
+    figures : mapping of str to str
+        Plotly figures as JSON.
+    uses, makes : mapping of str to Artifact
+        What it was made with, and what it left.
+    """
+
+    id: str
+    name: str
+    group: str
+    kind: Kind
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    series: Mapping[str, Series] = field(default_factory=dict)
+    tables: Mapping[str, Grid] = field(default_factory=dict)
+    figures: Mapping[str, str] = field(default_factory=dict)
+    uses: Mapping[str, Artifact] = field(default_factory=dict)
+    makes: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+class Sink(Protocol):
+    """Where runs are sent: one class a tracker.
+
+    A sink may be slow and may fail; whoever has results to lose sends through `Apart`.
+    """
+
+    def send(self, run: TrackedRun) -> None:
+        """Send what of a run was not sent before.
+
+        Raises
+        ------
+        Exception
+            Of the tracker, whatever it may be.
+        """
+        ...
+
+    def close(self) -> Sequence[str]:
+        """End, and say where everything is."""
+        ...

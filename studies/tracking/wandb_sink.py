@@ -1,0 +1,237 @@
+"""Runs in Weights & Biases: always written to the run's folder first, then sent if it may be."""
+
+import io
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saccade.studies.tracking.ledger import Ledger
+from saccade.studies.tracking.sink import Artifact, Grid, Mask, Picture, TrackedRun
+from saccade.studies.tracking.wandb_sync import command_to_send, may_send, send_runs
+
+MISSING = 'wandb is not installed: pip install "saccade-dmllm[wandb]"'
+FOLDERS = {
+    "WANDB_DIR": ".",
+    "WANDB_DATA_DIR": "wandb/data",
+    "WANDB_CACHE_DIR": "wandb/cache",
+    "WANDB_CONFIG_DIR": "wandb/config",
+}
+"""Where wandb keeps what, from the run's folder."""
+BUSY = 16 << 20
+"""Bytes that must be free beside what is written: a full disk loses records without a word."""
+
+
+@dataclass
+class WandbSink:
+    """A project in wandb.
+
+    Nothing is sent while runs are written, so neither a slow nor an absent server matters then.
+    `close` sends what is in the folder if there are credentials and the server answers. It changes
+    environment variables and is made for a process of its own: see `Apart`.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``wandb/``, with everything that wandb writes.
+    project : str
+    entity : str, optional
+        User or team.
+    seconds : float
+        How long sending may take.
+    """
+
+    folder: Path
+    project: str = "saccade"
+    entity: str | None = None
+    seconds: float = 240.0
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs that are written."""
+        return self.folder / "wandb"
+
+    def send(self, run: TrackedRun) -> None:
+        """Write what of a run was not written before; nothing if that is nothing.
+
+        Raises
+        ------
+        ImportError
+            Without wandb, naming the extra.
+        OSError
+            Where there is no room.
+        """
+        ledger = Ledger(self.runs / "sent.json")
+        rest = ledger.rest(run)
+        if rest is None:
+            return
+        wandb = self._wandb()
+        note = ledger.note_of(run)
+        self._forget_unfinished(run, note.get("folders", []))
+        self._check_room(rest)
+        own = wandb.init(
+            entity=self.entity,
+            project=self.project,
+            id=run.id,
+            name=run.name,
+            group=run.group,
+            job_type=run.kind,
+            config=dict(run.config),
+            resume="allow",
+            reinit="create_new",
+        )
+        folder = Path(own.dir).parent
+        try:
+            step = _write(wandb, own, rest, note.get("step", 0))
+        except BaseException:
+            own.finish(exit_code=1)
+            raise
+        own.finish()
+        self._check_room()
+        ledger.keep(run, {"step": step, "folders": [*note.get("folders", []), folder.name]})
+
+    def close(self) -> Sequence[str]:
+        """Send what is written, where that is allowed and possible."""
+        waiting = self._waiting()
+        if not waiting:
+            return (f"wandb: nothing new in {self.runs}",)
+        if not may_send():
+            return (f"wandb: runs in {self.runs}; to send them: {command_to_send(self.runs)}",)
+        return (send_runs(waiting, self.runs, self._environment(), self.seconds),)
+
+    def _waiting(self) -> list[Path]:
+        """Runs that were written but not sent."""
+        folders = sorted(self.runs.glob("offline-run-*"))
+        return [own for own in folders if not any(own.glob("*.synced"))]
+
+    def _environment(self) -> dict[str, str]:
+        return {name: str((self.folder / own).resolve()) for name, own in FOLDERS.items()}
+
+    def _wandb(self) -> Any:
+        """The module, told to keep to the folder and to itself."""
+        own = self._environment()
+        for path in own.values():
+            Path(path).mkdir(parents=True, exist_ok=True)
+        if "wandb" not in sys.modules:
+            os.environ |= own
+        wandb = wandb_module()
+        wandb.setup(
+            wandb.Settings(
+                mode="offline",
+                root_dir=own["WANDB_DIR"],
+                silent=True,
+                console="off",
+                disable_git=True,
+                disable_code=True,
+                disable_job_creation=True,
+                x_disable_stats=True,
+                x_disable_meta=True,
+            )
+        )
+        return wandb
+
+    def _forget_unfinished(self, run: TrackedRun, known: Sequence[str]) -> None:
+        """Delete what an attempt left that was stopped in the middle: it is written anew."""
+        for path in self.runs.glob(f"offline-run-*-{run.id}"):
+            if path.name not in known:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _check_room(self, run: TrackedRun | None = None) -> None:
+        """Raise `OSError` where wandb would write less than it says."""
+        need = (BUSY if run is not None else 0) + 2 * (0 if run is None else _size(run))
+        free = shutil.disk_usage(self.folder).free
+        if free <= need:
+            raise OSError(f"no space left for wandb in {self.folder}: {free:,} bytes are free")
+
+
+def wandb_module() -> Any:
+    """The module wandb; an `ImportError` that names the extra without it."""
+    try:
+        import wandb
+    except ImportError as error:
+        raise ImportError(MISSING) from error
+    return wandb
+
+
+def _size(run: TrackedRun) -> int:
+    """Bytes of what is large in a run."""
+    artifacts = [*run.uses.values(), *run.makes.values()]
+    cells = [cell for grid in run.tables.values() for row in grid.rows for cell in row]
+    return (
+        sum(len(data) for own in artifacts for data in own.files.values())
+        + sum(len(cell.png) for cell in cells if isinstance(cell, Picture))
+        + sum(len(cell) for cell in cells if isinstance(cell, str))
+    )
+
+
+def _write(wandb: Any, own: Any, run: TrackedRun, step: int) -> int:
+    """Write the parts of a run from a step of its history on; the step that comes next."""
+    for name, artifact in run.uses.items():
+        # What `use_artifact` does, which refuses to do it offline.
+        own._log_artifact(_artifact(wandb, name, artifact), use_after_commit=True)
+    for series in run.series.values():
+        own.define_metric(series.axis, summary="none")
+        for name in {name for _, values in series.points for name in values}:
+            own.define_metric(_metric(name), step_metric=series.axis, summary="none")
+        for place, values in series.points:
+            named = {_metric(name): value for name, value in values.items()}
+            own.log({series.axis: place, **named}, step=step)
+            step += 1
+    media = {name: _table(wandb, grid) for name, grid in run.tables.items()}
+    media |= {name: _figure(wandb, figure) for name, figure in run.figures.items()}
+    if media:
+        own.log(media, step=step)
+        step += 1
+    for name, artifact in run.makes.items():
+        own.log_artifact(_artifact(wandb, name, artifact))
+    own.summary.update({_metric(name): value for name, value in run.summary.items()})
+    return step
+
+
+def _metric(name: str) -> str:
+    """A name that wandb does not read as a pattern or a path into nested values."""
+    return re.sub(r"[*.\\\"\x00-\x1f]+", "-", name)
+
+
+def _table(wandb: Any, grid: Grid) -> Any:
+    rows = [[_cell(wandb, cell) for cell in row] for row in grid.rows]
+    return wandb.Table(columns=list(grid.columns), data=rows, allow_mixed_types=True)
+
+
+def _cell(wandb: Any, cell: Any) -> Any:
+    if not isinstance(cell, Picture):
+        return cell
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(cell.png)).convert("RGB")
+    masks = {name: _mask(mask, image.size) for name, mask in cell.masks.items()}
+    return wandb.Image(image, caption=cell.caption, masks=masks or None)
+
+
+def _mask(mask: Mask, size: tuple[int, int]) -> dict[str, Any]:
+    """A mask of one class a pixel, as wandb wants it."""
+    import numpy as np
+    from PIL import Image
+
+    cells = Image.fromarray(np.array(mask.cells, dtype=np.uint8))
+    data = np.array(cells.resize(size, Image.Resampling.NEAREST))
+    return {"mask_data": data, "class_labels": dict(mask.labels)}
+
+
+def _figure(wandb: Any, figure: str) -> Any:
+    from plotly.io import from_json
+
+    return wandb.Plotly(from_json(figure))
+
+
+def _artifact(wandb: Any, name: str, artifact: Artifact) -> Any:
+    slug = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")[:120] or artifact.kind
+    made = wandb.Artifact(slug, artifact.kind, metadata=dict(artifact.about))
+    for file, data in artifact.files.items():
+        with made.new_file(file, "wb") as out:
+            out.write(data)
+    return made
