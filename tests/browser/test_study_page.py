@@ -60,20 +60,37 @@ def test_a_legend_hides_a_line_and_brings_it_back(view: "View") -> None:
         assert line.get_attribute("aria-pressed") == str(visible).lower()
 
 
+def said(view: "View", key: str) -> str:
+    """What is said of the point to which a key goes."""
+    view.ask("() => { document.querySelector('.unseen').textContent = ''; }")
+    view.page.keyboard.press(key)
+    view.page.wait_for_function("() => document.querySelector('.unseen').textContent")
+    return view.page.locator(".unseen").inner_text()
+
+
 def test_arrow_keys_go_through_the_points_of_a_chart_and_say_them(view: "View") -> None:
     chart = view.page.get_by_role("group", name="yesno: score against measured speed-up").first
     chart.focus()
-    said = []
-    for _ in range(5):
-        view.page.keyboard.press("ArrowRight")
-        view.page.wait_for_timeout(150)
-        said.append(view.page.locator("[aria-live=polite].unseen").inner_text())
-        assert chart.locator(".hovertext").count() == 1
-    assert all("score" in own and "measured" in own for own in said)
-    assert any("half of the visual tokens" in own for own in said)
+    words = [said(view, "ArrowRight") for _ in range(5)]
+    assert all("score" in own and "measured" in own for own in words)
+    assert any("half of the visual tokens" in own for own in words)
+    assert said(view, "ArrowRight") == said(view, "Home") == words[0]
+    assert chart.locator(".hovertext").count() == 1
     view.page.keyboard.press("Escape")
-    view.page.wait_for_timeout(150)
-    assert chart.locator(".hovertext").count() == 0
+    chart.locator(".hovertext").wait_for(state="detached")
+
+
+def test_keys_bring_what_lies_beyond_a_narrow_window_into_view(
+    browser: "Browser", file_of: Callable[[str], Path]
+) -> None:
+    from tests.browser.views import PHONE, opened
+
+    with opened(browser, file_of("study"), PHONE) as view:
+        view.page.locator(".plot:has(#figure-1-0)").focus()
+        assert said(view, "Home").startswith("layer 0, at ")
+        scrolled = "() => document.querySelector('.wide').scrollLeft"
+        assert view.ask(scrolled) == 0
+        assert said(view, "End").startswith("at ") and view.ask(scrolled) > 0
 
 
 def test_charts_follow_the_scheme(view: "View") -> None:

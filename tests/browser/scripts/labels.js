@@ -11,6 +11,8 @@ async () => {
         const subplot = (trace.xaxis || "x") + (trace.yaxis || "y");
         Plotly.Fx.hover(chart, [{curveNumber: trace.index, pointNumber}], subplot);
         await frame();
+        if (!chart.querySelector(".hovertext"))
+          wrong.push(`${chart.id}: no label, line ${trace.index}, point ${pointNumber}`);
         for (const label of chart.querySelectorAll(".hovertext")) {
           const box = label.getBoundingClientRect();
           if (box.left < own.left - 1 || box.right > own.right + 1 || box.top < 0
