@@ -7,16 +7,19 @@ FOLDERS := backbones controller pruners studies tuning
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types clean
+.PHONY: help demo test browser lint types clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## run the demonstration study and show its results (runs/demo)
 	$(BIN)/saccade study run studies/configs/demo.yaml --out runs/demo
 
 test: $(STAMP)  ## run the tests, two processes side by side
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 -m "not browser"
+
+browser: $(STAMP)  ## open the pages in Chromium and check them (skipped where there is none)
+	$(BIN)/python -m pytest -q -rs -m browser tests/browser
 
 lint: $(STAMP)  ## check style and format (mend with: .venv/bin/ruff check --fix . && .venv/bin/ruff format .)
 	$(BIN)/ruff check .

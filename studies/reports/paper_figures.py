@@ -15,6 +15,7 @@ from saccade.studies.reports.charts import (
     Key,
     Panel,
     chart_text,
+    label_lines,
     with_headroom,
 )
 from saccade.studies.reports.marks import COLOURS, SYMBOLS
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 BINS = 32
 """Most steps that a chart of signals shows; more share one."""
+TOP, BOTTOM = 40, 50
+"""Pixels above and below those charts."""
 
 
 def start_charts(summaries: Sequence[Summary]) -> list[Panel]:
@@ -101,6 +104,8 @@ def start_figure(summary: Summary) -> "Figure":
             y=[row["score_relative"] for row in line.rows],
             name=chart_text(line.key.name),
             mode="lines+markers",
+            hovertemplate=f"<b>{label_lines(line.key.name)}</b>"
+            "<br>from %{x:.0%} of the steps on: %{y:.1%}<extra></extra>",
             line={"color": line.key.colour, "dash": line.key.dash},
             marker={"symbol": line.symbol, "size": 8},
             error_y={"type": "data", "array": [_relative_se(row) for row in line.rows]},
@@ -111,10 +116,13 @@ def start_figure(summary: Summary) -> "Figure":
         range=[-0.03, 1.03],
     )
     figure.update_yaxes(
-        title_text="score, of the unpruned model's", tickformat=".0%", range=_ends(lines)
+        title={"text": "score, of the unpruned model's", "standoff": 8},
+        tickformat=".0%",
+        range=_ends(lines),
+        automargin=True,
     )
     figure.update_layout(**PLAIN, height=420, margin={"t": 20, "r": 20, "l": 60, "b": 50})
-    figure.update_layout(showlegend=False, hoverlabel={"namelength": -1})
+    figure.update_layout(showlegend=False)
     return figure
 
 
@@ -163,7 +171,7 @@ def _method(case: Case) -> str:
 
 def watched_cases(summary: Summary) -> list[str]:
     """Cases that kept what they measured."""
-    kept = {record.case for record in summary.records if record.attention}
+    kept = {record.case for record in summary.records if _watched(record)}
     return [case.name for case in summary.config.cases if case.name in kept]
 
 
@@ -179,7 +187,8 @@ def signals_figure(summary: Summary, case: str) -> "Figure":
         for task in tasks
         for what in ("to the picture", "to the answer", "confidence")
     ]
-    gap = min(0.12, 0.5 / len(tasks))
+    height = 260 * len(tasks)
+    gap = 64 / (height - TOP - BOTTOM)
     figure = make_subplots(rows=len(tasks), cols=3, subplot_titles=titles, vertical_spacing=gap)
     for row, task in enumerate(tasks, 1):
         masses, sure = mean_signals(_shown(records, task))
@@ -191,6 +200,7 @@ def signals_figure(summary: Summary, case: str) -> "Figure":
                 zmin=0,
                 zmax=1,
                 colorscale="Viridis",
+                hovertemplate="layer %{y}, at %{x:.0%}: %{z:.3f}<extra></extra>",
                 showscale=row == 1 and column == 2,
                 colorbar={"title": "attention", "x": 1.01, "thickness": 10},
                 row=row,
@@ -198,20 +208,32 @@ def signals_figure(summary: Summary, case: str) -> "Figure":
             )
             figure.update_yaxes(title_text="layer", row=row, col=column)
         figure.add_scatter(
-            x=steps, y=sure, mode="lines+markers", line_color=COLOURS[2], row=row, col=3
+            x=steps,
+            y=sure,
+            mode="lines+markers",
+            line_color=COLOURS[2],
+            hovertemplate="at %{x:.0%}: %{y:.3f}<extra></extra>",
+            row=row,
+            col=3,
         )
         known = [value for value in sure if value == value] or [0.0, 1.0]  # not NaN
         figure.update_yaxes(range=with_headroom(known, known), row=row, col=3)
+    figure.update_annotations(font_size=13)
     figure.update_xaxes(tickformat=".0%", range=[0, 1])
     figure.update_xaxes(title_text="of the steps", row=len(tasks))
     figure.update_layout(
-        **PLAIN, height=260 * len(tasks), showlegend=False, margin={"t": 40, "l": 50, "b": 50}
+        **PLAIN, height=height, showlegend=False, margin={"t": TOP, "l": 50, "b": BOTTOM}
     )
     return figure
 
 
 def _shown(records: Sequence[Record], task: str) -> list[Record]:
-    return [record for record in records if record.task == task and record.attention]
+    return [record for record in records if record.task == task and _watched(record)]
+
+
+def _watched(record: Record) -> bool:
+    """Whether attention was measured; a bare model has none for its steps."""
+    return any(visual for visual, _ in record.attention)
 
 
 def mean_signals(records: Sequence[Record]) -> tuple[Any, Any]:

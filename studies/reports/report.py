@@ -11,7 +11,7 @@ from saccade.studies.analysis.methods import has_methods, methods_of
 from saccade.studies.analysis.summary import Summary
 from saccade.studies.config.study import StudyConfig
 from saccade.studies.reports.case_words import case_texts, what_cases_do
-from saccade.studies.reports.charts import DASHES, Panel, chart_html
+from saccade.studies.reports.charts import Panel, shown_panels
 from saccade.studies.reports.marks import Mark, case_marks
 from saccade.studies.reports.methods_table import methods_group
 from saccade.studies.reports.overview import overview_groups
@@ -96,7 +96,7 @@ def _figures(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
     found = []
     for i, group in enumerate(CHARTS):
         if panels := group.draw(summaries):
-            found.append({"heading": group.heading, "panels": _panels(panels, f"figure-{i}")})
+            found.append({"heading": group.heading, "panels": shown_panels(panels, f"figure-{i}")})
     return found
 
 
@@ -115,21 +115,8 @@ def _scatters(
             Panel(task, scatter(rows, marks, one.config.baseline, ranges, scores[task]))
             for task, rows in table.items()
         ]
-        found.append({"heading": title_of(one), "panels": _panels(panels, f"chart-{i}")})
+        found.append({"heading": title_of(one), "panels": shown_panels(panels, f"chart-{i}")})
     return found
-
-
-def _panels(panels: Sequence[Panel], name: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "title": panel.title,
-            "name": f"{name}-{i}",
-            "chart": chart_html(panel.figure, f"{name}-{i}"),
-            "keys": [(key, DASHES[key.dash]) for key in panel.keys],
-            "wide": panel.wide,
-        }
-        for i, panel in enumerate(panels)
-    ]
 
 
 def _lead_of_many(summaries: Sequence[Summary]) -> str:

@@ -218,9 +218,10 @@ def _facts(task: str, rows: Sequence[Row], summary: Summary) -> tuple[str, ...]:
     """How many samples of a task were answered, and what the stored evaluation says of it."""
     settings = summary.recipe["settings"][task]
     steps = f"in {settings['steps']} steps" if "steps" in settings else "one a step"
+    n, units = rows[0]["n"], rows[0]["n_units"]
     size = (
-        f"{rows[0]['n']} samples in {rows[0]['n_units']} units, {settings['gen_length']} tokens "
-        f"{steps}."
+        f"{n} sample{'s' if n > 1 else ''} in {units} unit{'s' if units > 1 else ''}, "
+        f"{settings['gen_length']} tokens {steps}."
     )
     stored = (
         f"Stored evaluation of {row['case']}: {number(row['score_committed_same'], 3)} on these "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from saccade.studies.analysis.pareto import pareto_front
 from saccade.studies.analysis.summary import Row
-from saccade.studies.reports.charts import PLAIN, chart_text, with_headroom
+from saccade.studies.reports.charts import GRID, PLAIN, label_lines, with_headroom
 from saccade.studies.reports.formats import interval, number, plus_minus
 from saccade.studies.reports.marks import Mark
 from saccade.studies.reports.overlaps import Place, piles, sizes
@@ -20,7 +20,6 @@ AXES = {
     "speedup_ideal": "ideal speed-up",
 }
 """What the horizontal axis can show: column of the summary, and its title."""
-GRID = "#8a8f98"
 CLOSE = 0.02
 """Points that are nearer than this share of both axes lie on each other."""
 NAMED = 12
@@ -149,20 +148,24 @@ def _front(rows: Sequence[Row], axis: str, *, visible: bool) -> dict[str, Any]:
 
 def _hover(rows: Sequence[Row]) -> str:
     """What is said of the cases at one place."""
-    said = [_figures(row, "<br>" if len(rows) == 1 else ", ") for row in rows[:NAMED]]
+    said = [_figures(row, alone=len(rows) == 1) for row in rows[:NAMED]]
     more = len(rows) - NAMED
     return "<br>".join([*said, *([f"and {more} more"] if more > 0 else [])])
 
 
-def _figures(row: Row, between: str) -> str:
-    figures = (
-        f"score {row['score']:.3f} {plus_minus(row['score_se'], 3)}".strip(),
-        f"measured {number(row['speedup'], 2)} {interval(row['speedup_low'], row['speedup_high'])}",
-        f"projected {number(row['speedup_projected'], 2)}",
-        f"ideal {number(row['speedup_ideal'], 2)}",
-        f"{number(row['steps'], 1)} steps",
-    )
-    return f"<b>{chart_text(row['case'])}</b><br>" + between.join(map(str.strip, figures))
+def _figures(row: Row, *, alone: bool) -> str:
+    """What is said of one of them: a line for each figure of one that lies alone."""
+    score = f"score {row['score']:.3f} {plus_minus(row['score_se'], 3)}".strip()
+    measured = f"measured {number(row['speedup'], 2)}"
+    projected = f"projected {number(row['speedup_projected'], 2)}"
+    ideal = f"ideal {number(row['speedup_ideal'], 2)}"
+    steps = f"{number(row['steps'], 1)} steps"
+    if alone:
+        spread = interval(row["speedup_low"], row["speedup_high"])
+        lines = [score, f"{measured} {spread}".strip(), projected, ideal, steps]
+    else:
+        lines = [f"{score}, {measured}", f"{projected}, {ideal}, {steps}"]
+    return "<br>".join([f"<b>{label_lines(row['case'])}</b>", *lines])
 
 
 def _layout(score: float, x_range: Sequence[float], y_range: Sequence[float]) -> dict[str, Any]:
@@ -172,7 +175,6 @@ def _layout(score: float, x_range: Sequence[float], y_range: Sequence[float]) ->
         **PLAIN,
         "height": 270,
         "margin": {"l": 52, "r": 12, "t": 8, "b": 44},
-        "hoverlabel": {"align": "left"},
         "xaxis": axis | _TICKS | {"range": list(x_range), "title": {"text": AXES["speedup"]}},
         "yaxis": axis | {"range": list(y_range), "title": {"text": "score"}, "nticks": 6},
         "shapes": [

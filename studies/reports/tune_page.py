@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from saccade import __version__
-from saccade.studies.reports.charts import PLAIN, Panel, chart_html, chart_text
+from saccade.studies.reports.charts import (
+    GRID,
+    PLAIN,
+    Key,
+    Panel,
+    chart_text,
+    label_lines,
+    shown_panels,
+    with_headroom,
+)
+from saccade.studies.reports.marks import BASELINE, COLOURS
 from saccade.studies.reports.pages import render_page, write_page
 from saccade.studies.reports.table import TableGroup
-from saccade.studies.reports.tune_table import HELP, front_table
+from saccade.studies.reports.tune_table import front_table
 from saccade.tuning.errors import optuna_module
 from saccade.tuning.goal import Goal
 from saccade.tuning.result import Tried, all_tried, front, hypervolume
@@ -24,6 +34,14 @@ SLICES = 6
 """Parameters whose slices are shown: the most important."""
 ENOUGH = 4
 """Trials without which nothing is said about importance."""
+ALLOWED, LOST, FRONT, FLOOR = COLOURS[0], BASELINE, COLOURS[2], COLOURS[1]
+TRIED = (
+    Key("front", FRONT, "solid", ""),
+    Key("least score that is allowed", FLOOR, "dot", ""),
+    Key("allowed", ALLOWED, "", "●"),
+    Key("loses more", LOST, "", "◆"),
+)
+"""Legend of the chart of all settings, a line of it each."""
 
 
 def write_tune_page(result: Mapping[str, Any], study: "Study", goal: Goal, path: Path) -> None:
@@ -37,7 +55,7 @@ def tune_html(result: Mapping[str, Any], study: "Study", goal: Goal) -> str:
 
     tried = all_tried(study, goal)
     weights = importances(study, goal)
-    panels = [Panel("Score and cost of every setting", _scatter(tried, goal))]
+    panels = [Panel("Score and cost of every setting", _scatter(tried, goal), TRIED)]
     panels.append(Panel("Area that the settings dominate, by trial", _volume(tried)))
     if weights:
         panels.append(Panel("What mattered to the cost", _bars(weights)))
@@ -46,13 +64,10 @@ def tune_html(result: Mapping[str, Any], study: "Study", goal: Goal) -> str:
     table = front_table(result["front"], "", goal.objective)
     return render_page(
         "tune.html.j2",
-        title=f"Search: {result['name']}",
+        title=result["name"],
         sentence=result["sentence"],
-        group=TableGroup("The front, best allowed first", (table,), HELP),
-        charts=[
-            {"title": own.title, "chart": chart_html(own.figure, f"chart-{i}")}
-            for i, own in enumerate(panels)
-        ],
+        group=TableGroup("The front, best allowed first", (table,), table.helps()),
+        panels=shown_panels(panels, "chart"),
         version=__version__,
         plotly=Markup(get_plotlyjs()),
     )
@@ -81,45 +96,95 @@ def importances(study: "Study", goal: Goal) -> dict[str, float]:
 def _figure(traces: list[Any], x: str, y: str) -> "Figure":
     from plotly.graph_objects import Figure
 
-    layout = PLAIN | {"height": 320, "margin": {"l": 60, "r": 20, "t": 10, "b": 50}}
+    layout = PLAIN | {"height": 300, "margin": {"l": 56, "r": 16, "t": 12, "b": 46}}
     figure = Figure(traces, {**layout, "showlegend": False})
-    figure.update_xaxes(title=chart_text(x))
-    figure.update_yaxes(title=chart_text(y))
+    figure.update_xaxes(title=chart_text(x), gridcolor=GRID, zeroline=False, nticks=8)
+    figure.update_yaxes(title=chart_text(y), gridcolor=GRID, zeroline=False, nticks=7)
     return figure
 
 
 def _scatter(tried: list[Tried], goal: Goal) -> "Figure":
+    """Lines and points in the order of `TRIED`."""
     from plotly.graph_objects import Scatter
 
     best = sorted(front(tried), key=lambda one: one.cost)
-    dots = Scatter(
+    traces = [
+        Scatter(
+            x=[one.cost for one in best],
+            y=[one.score for one in best],
+            mode="lines",
+            line={"color": FRONT, "shape": "hv"},
+            hoverinfo="skip",
+        ),
+        _floor(tried, goal),
+        _settings([one for one in tried if one.feasible], ALLOWED, "circle"),
+        _settings([one for one in tried if not one.feasible], LOST, "diamond"),
+    ]
+    figure = _figure(traces, "cost, relative to the unpruned model", "score")
+    scores = [one.score for one in tried] or [0.0, 1.0]
+    return figure.update_yaxes(range=with_headroom(scores, scores))
+
+
+def _floor(tried: list[Tried], goal: Goal) -> Any:
+    """The score that a setting must reach, as a line."""
+    from plotly.graph_objects import Scatter
+
+    costs, least = [one.cost for one in tried], goal.floor(tried[0].bare) if tried else 0.0
+    return Scatter(
+        x=[min(costs), max(costs)] if costs else [],
+        y=[least, least] if costs else [],
+        mode="lines",
+        line={"color": FLOOR, "dash": "dot", "width": 1.5},
+        hoverinfo="skip",
+    )
+
+
+def _settings(tried: list[Tried], colour: str, symbol: str) -> Any:
+    """A point for each setting, which says what it is."""
+    from plotly.graph_objects import Scatter
+
+    return Scatter(
         x=[one.cost for one in tried],
         y=[one.score for one in tried],
-        mode="markers",
-        marker={"color": ["#2a78d6" if one.feasible else "#b0b4ba" for one in tried]},
-        text=[chart_text(str(one.setting)) for one in tried],
+        text=[f"trial {one.number}<br>{label_lines(str(one.setting))}" for one in tried],
+        hovertemplate="%{text}<br>cost %{x:.3f}, score %{y:.3f}<extra></extra>",
+        **_points(colour, symbol),
     )
-    line = Scatter(x=[one.cost for one in best], y=[one.score for one in best], mode="lines")
-    figure = _figure([line, dots], "cost, relative to the unpruned model", "score")
-    if tried:
-        figure.add_hline(y=goal.floor(tried[0].bare), line_dash="dot")
-    return figure
+
+
+def _points(colour: str, symbol: str = "circle") -> dict[str, Any]:
+    """Points that may lie on each other."""
+    line = {"width": 1, "color": "white"}
+    marker = {"color": colour, "symbol": symbol, "size": 9, "opacity": 0.8, "line": line}
+    return {"mode": "markers", "marker": marker, "cliponaxis": False}
 
 
 def _volume(tried: list[Tried]) -> "Figure":
     from plotly.graph_objects import Scatter
 
-    areas = [hypervolume(tried[: i + 1]) for i in range(len(tried))]
-    line = Scatter(x=[one.number for one in tried], y=areas, mode="lines", line_shape="hv")
-    return _figure([line], "trial", "share of the area")
+    line = Scatter(
+        x=[one.number for one in tried],
+        y=[hypervolume(tried[: i + 1]) for i in range(len(tried))],
+        mode="lines",
+        line={"shape": "hv", "color": FRONT, "width": 2.5},
+        hovertemplate="trial %{x}: %{y:.3f}<extra></extra>",
+    )
+    return _figure([line], "trial", "share of the area").update_yaxes(rangemode="tozero")
 
 
 def _bars(weights: Mapping[str, float]) -> "Figure":
     from plotly.graph_objects import Bar
 
     names = list(weights)[:12][::-1]
-    bars = Bar(x=[weights[n] for n in names], y=[chart_text(n) for n in names], orientation="h")
-    return _figure([bars], "importance", "").update_layout(margin_l=200)
+    bars = Bar(
+        x=[weights[n] for n in names],
+        y=[chart_text(n) for n in names],
+        orientation="h",
+        marker={"color": ALLOWED},
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )
+    figure = _figure([bars], "importance", "").update_layout(bargap=0.35)
+    return figure.update_yaxes(automargin=True, nticks=None, ticklabelstandoff=6)
 
 
 def _slice(study: "Study", goal: Goal, name: str) -> "Figure":
@@ -130,5 +195,11 @@ def _slice(study: "Study", goal: Goal, name: str) -> "Figure":
     values = [t.params[name] for t in trials]
     if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         values = [chart_text(str(value)) for value in values]
-    costs = [t.values[-1] for t in trials]
-    return _figure([Scatter(x=values, y=costs, mode="markers")], name, "cost")
+    points = Scatter(
+        x=values,
+        y=[t.values[-1] for t in trials],
+        text=[f"trial {t.number}" for t in trials],
+        hovertemplate="%{text}<br>%{x}: cost %{y:.3f}<extra></extra>",
+        **_points(ALLOWED),
+    )
+    return _figure([points], name, "cost").update_xaxes(automargin=True)

@@ -1,13 +1,16 @@
 """The front of a search as a table."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from saccade.studies.reports.formats import interval
 from saccade.studies.reports.table import Cell, Column, Table
 
 HELP = {
     "less work": "exact multiply-accumulates of the unpruned model relative to its own",
     "less time": "measured time of the unpruned model relative to its own, while searching",
+    "allowed": "whether it loses no more of the score than was asked for",
     "score": "mean score on the samples it was tuned on, relative to the unpruned model",
     "test": "the same on samples that the search never saw",
     "measured": "speed-up in time, paired with the unpruned model, with its 95 % interval",
@@ -30,6 +33,7 @@ def front_table(rows: Sequence[Mapping[str, Any]], title: str, objective: str = 
             Column("measured", _measured),
         ]
     columns.append(Column("changed", lambda r: Cell(f"{r['changed']:.0%}")))
+    columns = [replace(own, help=HELP[own.heading]) for own in columns]
     return Table.of(title, "setting", columns, [(_name(row), row) for row in rows])
 
 
@@ -51,4 +55,6 @@ def _score(row: Mapping[str, Any]) -> Cell:
 def _measured(row: Mapping[str, Any]) -> Cell:
     if row.get("measured") is None:
         return Cell("-")
-    return Cell(f"{row['measured']:.2f}x", values={"measured": row["measured"]})
+    low, high = row.get("measured_low"), row.get("measured_high")
+    values = {"measured": row["measured"], "measured_low": low, "measured_high": high}
+    return Cell(f"{row['measured']:.2f}x", interval(low, high), values=values)

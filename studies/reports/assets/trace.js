@@ -12,13 +12,13 @@ const words = (parent, x, y, text, anchor) => {
   make(parent, "text", {x, y, "text-anchor": anchor || "middle"}).textContent = text;
 };
 const named = (node, text) => { make(node, "title", {}).textContent = text; return node; };
-const canvas = (parent, width, height) =>
-  make(parent, "svg", {viewBox: `0 0 ${width} ${height}`, role: "img"});
+const canvas = (parent, width, height, label) =>
+  make(parent, "svg", {viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label});
 // Drawn in the pixels that there are, so that words are as large in a narrow window.
-const fresh = (id, height) => {
+const fresh = (id, height, label) => {
   $(id).replaceChildren();
   const width = Math.max(240, $(id).clientWidth);
-  return [canvas($(id), width, height), width];
+  return [canvas($(id), width, height, label), width];
 };
 // Every how many of `n` places of this width a number has room.
 const stride = (wide) => [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 256]
@@ -26,11 +26,11 @@ const stride = (wide) => [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 256]
 const LEFT = 42, steps = data.steps, total = data.places.length;
 let shown = 0;
 
-const pictures = data.images.map((image) => {
+const pictures = data.images.map((image, number) => {
   const width = 600, height = Math.max(1, 600 * image.height / image.width);
-  const svg = canvas($("pictures"), width, height);
+  const svg = canvas($("pictures"), width, height, `Picture ${number + 1}`);
   make(svg, "image", {href: image.source, width, height, preserveAspectRatio: "none"});
-  return {width, height, layer: make(svg, "g", {})};
+  return {svg, width, height, layer: make(svg, "g", {})};
 });
 
 function draw(step) {
@@ -45,6 +45,7 @@ function draw(step) {
   $("now").textContent = said;
   $("why").textContent = own.reason ? `Why: ${own.reason}` : "";
   $("slider").value = step;
+  $("slider").setAttribute("aria-valuetext", `step ${step + 1} of ${steps.length}`);
 }
 
 // Tokens of one view lie on a grid; views overlap, so marks are as large as a patch of the densest.
@@ -54,7 +55,10 @@ function marks(step) {
   const received = steps[step].received, most = received ? Math.max(...received, 1e-9) : 0;
   pictures.forEach((picture, number) => {
     picture.layer.replaceChildren();
-    const own = data.places.filter((place) => place && place[0] === number).length || 1;
+    const there = data.places.flatMap((place, token) => place && place[0] === number ? [token] : []);
+    const own = there.length || 1, read = there.filter((token) => now.has(token)).length;
+    picture.svg.setAttribute("aria-label",
+      `Picture ${number + 1}: ${read} of its ${there.length} visual tokens are read`);
     const side = Math.sqrt(picture.width * picture.height / own);
     data.places.forEach((place, token) => {
       if (!place || place[0] !== number) return;
@@ -70,9 +74,14 @@ function marks(step) {
   });
 }
 
+const shares = (masses, what) => masses
+  ? masses.map((mass, layer) => `layer ${layer} ${mass === null ? "not measured" : mass.toFixed(2)}`)
+    .join(", ") + ` ${what}` : "not measured in this step";
+
 function layers(step) {
   const [visual, prompt, response] = steps[step].attention, n = data.layers;
-  const [svg, width] = fresh("layers", 190);
+  const [svg, width] = fresh("layers", 190, "Attention of the answer, layer by layer: "
+    + shares(visual, "to the picture"));
   const wide = (width - LEFT) / n, every = stride(wide), skip = new Set(steps[step].bypass);
   for (let layer = 0; layer < n; layer++) {
     const x = LEFT + layer * wide + wide * .1, bar = wide * .8;
@@ -93,7 +102,8 @@ function layers(step) {
 
 function confidence(step) {
   const own = steps[step], values = own.confidence || [], n = Math.max(1, data.positions);
-  const [svg, width] = fresh("confidence", 130), wide = (width - LEFT) / n, every = stride(wide);
+  const [svg, width] = fresh("confidence", 130, "Confidence of "
+    + `${n} positions, ${own.committed.length} of them committed in this step`), wide = (width - LEFT) / n, every = stride(wide);
   const now = new Set(own.committed), old = step ? steps[step - 1].tokens : [];
   for (let i = 0; i < n; i++) {
     const value = values[i], done = old[i] !== null && old[i] !== undefined;
@@ -125,7 +135,9 @@ function text(step) {
 }
 
 function overview() {
-  const [svg, width] = fresh("steps", 150), points = [];
+  const [svg, width] = fresh("steps", 150,
+    `All ${steps.length} steps: visual tokens read, work, and confidence of what is committed`);
+  const points = [];
   const wide = (width - LEFT) / steps.length, every = stride(wide);
   steps.forEach((own, step) => {
     const x = LEFT + step * wide, share = total ? own.kept.length / total : 1;
@@ -153,15 +165,26 @@ function overview() {
 }
 
 let timer = null;
-const stop = () => { clearInterval(timer); timer = null; $("play").innerHTML = "&#9654;"; };
+const showPlay = (text, label) => {
+  $("play").textContent = text;
+  $("play").setAttribute("aria-label", label);
+};
+const stop = () => { clearInterval(timer); timer = null; showPlay("\u25b6", "Play"); };
 $("slider").max = steps.length - 1;
 $("slider").addEventListener("input", (event) => { stop(); draw(+event.target.value); });
 $("play").addEventListener("click", () => {
   if (timer) return stop();
-  $("play").innerHTML = "&#10074;&#10074;";
+  showPlay("\u275a\u275a", "Pause");
   let step = +$("slider").value >= steps.length - 1 ? 0 : +$("slider").value;
   draw(step);
   timer = setInterval(() => { if (step >= steps.length - 1) stop(); else draw(++step); }, 700);
+});
+// The slider has its own keys; elsewhere the arrows do the same.
+document.addEventListener("keydown", (event) => {
+  const by = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+  if (!by || event.target === $("slider") || event.ctrlKey || event.altKey || event.metaKey) return;
+  stop();
+  draw(Math.max(0, Math.min(steps.length - 1, shown + by)));
 });
 shown = Math.max(0, Math.min(steps.length - 1, parseInt(location.hash.slice(1)) - 1 || 0));
 let wideness = 0;

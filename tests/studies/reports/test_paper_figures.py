@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 
 from saccade.studies.analysis.summary import Summary, summarise
 from saccade.studies.config.cases import load_study
-from saccade.studies.config.study import Case
+from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.reports.paper_figures import (
     CHARTS,
     line_names,
     mean_signals,
+    signal_charts,
     signals_figure,
     start_figure,
     start_keys,
@@ -93,6 +95,16 @@ def test_means_of_signals_lay_answers_over_their_share_of_steps(blank: Any) -> N
     assert sure.tolist() == pytest.approx([0.15, 0.2, 0.35, 0.4])
     assert masses[:, 0, 1].tolist() == pytest.approx([0.15, 0.2, 0.35, 0.4])
     assert masses[:, 1, 0].tolist() == pytest.approx([0.85, 0.8, 0.65, 0.6])
+
+
+def test_a_case_without_measured_attention_is_not_drawn(
+    made_run: Callable[..., Path], config: StudyConfig
+) -> None:
+    def bare(record: Record) -> Record:
+        return replace(record, attention=[([], [])] * 4, confidences=[0.9] * 4)
+
+    run = summarise(made_run(config, bare))
+    assert watched_cases(run) == [] and signal_charts([run]) == []
 
 
 def test_signals_are_drawn_per_task(summary: Summary) -> None:
