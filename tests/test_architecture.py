@@ -24,7 +24,7 @@ ROOMS = {
         {"runs"},
         {"analysis", "training"},
         {"timing", "reports"},
-        {"cli"},
+        {"cli", "site"},
     ],
 }
 """Rooms of a folder, from the ground up: each imports itself and what lies below it."""
