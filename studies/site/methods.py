@@ -17,8 +17,8 @@ work together. The tables are made from the registries when the site is built: `
 `saccade policies` show the same, and those of installed packages. What a method does otherwise than
 its paper stands in its reference.
 
-Six published methods were reproduced against recorded numbers of their codes (`tests/goldens/`); how
-they compare is told in [fixed baselines](findings/fixed-baselines.md).
+Six published methods were reproduced against recorded numbers of their codes (`tests/goldens/`);
+how they compare is told in [fixed baselines](findings/fixed-baselines.md).
 """
 
 
