@@ -16,6 +16,7 @@ KEEPS = 0.98
 """Share of the unpruned score that a case has to keep on its worst task to be ranked by work."""
 SHOWN = 10
 """Cases of a model that are shown before one asks for more."""
+PERCENT = "\u00a0%"
 NEEDED = (
     "case",
     "backbone",
@@ -28,7 +29,11 @@ NEEDED = (
     "visual_tokens_ratio",
 )
 HEADINGS = ("", "case", "score kept", "worst task", "ideal", "measured", "projected", "visual")
-INTRO = f"""# Leaderboard
+INTRO = f"""---
+hide: [navigation]
+---
+
+# Leaderboard
 
 Made from the summaries in `studies/results/` when the site is built; `saccade study show FOLDER`
 shows any of them in full, with intervals. All models here are the small embedded ones: orders may
@@ -233,12 +238,12 @@ def _name(entry: Entry) -> str:
 
 def _figures(entry: Entry) -> tuple[str, ...]:
     return (
-        _number(100 * entry.kept, 1, " %"),
-        f"{as_text(entry.worst_task)} {_number(100 * entry.worst, 1, ' %')}",
+        _number(100 * entry.kept, 1, PERCENT),
+        f"{as_text(entry.worst_task)} {_number(100 * entry.worst, 1, PERCENT)}",
         _number(entry.ideal, 2),
         _number(entry.measured, 2),
         _number(entry.projected, 2),
-        _number(100 * entry.visual, 0, " %"),
+        _number(100 * entry.visual, 0, PERCENT),
     )
 
 

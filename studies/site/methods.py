@@ -4,13 +4,17 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import saccade
 from saccade.controller.registry import policies, pruners
 from saccade.studies.site.markdown import as_text, linked, table
+from saccade.studies.site.reference import public_names
 
 OURS = "Saccade"
 """What registries call members that come with the package."""
-INTRO = """# Methods
+INTRO = """---
+hide: [navigation]
+---
+
+# Methods
 
 A pruner says which visual tokens stay, a policy how many, before which layer and when; any of them
 work together. The tables are made from the registries when the site is built: `saccade pruners` and
@@ -56,7 +60,7 @@ def _where(site: str) -> str:
 def _link(name: str, factory: Callable[..., Any]) -> str:
     """A member's name, linked to its reference."""
     public = getattr(factory, "__name__", "")
-    return f"[`{name}`][saccade.{public}]" if public in saccade.__all__ else f"`{name}`"
+    return f"[`{name}`][saccade.{public}]" if public in public_names() else f"`{name}`"
 
 
 def _summary(factory: object) -> str:

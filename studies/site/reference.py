@@ -1,11 +1,16 @@
 """Pages of the reference: every public name on one of them, told from its docstring."""
 
+import ast
 import inspect
+from functools import cache
+from importlib import import_module
+from pathlib import Path
 
-import saccade
 from saccade.controller.errors import SaccadeError
 from saccade.controller.policy import BasePolicy
 
+STUB = Path(__file__).parent.parent.parent / "saccade" / "__init__.pyi"
+"""The list of public names, of a checkout: the site is built from one."""
 PAGES = {
     "models": "Models and answers",
     "controller": "Controller and presets",
@@ -33,7 +38,15 @@ def reference_pages() -> dict[str, str]:
 def names_of(page: str) -> list[str]:
     """Public names on a page, in its order."""
     first = list(NAMED.get(page, ()))
-    return first + [n for n in saccade.__all__ if n not in first and page_of(n) == page]
+    return first + [n for n in public_names() if n not in first and page_of(n) == page]
+
+
+@cache
+def public_names() -> dict[str, str]:
+    """Every public name in order, and the module that it comes from."""
+    tree = ast.parse(STUB.read_text(encoding="utf-8"))
+    found = (node for node in tree.body if isinstance(node, ast.ImportFrom))
+    return dict(sorted((alias.name, str(node.module)) for node in found for alias in node.names))
 
 
 def page_of(name: str) -> str:
@@ -41,7 +54,7 @@ def page_of(name: str) -> str:
     for page, names in NAMED.items():
         if name in names:
             return page
-    found = getattr(saccade, name)
+    found = getattr(import_module(public_names()[name]), name)
     if inspect.isclass(found) and issubclass(found, BasePolicy):
         return "policies"
     if inspect.isclass(found) and issubclass(found, SaccadeError):
