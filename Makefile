@@ -7,13 +7,16 @@ FOLDERS := backbones controller pruners studies tuning
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types clean
+.PHONY: help demo docs test browser lint types links clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## run the demonstration study and show its results (runs/demo)
 	$(BIN)/saccade study run studies/configs/demo.yaml --out runs/demo
+
+docs: $(STAMP) links  ## build the site with strict links (build/site), running the quick start
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 test: $(STAMP)  ## run the tests, two processes side by side
 	$(BIN)/python -m pytest -q -n 2 -m "not browser"
@@ -25,11 +28,13 @@ lint: $(STAMP)  ## check style and format (mend with: .venv/bin/ruff check --fix
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)  ## check types (mypy, strict)
+types: $(STAMP) links  ## check types (mypy, strict)
+	$(BIN)/mypy
+
+links:
 	@rm -rf .types && mkdir -p .types/saccade
 	@for name in __init__.py __init__.pyi py.typed; do ln -s ../../saccade/$$name .types/saccade/$$name; done
 	@for name in $(FOLDERS); do ln -s ../../$$name .types/saccade/$$name; done
-	$(BIN)/mypy
 
 clean:  ## remove caches and build outputs (keeps .venv and runs)
 	rm -rf build dist *.egg-info .types .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov

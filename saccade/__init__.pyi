@@ -58,6 +58,7 @@ from saccade.pruners import UniformGrid as UniformGrid
 from saccade.pruners import VisionZip as VisionZip
 from saccade.pruners import VisPruner as VisPruner
 from saccade.pruners import check_pruner as check_pruner
+from saccade.studies.reports.study import Study as Study
 
 __version__: str
 __all__: list[str]

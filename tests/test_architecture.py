@@ -26,7 +26,7 @@ ROOMS = {
         {"analysis", "training"},
         {"timing", "reports"},
         {"tracking"},
-        {"cli"},
+        {"cli", "site"},
     ],
 }
 """Rooms of a folder, from the ground up: each imports itself and what lies below it."""

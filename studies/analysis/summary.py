@@ -22,7 +22,7 @@ from saccade.studies.runs.record import Record
 from saccade.studies.runs.records import read_run
 from saccade.studies.tasks.json_lines import parse_line, read_lines
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "case",
     "backbone",
     "origin",
