@@ -153,7 +153,8 @@ def retention(run: Run) -> tuple[Table, str]:
         return Cell(percent(share, 1), values={"score_relative_mean": share})
 
     def worst(rows: dict[str, Any]) -> Cell:
-        name = min(_known(rows), key=lambda t: _known(rows)[t], default=None)
+        lost = {task: share for task, share in _known(rows).items() if share < 1}
+        name = min(lost, key=lambda task: lost[task], default=None)
         return Cell(name or "-", values={"worst_task": name})
 
     columns = [*map(column, run.tasks), Column("mean", mean), Column("worst task", worst)]
