@@ -88,6 +88,7 @@ const fronts = (() => {
   };
   function draw(place, task, axis) {
     const group = groups[place], chart = document.getElementById(`front-${place}`);
+    if (task === frontData.all) task = group.tasks[0]; // one of a single task has no such rows
     const figure = chart.closest("figure"), chosen = group.tasks.includes(task);
     figure.hidden = !chosen;
     if (!chosen) return;
@@ -95,9 +96,10 @@ const fronts = (() => {
       row[at.score] !== null);
     const front = group.fronts[task][axis].map(i => group.rows[i]);
     const narrow = chart.clientWidth < 420;
+    const area = group.areas[task][axis].toFixed(4);
     const words = shown.length
-      ? `${shown.length} settings, ${front.length} on the front; area ${group.areas[task][axis].toFixed(4)}`
-      : "Missing: no setting has this kind of speed-up here.";
+      ? `${task}: ${shown.length} settings, ${front.length} on the front; area ${area}`
+      : `${task}: missing, as no setting has this kind of speed-up here.`;
     document.querySelector(`[data-area="${place}"]`).textContent = words;
     Plotly.react(chart, traces(group, shown, front, axis, narrow), layout(group, shown, axis),
       {displayModeBar: false, responsive: true});

@@ -39,10 +39,17 @@ def lead(runs: Sequence[Run], sources: Sources) -> list[str]:
         models = best_settings(runs, sources, name)
         if models:
             clauses = [_clause(model, best) for model, best in models.items()]
-            tasks = sorted({task for own in models.values() if own for task in own.tasks})
-            listed = f" ({', '.join(tasks)})" if tasks else ""
-            said.append(f"{name.capitalize()} answers{listed}: {'; '.join(clauses)}.")
+            tasks = ", ".join(_tasks(runs, sources, name))
+            said.append(f"{name.capitalize()} answers ({tasks}): {'; '.join(clauses)}.")
     return said
+
+
+def _tasks(runs: Sequence[Run], sources: Sources, name: str) -> list[str]:
+    """Tasks of a class, by runs and by the presets of searches."""
+    tasks = [task for run in runs for task in run.tasks if run.task_class(task) == name]
+    presets = [own.preset.task for own in sources.searches if own.preset is not None]
+    tasks += [own.name for own in presets if own.kind == name]
+    return list(dict.fromkeys(tasks))
 
 
 def best_settings(runs: Sequence[Run], sources: Sources, name: str) -> dict[str, Best | None]:

@@ -103,7 +103,7 @@ def comparison_html(
         title=_title(runs, sources),
         lead=lead(runs, sources),
         rule=f"Best is the fastest that keeps at least {percent(1 - MAX_DROP)} of the unpruned "
-        "score, mean over the tasks of a class; all of it is measured, never assumed.",
+        "score, mean over the tasks of a class.",
         banners=banners(runs, sources, baseline),
         samples=Markup(section),
         front=front_data(runs, sources.searches),

@@ -25,6 +25,8 @@ FIELDS = (
 )
 SHORT = 12
 """Letters of a hash that are shown; copies have all."""
+SHOWN = ("saccade", "torch", "transformers")
+"""Packages whose versions are shown; copies have all."""
 
 
 def provenance_table(runs: Sequence[Run], sources: Sources) -> Table:
@@ -105,6 +107,9 @@ def _column(name: str) -> Column:
         if value is None or value == "":
             return Cell(UNKNOWN, values={name: None})
         text = str(value)
+        if name == "versions":
+            parts = text.split(", ")
+            text = ", ".join(part for part in parts if part.startswith(SHOWN)) or text
         if name in ("model hash", "commit"):
             text = " ".join(part[:SHORT] for part in text.split())
         return Cell(text, values={name: value})

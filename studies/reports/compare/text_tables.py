@@ -50,7 +50,7 @@ def comparison_text(sources: Sources, form: str, baseline: str | None = None) ->
     entries = [*_of_runs(runs), *_others(sources), ("Sources", provenance_table(runs, sources))]
     said = [*lead(runs, sources), *banners(runs, sources, baseline)]
     if form == "md":
-        return _document(said, entries, _markdown_table, "## {}", lambda text: text)
+        return _document(said, entries, _markdown_table, "## {}", _escaped, _escaped)
     return _document(said, entries, latex_table, "% {}", lambda text: f"% {text}")
 
 
@@ -90,10 +90,11 @@ def _document(
     table: Callable[[Table], str],
     heading: str,
     sentence: Callable[[str], str],
+    titled: Callable[[str], str] = str,
 ) -> str:
     parts = [sentence(one_line(text)) for text in said]
     for title, own in entries:
-        parts += [heading.format(one_line(title)), table(own).rstrip("\n")]
+        parts += [heading.format(titled(one_line(title))), table(own).rstrip("\n")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -117,11 +118,13 @@ def _grid(table: Table) -> list[list[str]]:
     return grid
 
 
-def _markdown_table(table: Table) -> str:
-    def escaped(text: str) -> str:
-        return re.sub(r"([\\|<>*_`\[\]])", r"\\\1", text)
+def _escaped(text: str) -> str:
+    """As Markdown shows a text as it is."""
+    return re.sub(r"([\\|<>*_`\[\]])", r"\\\1", text)
 
-    grid = [[escaped(text) for text in row] for row in _grid(table)]
+
+def _markdown_table(table: Table) -> str:
+    grid = [[_escaped(text) for text in row] for row in _grid(table)]
     rule = ["---", *("---:" for _ in grid[0][1:])]
     return "\n".join(f"| {' | '.join(row)} |" for row in [grid[0], rule, *grid[1:]])
 

@@ -1,4 +1,4 @@
-"""Cases against a pinned baseline: counts that can be made by hand, and pictures that are shared."""
+"""Cases against a pinned baseline: counts made by hand, and pictures that are shared."""
 
 import hashlib
 import json
