@@ -50,7 +50,8 @@ const fronts = (() => {
     const line = {type: "scatter", mode: narrow ? "lines" : "lines+text", name: "front",
       x: front.map(row => row[x]), y: front.map(row => row[at.score]), hoverinfo: "skip",
       line: {color: "#8a8f98", width: 1.5, shape: "vh"}, textposition: "top center",
-      text: front.map(row => plain(cut(row[at.case], 26))), textfont: {size: 11}, cliponaxis: false};
+      text: front.map(row => `${plain(cut(row[at.case], 26))}<br> `), // above its mark
+      textfont: {size: 11}, cliponaxis: false};
     return [line, ...own.filter(([, rows]) => rows.length).map(([kind, rows]) => ({
       type: "scatter", mode: "markers", name: kind,
       x: rows.map(row => row[x]), y: rows.map(row => row[at.score]),

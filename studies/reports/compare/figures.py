@@ -21,7 +21,7 @@ def paper_panels(runs: Sequence[Run]) -> list[tuple[str, list[Panel], str]]:
     known = [run.summary for run in runs if run.summary.records]
     lacks = (
         "No run has cases that start to prune at different times.",
-        "No run kept what it measured: give a case `probe: all`.",
+        "No run kept what it measured: give a case “probe: all”.",
     )
     return [
         (group.heading, panels, "" if panels else missing)

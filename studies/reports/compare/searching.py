@@ -49,7 +49,7 @@ def _told(search: Search) -> Told:
         area = f"Its {len(tried)} settings dominate {hypervolume(tried):.4f} of the area."
         if len(panels) < 3:
             area += " What mattered is not told: too few trials, or their costs do not vary."
-    sentence = "The search is unfinished: these settings are the best so far."
+    sentence = f"{search.name}: unfinished; these settings are the best so far."
     if search.result is not None:
         rows, sentence = search.result["front"], search.result["sentence"]
         objective = search.result.get("objective", objective)
