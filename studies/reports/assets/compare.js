@@ -46,7 +46,9 @@ const cleaned = cell => {
   return own.innerText.replace(/\s+/g, " ").trim();
 };
 document.querySelectorAll(".tool-table").forEach(box => {
-  const {keys, rows, order} = JSON.parse(box.querySelector("[data-values]").textContent);
+  const told = JSON.parse(box.querySelector("[data-values]").textContent), {order} = told;
+  const [keys, rows] = "from" in told ? [fronts.columns, fronts.groups[told.from].rows]
+    : [told.keys, told.rows];
   const said = box.querySelector(".said"), heads = [...box.querySelectorAll("thead th")];
   const lines = () => [...box.querySelectorAll("tr[data-row]")].filter(line => !line.hidden);
   const shown = () => {

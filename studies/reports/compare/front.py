@@ -11,8 +11,9 @@ from saccade.studies.reports.compare.runs import Run
 from saccade.studies.reports.compare.sources import Search
 from saccade.studies.reports.speedup_charts import AXES
 
-MORE = ("flip_rate", "changed", "gen_length")
+MORE = ("flip_rate", "broke", "fixed", "changed", "gen_length")
 """Fields beside those of `Summary.to_json` that a point tells of."""
+FLIPS = MORE[:-1]
 
 
 def front_data(runs: Sequence[Run], searches: Sequence[Search]) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def _of_run(run: Run) -> dict[str, Any]:
 
 def _more(run: Run, row: Row) -> dict[str, Any]:
     pair = run.pair(row["case"], row["task"])
-    more = {} if pair is None else {"flip_rate": pair.flip_rate, "changed": pair.changed}
+    more = {} if pair is None else {name: getattr(pair, name) for name in FLIPS}
     known = row["task"] != ALL
     return more | {"gen_length": run.gen_length(row["case"], row["task"]) if known else None}
 

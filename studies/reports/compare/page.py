@@ -10,12 +10,12 @@ from typing import Any
 from markupsafe import Markup
 
 from saccade import __version__
-from saccade.studies.analysis.summary import Summary
+from saccade.studies.analysis.summary import COLUMNS, Summary
 from saccade.studies.reports.bench_tables import policy_table, pruners_table, signals_table
 from saccade.studies.reports.charts import DASHES, Panel, chart_html
 from saccade.studies.reports.compare.banners import banners
 from saccade.studies.reports.compare.figures import achieved_panels, paper_panels
-from saccade.studies.reports.compare.front import front_data
+from saccade.studies.reports.compare.front import MORE, front_data
 from saccade.studies.reports.compare.kinds import (
     CONTROL_HELP,
     KINDS,
@@ -124,6 +124,7 @@ def comparison_html(
         command=command,
         version=__version__,
         copies=copies,
+        shared_copies=shared_copies,
         plotly=Markup(get_plotlyjs()),
     )
 
@@ -141,6 +142,19 @@ def copies(table: Table) -> dict[str, Any]:
         "keys": keys,
         "rows": [[_finite(row.get(key)) for key in keys] for row in rows],
         "order": [keys.index(key) if key in keys else -1 for key in firsts],
+    }
+
+
+def shared_copies(table: Table, group: int) -> dict[str, Any]:
+    """The same of a table of results, whose values are those of a group of the front's data.
+
+    Rows of both have the same order; the page holds them once.
+    """
+    columns = [*COLUMNS, *MORE]
+    firsts = ["case", *(_first_key(table, i) for i in range(len(table.columns)))]
+    return {
+        "from": group,
+        "order": [columns.index(key) if key in columns else -1 for key in firsts],
     }
 
 

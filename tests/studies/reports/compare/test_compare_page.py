@@ -129,8 +129,8 @@ def test_hostile_names_are_text(config: StudyConfig, made_run: MakeRun) -> None:
     assert page.links == ["data:,"]
     assert page.text.count(EVIL) > 6
     assert EVIL in front_of(source)["groups"][0]["cases"]
-    values = re.findall(r"data-values>(.*?)</script>", source)
-    assert values and all(json.loads(own)["rows"] for own in values)
+    values = [json.loads(own) for own in re.findall(r"data-values>(.*?)</script>", source)]
+    assert values and all("from" in own or own["rows"] for own in values)
     assert len(re.findall("</script", source)) == len(re.findall("<script", source))
     assert "%{x}" not in "".join(re.findall(r"Plotly\.newPlot\(.*", source))
 
@@ -221,3 +221,17 @@ def test_copies_have_plain_values_and_say_how_columns_sort() -> None:
         "rows": [["one", None, 2], ["two", 0.1, 2]],
         "order": [0, 1, -1],
     }
+
+
+def test_results_share_their_values_with_the_front(config: StudyConfig, made_run: MakeRun) -> None:
+    source = html_of(made_run(config, varied))
+    front = front_of(source)
+    table = source[source.index('id="results-0"') :]
+    told = json.loads(re.findall(r"data-values>(.*?)</script>", table)[0])
+    rows = front["groups"][told["from"]]["rows"]
+    names = re.findall(r'<tr data-row="(\d+)"[^>]*><th scope="row">.*?</span>([^<]*)</th>', table)
+    case = front["columns"].index("case")
+    shown = names[: len(config.cases) * len(config.tasks)]
+    assert [rows[int(i)][case] for i, _ in shown] == [name for _, name in shown]
+    assert [int(i) for i, _ in shown] == list(range(len(shown)))
+    assert front["columns"][told["order"][0]] == "case" and -1 not in told["order"]
