@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,16 @@ from saccade.studies.reports.compare.provenance import provenance_table
 from saccade.studies.reports.compare.runs import Run, make_runs
 from saccade.studies.reports.compare.searching import presets_table, told_searches
 from saccade.studies.reports.compare.sources import BenchFile, Sources
-from saccade.studies.reports.compare.tables import methods, results, retention
+from saccade.studies.reports.compare.tables import (
+    CANVAS,
+    methods,
+    results,
+    retention,
+    with_column,
+)
 from saccade.studies.reports.formats import percent
 from saccade.studies.reports.pages import render_page, write_page
-from saccade.studies.reports.table import Table, TableGroup
+from saccade.studies.reports.table import Cell, Table, TableGroup
 from saccade.studies.reports.tune_table import HELP
 
 Samples = Callable[..., str]
@@ -217,12 +223,20 @@ def _bench_table(bench: BenchFile) -> Table:
     if "measured" in first and "share" in first:
         return signals_table(bench.rows)
     if "case" in first:
-        return pruners_table(bench.rows)
-    tables = [policy_table(row) for row in bench.rows]
+        return _with_canvas(pruners_table(bench.rows), first)
+    tables = [_with_canvas(policy_table(row), row) for row in bench.rows]
     sections = tuple(
         replace(section, title=table.title) for table in tables for section in table.sections
     )
     return replace(tables[0], title="", sections=sections, by="policy")
+
+
+def _with_canvas(table: Table, row: Mapping[str, Any]) -> Table:
+    """A bench's table with the canvas that it says in its sizes or settings."""
+    told = row.get("sizes") or row.get("settings")
+    length = told.get("gen_length") if isinstance(told, Mapping) else None
+    cell = Cell("-" if length is None else str(length), values={"gen_length": length})
+    return with_column(table, CANVAS, lambda _, __: cell)
 
 
 def _json(summary: Summary) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from saccade.controller.preset import Preset
 from saccade.studies.reports.charts import Panel
 from saccade.studies.reports.compare.sources import Search, Sources
+from saccade.studies.reports.compare.tables import CANVAS, with_column
 from saccade.studies.reports.formats import interval, number, percent
 from saccade.studies.reports.table import Cell, Column, Table
 from saccade.studies.reports.tune_page import search_panels
@@ -53,12 +54,14 @@ def _told(search: Search) -> Told:
     if search.result is not None:
         rows, sentence = search.result["front"], search.result["sentence"]
         objective = search.result.get("objective", objective)
+    length = None if search.preset is None else search.preset.generation.get("gen_length")
+    canvas = Cell("-" if length is None else str(length), values={"gen_length": length})
     return Told(
         search.name,
         sentence,
         certificate_words(search.preset),
         area,
-        front_table(rows, "", objective),
+        with_column(front_table(rows, "", objective), CANVAS, lambda _, __: canvas),
         tuple(panels),
     )
 

@@ -32,7 +32,8 @@ def test_benches_and_presets_are_told_apart() -> None:
 def test_json_lines_of_benches_are_read() -> None:
     sources = read_sources([RESULTS / "one-at-a-time"])
     assert [len(own.rows) > 10 for own in sources.benches] == [True, True]
-    assert "auto()" in comparison_html(sources)
+    page = comparison_html(sources)
+    assert "auto()" in page and page.count("gen_length") > 4
 
 
 def test_a_folder_of_folders_is_searched(
