@@ -94,7 +94,7 @@ def clustered_change(changes: ArrayLike, clusters: Sequence[int]) -> Change:
 
 def _sums(values: NDArray[np.float64], clusters: Sequence[int]) -> NDArray[np.float64]:
     places = np.unique(np.asarray(clusters), return_inverse=True)[1]
-    return np.bincount(places, weights=values)
+    return np.asarray(np.bincount(places, weights=values), float)
 
 
 def fewest_pairs() -> int:

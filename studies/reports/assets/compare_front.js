@@ -10,8 +10,8 @@ const fronts = (() => {
   columns.forEach((name, i) => { at[name] = i; });
   const marks = [0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128];
   // Plotly reads tags in texts, and would take %{...} for a field to fill in.
-  const plain = text => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;")
-    .replace(/>/g, "&gt;").replace(/%\{/g, "%&#123;");
+  const plain = text => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;").replaceAll("%{", "%&#123;");
   const cut = (text, most) => text.length > most ? `${text.slice(0, most - 1)}…` : text;
   const folded = (text, width) => {
     const lines = [];

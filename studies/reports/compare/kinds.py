@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from saccade.studies.config.study import Case
 from saccade.studies.reports.case_words import case_texts, kind_of
@@ -81,7 +82,8 @@ def controls(run: Run) -> dict[str, tuple[str, ...]]:
 def _cached(run: Run, others: Sequence[Case]) -> tuple[str, ...]:
     """Cases that read the prompt from a cache: all, where the model does so unless told not to."""
     summary = run.summary
-    first = next(iter(summary.recipe["settings"].values()), {})
+    settings: Mapping[str, dict[str, Any]] = summary.recipe["settings"]
+    first = next(iter(settings.values()), {})
     own = summary.config.cases
     base = next(c for c in own if c.name == summary.config.baseline)
     if summary.recipe["backbone"]["origin"] == "autoregressive":

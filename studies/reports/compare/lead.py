@@ -10,7 +10,7 @@ from saccade.studies.reports.formats import number, percent
 from saccade.studies.tasks.answer_classes import CLASSES
 from saccade.tuning.goal import Goal
 
-MAX_DROP = Goal.__dataclass_fields__["max_drop"].default
+MAX_DROP = Goal().max_drop
 """Share of the score that the best setting may lose: what a search allows."""
 
 

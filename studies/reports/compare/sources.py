@@ -66,7 +66,7 @@ class Sources:
     problems: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return sum(map(len, (self.runs, self.searches, self.benches, self.presets)))
+        return len(self.runs) + len(self.searches) + len(self.benches) + len(self.presets)
 
     @property
     def summaries(self) -> list[Summary]:

@@ -86,13 +86,13 @@ def _canvas(run: Run, case: str, task: str) -> Cell:
 
 def methods(runs: Sequence[Run]) -> TableGroup | None:
     """Tables of methods by tasks, with published figures beside; None where no run is about any."""
-    tables, notes = [], {}
+    tables: list[Table] = []
+    notes: dict[str, str] = {}
     for run in runs:
         if has_methods(run.summary):
             group = methods_group(methods_of(run.summary))
             table = _marked(replace(group.tables[0], title=run.label))
-            canvas = _canvases(run)
-            tables.append(with_column(table, CANVAS, lambda _, __, own=canvas: own))
+            tables.append(_with_canvases(table, run))
             notes |= group.notes
     if not tables:
         return None
@@ -126,11 +126,12 @@ def _marked(table: Table) -> Table:
     return replace(table, columns=columns, sections=sections)
 
 
-def _canvases(run: Run) -> Cell:
+def _with_canvases(table: Table, run: Run) -> Table:
     config = run.summary.config
     own = [run.gen_length(config.baseline, task) for task in config.tasks]
     text = ", ".join("-" if length is None else str(length) for length in own)
-    return Cell(text, values={f"gen_length_{t}": n for t, n in zip(config.tasks, own, strict=True)})
+    values = {f"gen_length_{t}": n for t, n in zip(config.tasks, own, strict=True)}
+    return with_column(table, CANVAS, lambda _, __: Cell(text, values=values))
 
 
 def retention(run: Run) -> tuple[Table, str]:
