@@ -28,7 +28,7 @@ const fronts = (() => {
   const percent = value => value === null ? "-" : `${(100 * value).toFixed(1)} %`;
   const between = (low, high) => low === null ? "" : ` [${low.toFixed(2)}, ${high.toFixed(2)}]`;
   const told = (row, group, width) => [
-    `<b>${folded(row[at.case], width)}</b>`,
+    `<b>${folded(row[at.case], width)}<\/b>`,
     `${plain(row[at.task])}: score ${number(row[at.score], 3)}` +
       (row[at.score_se] === null ? "" : ` ± ${row[at.score_se].toFixed(3)}`) +
       `, ${percent(row[at.score_relative])} of the unpruned`,
