@@ -56,7 +56,7 @@ const fronts = (() => {
       type: "scatter", mode: "markers", name: kind,
       x: rows.map(row => row[x]), y: rows.map(row => row[at.score]),
       text: rows.map(row => told(row, group, narrow ? 40 : 72)),
-      hovertemplate: "%{text}<extra></extra>",
+      hovertemplate: "%{text}<extra><\/extra>",
       error_x: axis !== "speedup" ? {visible: false} : {...whiskers,
         array: rows.map(row => row[at.speedup_high] === null ? 0
           : row[at.speedup_high] - row[at.speedup]),
