@@ -43,6 +43,19 @@ const fronts = (() => {
     const margin = Math.max(0.08 * (high - low), (least - (high - low)) / 2) + 0.01;
     return [low - margin, high + margin];
   };
+  // Names of points on the front, fastest first, where no other name is near; not the baseline's.
+  const labels = (front, axis, baseline) => {
+    const places = front.map(row => [Math.log10(row[at[axis]]), row[at.score]]), kept = [];
+    const width = ends([...places.map(own => own[0]), 0], 0.05), height = ends(
+      places.map(own => own[1]), 0.1);
+    const near = (a, b) => Math.abs(a[0] - b[0]) < 0.35 * (width[1] - width[0]) &&
+      Math.abs(a[1] - b[1]) < 0.12 * (height[1] - height[0]);
+    for (let i = front.length - 1; i >= 0; i--) {
+      const own = places[i], free = !kept.some(j => near(places[j], own));
+      if (front[i][at.case] !== baseline && free) kept.push(i);
+    }
+    return front.map((row, i) => kept.includes(i) ? `${plain(cut(row[at.case], 26))}<br> ` : "");
+  };
   const whiskers = {type: "data", thickness: 1.2, width: 3};
   const traces = (group, shown, front, axis, narrow) => {
     const x = at[axis], own = Object.keys(kinds).map(kind =>
@@ -50,7 +63,7 @@ const fronts = (() => {
     const line = {type: "scatter", mode: narrow ? "lines" : "lines+text", name: "front",
       x: front.map(row => row[x]), y: front.map(row => row[at.score]), hoverinfo: "skip",
       line: {color: "#8a8f98", width: 1.5, shape: "vh"}, textposition: "top center",
-      text: front.map(row => `${plain(cut(row[at.case], 26))}<br> `), // above its mark
+      text: labels(front, axis, group.baseline), // above their marks
       textfont: {size: 11}, cliponaxis: false};
     return [line, ...own.filter(([, rows]) => rows.length).map(([kind, rows]) => ({
       type: "scatter", mode: "markers", name: kind,
