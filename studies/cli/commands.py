@@ -20,6 +20,7 @@ from saccade.studies.cli.groups import ListingGroup
 from saccade.studies.cli.learn import learn
 from saccade.studies.cli.page import page
 from saccade.studies.cli.presets import presets
+from saccade.studies.cli.report import report
 from saccade.studies.cli.study import study
 from saccade.studies.cli.traces import traces
 from saccade.studies.cli.tracking import TrackedCommand
@@ -101,6 +102,7 @@ for _name, _command, _example in (
     ("learn", learn, "runs/traces -o runs/learned"),
     ("certify", certify, "runs/tune/code --max-change 5% --confidence 90%"),
     ("coverage", coverage, "--recorded studies/results/adaptive-core --draws 1000"),
+    ("report", report, "runs/demo studies/results/table3 -o report.html"),
     ("doctor", doctor, ""),
 ):
     app.command(

@@ -28,6 +28,8 @@ class Cell:
         A share, 0 to 1, that pages draw behind the text.
     values : mapping of str to value
         The same as plain values for CSV, in full precision; None where not defined.
+    heat : float or None
+        How strongly pages colour the cell, 0 to 1.
     """
 
     text: str
@@ -35,6 +37,7 @@ class Cell:
     tone: Literal["", "better", "worse"] = ""
     bar: float | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
+    heat: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,14 +53,7 @@ def tune_html(result: Mapping[str, Any], study: "Study", goal: Goal) -> str:
     """One page that needs nothing but itself."""
     from plotly.offline import get_plotlyjs
 
-    tried = all_tried(study, goal)
-    weights = importances(study, goal)
-    panels = [Panel("Score and cost of every setting", _scatter(tried, goal), TRIED)]
-    panels.append(Panel("Area that the settings dominate, by trial", _volume(tried)))
-    if weights:
-        panels.append(Panel("What mattered to the cost", _bars(weights)))
-    for name in list(weights)[:SLICES]:
-        panels.append(Panel(f"Cost by {name}", _slice(study, goal, name)))
+    panels = search_panels(study, goal, SLICES)
     table = front_table(result["front"], "", goal.objective)
     return render_page(
         "tune.html.j2",
@@ -71,6 +64,19 @@ def tune_html(result: Mapping[str, Any], study: "Study", goal: Goal) -> str:
         version=__version__,
         plotly=Markup(get_plotlyjs()),
     )
+
+
+def search_panels(study: "Study", goal: Goal, slices: int = 0) -> list[Panel]:
+    """Charts of a search: all settings, the area by trial, what mattered, and `slices` of that."""
+    tried = all_tried(study, goal)
+    weights = importances(study, goal)
+    panels = [Panel("Score and cost of every setting", _scatter(tried, goal), TRIED)]
+    panels.append(Panel("Area that the settings dominate, by trial", _volume(tried)))
+    if weights:
+        panels.append(Panel("What mattered to the cost", _bars(weights)))
+    for name in list(weights)[:slices]:
+        panels.append(Panel(f"Cost by {name}", _slice(study, goal, name)))
+    return panels
 
 
 def importances(study: "Study", goal: Goal) -> dict[str, float]:

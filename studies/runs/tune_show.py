@@ -42,7 +42,8 @@ def load_study_of(url: str, name: str) -> "Study":
     return study
 
 
-def _goal(study: "Study") -> Goal:
+def goal_of(study: "Study") -> Goal:
+    """What a study is for; a `TuneError` if it is of another version."""
     try:
         return Goal(**(recipe_of(study) or {})["goal"])
     except (KeyError, TypeError, ValueError) as error:
@@ -60,6 +61,6 @@ def shown_front(folder: Path | None, url: str | None, name: str | None) -> dict[
     assert url is not None and name is not None
     study = load_study_of(url, name)
     with storage_errors(shown(url)):
-        goal = _goal(study)
+        goal = goal_of(study)
         rows = [one.plain() for one in front(all_tried(study, goal))]
         return {"study": name, "trials": finished(study), "goal": goal.plain(), "front": rows}

@@ -55,6 +55,7 @@ def test_every_command_is_there() -> None:
     assert flat == {
         "",
         "learn",
+        "report",
         "traces",
         "traces collect",
         "generate",

@@ -1,0 +1,1 @@
+"""One report of anything that was measured: studies, searches, benches and presets together."""
