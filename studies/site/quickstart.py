@@ -54,7 +54,8 @@ def execute(path: Path) -> Executed:
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
     try:
-        notebook = nbformat.read(path, as_version=4)
+        reads: Any = nbformat.read
+        notebook = reads(path, as_version=4)
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} cannot be read as a notebook: {error}") from error
     with TemporaryDirectory() as folder:
