@@ -7,13 +7,17 @@ FOLDERS := backbones controller pruners studies tuning
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test browser lint types links clean
+.PHONY: help demo report docs test browser lint types links clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## run the demonstration study and show its results (runs/demo)
 	$(BIN)/saccade study run studies/configs/demo.yaml --out runs/demo
+
+report: $(STAMP)  ## write the report of all committed results (build/report.html)
+	@mkdir -p build
+	$(BIN)/saccade report $(dir $(wildcard studies/results/*/recipe.json studies/results/*/models.json)) -o build/report.html
 
 docs: $(STAMP) links  ## build the site with strict links (build/site), running the quick start
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
