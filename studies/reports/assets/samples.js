@@ -56,11 +56,15 @@ const answer = (sample, i) => sample.answers[i] || sample.answers[0];
 const score = (value) => String(Math.round(1000 * value) / 1000);
 const change = (sample) => `score ${score(sample.facts[0][0])} → ${score(sample.facts[1][0])}`;
 const named = (sample) => `sample ${sample.sample}, seed ${sample.seed}`;
-const several = new Set(data.samples.map((sample) => sample.run)).size > 1;
 data.samples.forEach((sample) => {
+  ["kind", "case", "baseline", "run", "task", "missing"].forEach((name) => {
+    if (name in sample) sample[name] = data.names[sample[name]];
+  });
   sample.text = [sample.question, sample.expected, plain(sample.answers[0]),
     plain(answer(sample, 1))].filter(Boolean).join("\n").toLowerCase();
 });
+
+const several = new Set(data.samples.map((sample) => sample.run)).size > 1;
 
 function answered(part, parts, facts) {
   const home = $(part), [value, steps, share] = facts;

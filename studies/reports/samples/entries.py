@@ -21,8 +21,12 @@ PICTURES = 26_000
 """Letters of its pictures."""
 TEXTS = 10_000
 """Letters left for its texts."""
-ALL = 900_000
-"""Letters of all pictures and steps of a page; samples after that show their answers alone."""
+ALL = 700_000
+"""Letters of all samples of a page; when they are used up, samples show their answers alone."""
+LEAST = 150_000
+"""Letters that are always there for pictures and steps, however many samples there are."""
+NAMES = ("kind", "case", "baseline", "run", "task", "missing")
+"""What many samples have in common."""
 FULL = "left out to keep the page small; ask for fewer samples, or see one with saccade generate"
 Progress = Callable[[int, int, str], None]
 """Called with the samples drawn so far, their total, and what comes next."""
@@ -35,7 +39,7 @@ class Entries:
     ----------
     summaries : sequence of Summary
     room : int
-        Letters of all pictures and steps together.
+        Letters of all samples together.
 
     Attributes
     ----------
@@ -53,31 +57,33 @@ class Entries:
 
     def all(self, pairs: Sequence[Pair], progress: Progress | None = None) -> list[dict[str, Any]]:
         """An entry for each pair."""
-        found = []
-        for number, pair in enumerate(pairs):
+        found = [_recorded(pair) for pair in pairs]
+        self.room = max(LEAST, self.room - _letters(found))
+        for number, (pair, entry) in enumerate(zip(pairs, found, strict=True)):
             if progress is not None:
                 own = pair.case
                 progress(number, len(pairs), f"{own.task}, sample {own.sample}: {own.case}")
-            found.append(self._entry(pair))
+            entry |= {"run": self._names[pair.run], "baseline": self._before(pair)}
+            entry |= self._drawn_again(pair)
         if progress is not None:
             progress(len(pairs), len(pairs), "done")
         return found
 
-    def _entry(self, pair: Pair) -> dict[str, Any]:
-        entry = _recorded(pair) | {"run": self._names[pair.run], "baseline": self._before(pair)}
-        again = self._again[pair.run]
+    def _drawn_again(self, pair: Pair) -> dict[str, Any]:
+        """What the records of a pair do not hold, or why it is missing."""
+        again, found = self._again[pair.run], dict[str, Any]()
         if self.room <= 0:
-            return entry | {"missing": f"Picture and steps are {FULL}."}
+            return {"missing": f"Picture and steps are {FULL}."}
         try:
             sample = again.sample(pair.case)
-            entry["question"] = clipped(sample.question)
-            entry["picture"] = self._picture(pair, sample)
+            found["question"] = clipped(sample.question)
+            found["picture"] = self._picture(pair, sample)
         except StudyError as error:
-            return entry | {"missing": f"No picture and no steps: {error}."}
+            return found | {"missing": f"No picture and no steps: {error}."}
         try:
-            return entry | self._steps(pair, sample, again)
+            return found | self._steps(pair, sample, again)
         except StudyError as error:
-            return entry | {"missing": f"No steps: {error}."}
+            return found | {"missing": f"No steps: {error}."}
 
     def _before(self, pair: Pair) -> str:
         """The name of the baseline, and that it is the unpruned model where it is."""
@@ -142,6 +148,16 @@ def run_names(summaries: Sequence[Summary]) -> list[str]:
     long = [f"{one.config.model}, {one.config.name}" for one in summaries]
     names = [a if models.count(a) == 1 else b for a, b in zip(models, long, strict=True)]
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
+
+
+def interned(entries: Sequence[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
+    """All different `NAMES`, and the entries with their numbers instead."""
+    numbers: dict[str, int] = {}
+    found = [
+        {k: numbers.setdefault(v, len(numbers)) if k in NAMES else v for k, v in entry.items()}
+        for entry in entries
+    ]
+    return list(numbers), found
 
 
 def _recorded(pair: Pair) -> dict[str, Any]:

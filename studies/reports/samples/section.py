@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from saccade.controller.errors import StudyError
 from saccade.studies.analysis.summary import Summary
 from saccade.studies.reports.pages import render_page
-from saccade.studies.reports.samples.entries import Entries, Progress
+from saccade.studies.reports.samples.entries import Entries, Progress, interned
 from saccade.studies.reports.samples.pairs import choose, count_kinds, pairs_of
 
 
@@ -43,7 +43,12 @@ def samples_html(
         return ""
     pairs = list(pairs_of(summaries, baseline))
     entries = Entries(summaries)
-    samples = entries.all(choose(pairs, n), progress)
-    data = {"pictures": entries.pictures, "places": entries.places, "samples": samples}
+    names, samples = interned(entries.all(choose(pairs, n), progress))
+    data = {
+        "names": names,
+        "pictures": entries.pictures,
+        "places": entries.places,
+        "samples": samples,
+    }
     counts = count_kinds(pairs)
     return render_page("samples.html.j2", data=data, counts=counts, total=len(pairs))
