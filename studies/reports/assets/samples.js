@@ -74,6 +74,8 @@ function answered(part, parts, facts) {
   });
   home.classList.toggle("empty", !plain(parts));
   if (!plain(parts)) home.textContent = "no answer";
+  home.scrollTop = 0;
+  home.tabIndex = home.scrollHeight > home.clientHeight ? 0 : -1; // so that keys can scroll it
   $(`${part}-facts`).textContent = `score ${score(value)} · ${steps} step${steps === 1 ? "" : "s"}`
     + ` · ${Math.round(100 * share)} % of the work on visual tokens`;
 }

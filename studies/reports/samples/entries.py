@@ -47,7 +47,7 @@ class Entries:
         What several entries may share; entries have numbers of them.
     """
 
-    def __init__(self, summaries: Sequence[Summary], room: int = ALL) -> None:
+    def __init__(self, summaries: Sequence[Summary], room: int) -> None:
         self.summaries, self.room = summaries, room
         self.pictures: list[list[dict[str, Any]]] = []
         self.places: list[str] = []

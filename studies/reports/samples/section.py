@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from saccade.controller.errors import StudyError
 from saccade.studies.analysis.summary import Summary
 from saccade.studies.reports.pages import render_page
-from saccade.studies.reports.samples.entries import Entries, Progress, interned
+from saccade.studies.reports.samples.entries import ALL, Entries, Progress, interned
 from saccade.studies.reports.samples.pairs import choose, count_kinds, pairs_of
 
 
@@ -42,7 +42,7 @@ def samples_html(
     if n == 0:
         return ""
     pairs = list(pairs_of(summaries, baseline))
-    entries = Entries(summaries)
+    entries = Entries(summaries, ALL)
     names, samples = interned(entries.all(choose(pairs, n), progress))
     data = {
         "names": names,

@@ -279,3 +279,73 @@ def test_a_page_of_its_own(tmp_path: Path, config: StudyConfig, made_run: MakeRu
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     with pytest.raises(StudyError, match="no run in"):
         write_samples_page([tmp_path / "absent"], tmp_path / "samples.html", 4)
+
+
+def test_presets_are_what_the_recipe_says(tmp_path: Path) -> None:
+    cases = (Case(name="none"), Case(name="preset", preset="embedded/llada-v/long"))
+    summary = run_of(tmp_path / "run", cases, ("code",))
+    for entry in data_of(samples_html([summary], 2))["samples"]:
+        assert "missing" not in entry and "differs" not in entry
+    summary.recipe["cases"]["preset"]["code"]["policy"] = "what()"
+    for entry in data_of(samples_html([summary], 2))["samples"]:
+        assert "it cannot be answered again: " in entry["missing"] and "'what'" in entry["missing"]
+
+
+def test_a_file_of_questions_must_be_the_one_of_the_run(
+    tmp_path: Path, config: StudyConfig, made_run: MakeRun
+) -> None:
+    from hashlib import sha256
+
+    from saccade.studies.tasks.question_files import QuestionFile
+    from tests.tiny import fake_page
+
+    fake_page().save(tmp_path / "page.png")
+    line = json.dumps({"image": "page.png", "question": "?", "answer": "Yes"}) + "\n"
+    file = tmp_path / "asked.jsonl"
+    file.write_text(line)
+    asked = QuestionFile.model_validate(
+        {"name": "asked", "file": file, "gen_length": 4, "steps": 2}
+    )
+    own = {"benchmarks": (asked,), "tasks": ("asked",), "samples": 1}
+    summary = summarise(made_run(config.model_copy(update=own), all_kinds))
+    (entry,) = data_of(samples_html([summary], 1))["samples"]
+    assert "asked.jsonl is not the file of the run any more" in entry["missing"]
+    hashes = {"asked": {"sha256": sha256(line.encode()).hexdigest()}}
+    known = replace(summary, recipe={**summary.recipe, "benchmarks": hashes})
+    (entry,) = data_of(samples_html([known], 1))["samples"]
+    assert "No steps: " in entry["missing"] and entry["question"] == "?"
+    (tmp_path / "page.png").unlink()
+    (entry,) = data_of(samples_html([known], 1))["samples"]
+    assert "No picture and no steps" in entry["missing"] and "picture" not in entry
+
+
+@pytest.mark.parametrize("part", ["samples", "images"])
+def test_a_foreign_task_may_fail_as_it_likes(
+    part: str, config: StudyConfig, made_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asked:
+        index, question, answer = 0, "?", "Yes"
+
+        @property
+        def images(self) -> list[Any]:
+            raise ZeroDivisionError("by zero")
+
+    class Foreign:
+        def samples(self, *asked: object, **options: object) -> list[Any]:
+            if part == "images":
+                return [Asked()]
+            raise ZeroDivisionError("by zero")
+
+    summary = summarise(made_run(config, all_kinds))
+    monkeypatch.setattr(StudyConfig, "task_of", lambda self, name: Foreign())
+    for entry in data_of(samples_html([summary], 4))["samples"]:
+        assert "ZeroDivisionError: by zero" in entry["missing"]
+
+
+def test_when_the_room_is_used_up_answers_are_alone(
+    config: StudyConfig, made_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saccade.studies.reports.samples.entries.LEAST", 0)
+    monkeypatch.setattr("saccade.studies.reports.samples.section.ALL", 0)
+    for entry in data_of(samples_html([summarise(made_run(config))], 4))["samples"]:
+        assert "left out to keep the page small" in entry["missing"]
