@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +12,6 @@ from saccade.studies.cli.inputs import check_output
 from saccade.studies.cli.progress import Steps
 
 FORMATS = ("html", "md", "csv", "latex")
-SAMPLES: Callable[..., str] | None = None
-"""Makes the section of samples side by side; None: the report has none."""
 
 
 def report(
@@ -61,6 +58,7 @@ def report(
     from saccade.studies.reports.compare.sources import read_sources
     from saccade.studies.reports.compare.text_tables import comparison_text
     from saccade.studies.reports.pages import write_page
+    from saccade.studies.reports.samples.section import samples_html
 
     sources = read_sources(runs)
     for problem in sources.problems:
@@ -72,7 +70,7 @@ def report(
                 target,
                 baseline=baseline,
                 n_samples=samples,
-                samples=SAMPLES,
+                samples=samples_html,
                 command=shlex.join(["saccade", *sys.argv[1:]]),
                 progress=bar.update,
             )

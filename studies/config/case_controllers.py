@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
@@ -11,7 +12,11 @@ from saccade.studies.config.study import Case, StudyConfig
 
 
 def controller_of(
-    case: Case, config: StudyConfig | None = None, task: str | None = None
+    case: Case,
+    config: StudyConfig | None = None,
+    task: str | None = None,
+    *,
+    tokens: bool = False,
 ) -> Controller | None:
     """Build what controls a case; None for the bare model.
 
@@ -24,6 +29,8 @@ def controller_of(
     config : StudyConfig, optional
         Of one model; a case with a preset needs it, and the task.
     task : str, optional
+    tokens : bool
+        As in `Controller`.
 
     Raises
     ------
@@ -36,12 +43,13 @@ def controller_of(
             if config is None or task is None:
                 raise StudyError("its preset depends on the study's model and task; give both")
             found = preset_of(case, config, task)
-            return build(Controller, found.preset, found.folder, probe=case.probe)
+            return build(Controller, found.preset, found.folder, probe=case.probe, tokens=tokens)
         if case.policy is None:
             if case.pruner is not None:
                 raise StudyError(f"the pruner {case.pruner} has no policy that would ask it")
             return None
-        return Controller(case.policy, case.pruner, probe=case.probe, positions=case.positions)
+        how: dict[str, Any] = {"probe": case.probe, "positions": case.positions, "tokens": tokens}
+        return Controller(case.policy, case.pruner, **how)
     except (SaccadeError, OSError, TypeError, ValueError) as error:
         where = f"case {case.name!r}" + (f" on task {task!r}" if case.preset and task else "")
         raise StudyError(f"{where}: {error}") from error

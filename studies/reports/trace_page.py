@@ -58,14 +58,8 @@ def trace_html(
     """The page as text."""
     data = {
         "images": [_picture(image) for image in images],
-        "places": _places(inputs),
-        "layers": model.spec.geometry.n_layers,
-        "positions": max(len(step.tokens) for step in generation.trace),
-        "steps": [
-            _step(step, model) | {"confidence": sure}
-            for step, sure in zip(generation.trace, confidences(generation.trace), strict=True)
-        ],
-        "full": max(step.macs for step in generation.trace),
+        "places": places_of(inputs),
+        **steps_data(generation, model),
     }
     pruner = "" if controller.pruner is None else f" with {written(controller.pruner)}"
     return render_page(
@@ -76,6 +70,19 @@ def trace_html(
         answer=generation.text or " ".join(map(str, generation.tokens)),
         data=data,
     )
+
+
+def steps_data(generation: Generation, model: Model) -> dict[str, Any]:
+    """What pages show of the steps of an answer, as plain values."""
+    return {
+        "layers": model.spec.geometry.n_layers,
+        "positions": max(len(step.tokens) for step in generation.trace),
+        "steps": [
+            _step(step, model) | {"confidence": sure}
+            for step, sure in zip(generation.trace, confidences(generation.trace), strict=True)
+        ],
+        "full": max(step.macs for step in generation.trace),
+    }
 
 
 def _picture(image: PictureLike) -> dict[str, Any]:
@@ -89,7 +96,7 @@ def _picture(image: PictureLike) -> dict[str, Any]:
     return {"source": f"data:image/png;base64,{code}", "width": shown.width, "height": shown.height}
 
 
-def _places(inputs: Prepared) -> list[list[float] | None]:
+def places_of(inputs: Prepared) -> list[list[float] | None]:
     """Picture number and center of each visual token; None for newlines."""
     numbers = inputs.images[inputs.visual_positions].tolist()
     centers = inputs.centers.tolist()

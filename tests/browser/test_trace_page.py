@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tests.browser.views import View
 
 pytestmark = pytest.mark.browser
-SHOWN = """() => ["#pictures g", "#layers", "#confidence", "#text"]
-  .map(part => document.querySelector(part).innerHTML)"""
+SHOWN = """() => ["pictures] g", "layers]", "confidence]", "text]"]
+  .map(part => document.querySelector("[data-part=" + part).innerHTML)"""
 STEPS = "() => JSON.parse(document.getElementById('data').textContent).steps"
 
 
@@ -26,7 +26,7 @@ def view(browser: "Browser", file_of: Callable[[str], Path]) -> "Iterator[View]"
 
 
 def said(view: "View") -> str:
-    return view.page.locator("#now").inner_text()
+    return view.page.locator("[data-part=now]").inner_text()
 
 
 @pytest.mark.parametrize("where", ["slider", "page"])
@@ -36,7 +36,8 @@ def test_arrow_keys_change_all_that_is_shown(view: "View", where: str) -> None:
         view.page.get_by_role("slider", name="Step").focus()
     view.page.keyboard.press("ArrowRight")
     assert said(view).startswith("step 2 of ")
-    assert view.page.locator("#slider").get_attribute("aria-valuetext").startswith("step 2 of")
+    slider = view.page.locator("[data-part=slider]")
+    assert slider.get_attribute("aria-valuetext").startswith("step 2 of")
     assert all(a != b for a, b in zip(before, view.ask(SHOWN), strict=True))
     view.page.keyboard.press("ArrowLeft")
     assert said(view).startswith("step 1 of ") and view.ask(SHOWN) == before
@@ -48,17 +49,17 @@ def test_every_step_shows_the_tokens_that_it_read(view: "View") -> None:
     assert len(counts) > 1, "make a trace that drops something"
     for number, step in enumerate(steps):
         assert said(view).startswith(f"step {number + 1} of {len(steps)} · {len(step['kept'])} of")
-        dropped = view.page.locator("#pictures rect.dropped").count()
+        dropped = view.page.locator("[data-part=pictures] rect.dropped").count()
         places = view.ask("() => data.places.flatMap((place, i) => place ? [i] : [])")
         assert dropped == len(set(places) - set(step["kept"]))
-        assert view.page.locator("#text .new").count() == len(step["committed"])
+        assert view.page.locator("[data-part=text] .new").count() == len(step["committed"])
         view.page.keyboard.press("ArrowRight")
 
 
 def test_a_step_is_chosen_in_the_overview_and_in_the_address(
     view: "View", browser: "Browser", file_of: Callable[[str], Path]
 ) -> None:
-    view.page.locator("#steps .step").nth(2).click()
+    view.page.locator("[data-part=steps] .step").nth(2).click()
     assert said(view).startswith("step 3 of ")
     view.page.goto(file_of("trace").as_uri() + "#2")
     view.page.reload()
@@ -66,10 +67,10 @@ def test_a_step_is_chosen_in_the_overview_and_in_the_address(
 
 
 def test_it_plays_and_pauses(view: "View") -> None:
-    play = view.page.locator("#play")
+    play = view.page.locator("[data-part=play]")
     play.focus()
     view.page.keyboard.press("Enter")
     assert play.get_attribute("aria-label") == "Pause"
-    view.page.wait_for_function("() => document.getElementById('slider').value > 0")
+    view.page.wait_for_function("() => document.querySelector('[data-part=slider]').value > 0")
     view.page.keyboard.press("Enter")
     assert play.get_attribute("aria-label") == "Play"

@@ -97,10 +97,10 @@ def test_an_autoregressive_answer_has_a_place_for_every_token() -> None:
 
 def test_colours_are_those_of_the_page() -> None:
     assets = Path(trace_page.__file__).parent / "assets"
-    script = (assets / "trace.js").read_text(encoding="utf-8")
+    script = (assets / "steps.js").read_text(encoding="utf-8")
     assert not re.search(r"#[0-9a-f]{6}|fill:", script)
     drawn = set(re.findall(r'class: "(\w+)"', script))
-    style = (assets / "trace.css").read_text(encoding="utf-8")
+    style = (assets / "steps.css").read_text(encoding="utf-8")
     assert drawn >= {"dropped", "back", "much", "kept", "dot", "step"}
     assert all(f".{name}" in style for name in drawn)
 
