@@ -46,5 +46,8 @@ def test_it_has_a_title_a_language_and_headings_in_order(view: "View") -> None:
 )
 def test_nothing_is(view: "View", check: str) -> None:
     from tests.browser import checks
+    from tests.browser.views import PHONE
 
+    if check == "cut_labels" and view.page.viewport_size["width"] == PHONE:
+        pytest.skip("hover labels need a pointer, and wider charts than a phone's")
     assert getattr(checks, check)(view) == []

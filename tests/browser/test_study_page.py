@@ -80,19 +80,6 @@ def test_arrow_keys_go_through_the_points_of_a_chart_and_say_them(view: "View") 
     chart.locator(".hovertext").wait_for(state="detached")
 
 
-def test_keys_bring_what_lies_beyond_a_narrow_window_into_view(
-    browser: "Browser", file_of: Callable[[str], Path]
-) -> None:
-    from tests.browser.views import PHONE, opened
-
-    with opened(browser, file_of("study"), PHONE) as view:
-        view.page.locator(".plot:has(#figure-1-0)").focus()
-        assert said(view, "Home").startswith("layer 0, at ")
-        scrolled = "() => document.querySelector('.wide').scrollLeft"
-        assert view.ask(scrolled) == 0
-        assert said(view, "End").startswith("at ") and view.ask(scrolled) > 0
-
-
 def test_charts_follow_the_scheme(view: "View") -> None:
     colour = "() => getComputedStyle(document.querySelector('#chart-0-0 .xtick text')).fill"
     light = view.ask(colour)
