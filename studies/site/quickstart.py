@@ -50,6 +50,7 @@ def execute(path: Path) -> Executed:
         If it cannot be read, or a cell fails; the message holds the cell and its error.
     """
     import nbformat
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
@@ -63,7 +64,7 @@ def execute(path: Path) -> Executed:
             notebook,
             timeout=SECONDS,
             startup_timeout=SECONDS,
-            kernel_name="python3",
+            km=AsyncKernelManager(kernel_name="python3", transport="ipc"),
             resources=place,
         )
         try:
