@@ -47,10 +47,10 @@ def execute(path: Path) -> Executed:
     Raises
     ------
     StudyError
-        If it cannot be read, or a cell fails; the message holds the cell and its error.
+        If it cannot be read, no kernel starts, or a cell fails; the message holds the cell and its
+        error.
     """
     import nbformat
-    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
@@ -64,12 +64,12 @@ def execute(path: Path) -> Executed:
             notebook,
             timeout=SECONDS,
             startup_timeout=SECONDS,
-            km=AsyncKernelManager(kernel_name="python3", transport="ipc"),
+            kernel_name="python3",
             resources=place,
         )
         try:
             client.execute(env={**os.environ, "PLOTLY_RENDERER": "plotly_mimetype"})
-        except (CellExecutionError, CellTimeoutError) as error:
+        except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
             raise StudyError(f"{path}: {error}") from error
         return shown(notebook.cells, Path(folder))
 
