@@ -178,14 +178,15 @@ def _board_of(study: str, model: str, frame: pd.DataFrame) -> Board:
 def _entry(case: str, rows: Sequence[Mapping[Any, Any]]) -> Entry:
     kept = {str(row["task"]): float(row["score_relative"]) for row in rows}
     worst = min(kept, key=lambda task: (math.isnan(kept[task]), kept[task]))
-    speeds = [
+    ideal, measured, projected = (
         _geometric([float(row[name]) for row in rows])
         for name in ("speedup_ideal", "speedup", "speedup_projected")
-    ]
+    )
     visual = sum(float(row["visual_tokens_ratio"]) for row in rows) / len(rows)
     # only a baseline is exactly as fast as itself
     own = all(row["speedup"] == row["speedup_ideal"] == 1 for row in rows)
     mean = sum(kept.values()) / len(kept)
+    speeds = (ideal, measured, projected)
     return Entry(case, tuple(kept), mean, kept[worst], worst, *speeds, visual, own)
 
 
