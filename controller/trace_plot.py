@@ -21,9 +21,9 @@ def plot_steps(records: Sequence[StepRecord], n_visual: int) -> "Figure":
     from plotly.subplots import make_subplots
 
     titles = (
-        "visual tokens that reached the last layer, and work",
-        "attention of the masked rows, mean over layers",
-        "confidence of the masked positions",
+        "visual tokens at the last layer, and work",
+        "attention of masked rows, mean of layers",
+        "confidence of masked positions",
     )
     figure = make_subplots(rows=3, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.09)
     steps = [step.state.step + 1 for step in records]
@@ -45,6 +45,7 @@ def plot_steps(records: Sequence[StepRecord], n_visual: int) -> "Figure":
         )
     figure.update_yaxes(range=[0, 1.05], tickformat=".0%")
     figure.update_xaxes(title_text="step", row=3, col=1)
+    figure.update_annotations(font_size=14)  # titles that a phone has room for
     figure.update_xaxes(gridcolor=GRID, zeroline=False)
     figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
     figure.update_layout(

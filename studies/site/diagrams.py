@@ -52,7 +52,8 @@ def redraw(page: Path, folder: Path, script: Path) -> list[Path]:
         tab.add_script_tag(content=script.read_text(encoding="utf-8"))
         for diagram in FENCE.findall(page.read_text(encoding="utf-8")):
             path = picture_of(diagram, folder)
-            path.write_text(tab.evaluate(_DRAW, [f"d{path.stem}", diagram]) + "\n", "utf-8")
+            plain = re.sub(r"</?b>", "", diagram)  # which pictures would show as it is
+            path.write_text(tab.evaluate(_DRAW, [f"d{path.stem}", plain]) + "\n", "utf-8")
             written.append(path)
         browser.close()
     return written

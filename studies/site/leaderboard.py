@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -276,8 +277,10 @@ def _first_comment(path: Path) -> str:
 def _told(path: Path) -> str:
     """What a folder's README says, without its heading and its commands."""
     paragraphs = path.read_text(encoding="utf-8").split("\n\n")[1:]
-    kept = [one for one in paragraphs if not one.startswith("```")]
-    return "\n\n".join(f"> {one}".replace("\n", "\n> ") for one in kept)
+    kept = [" ".join(one.split()) for one in paragraphs if not one.startswith("```")]
+    # what ends with a colon leads to commands
+    told = [re.sub(r"(?<=[.;]) [^.;]+:$", "", one) for one in kept]
+    return "\n\n".join(f"> {one}" for one in told)
 
 
 def _on(path: Path) -> str:

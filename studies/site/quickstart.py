@@ -47,7 +47,8 @@ def execute(path: Path) -> Executed:
     Raises
     ------
     StudyError
-        If it cannot be read, or a cell fails; the message holds the cell and its error.
+        If it cannot be read, no kernel starts, or a cell fails; the message holds the cell and its
+        error.
     """
     import nbformat
     from nbclient import NotebookClient
@@ -69,7 +70,7 @@ def execute(path: Path) -> Executed:
         )
         try:
             client.execute(env={**os.environ, "PLOTLY_RENDERER": "plotly_mimetype"})
-        except (CellExecutionError, CellTimeoutError) as error:
+        except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
             raise StudyError(f"{path}: {error}") from error
         return shown(notebook.cells, Path(folder))
 

@@ -96,3 +96,11 @@ def test_a_committed_summary_is_what_its_records_give() -> None:
         own = frame[frame.case == entry.case]
         assert entry.kept == pytest.approx(own.score_relative.mean())
         assert entry.measured == pytest.approx(math.exp(own.speedup.map(math.log).mean()))
+
+
+def test_what_a_readme_says_is_told_without_its_commands(tmp_path: Path) -> None:
+    folder = write(tmp_path / "all" / "one", BARE)
+    said = "# Title\n\nTimes of two\ncores. To see\nthe tables:\n\n```\nrun it\n```\n"
+    (folder / "README.md").write_text(said)
+    page = leaderboard_page(folder.parent, tmp_path)
+    assert "\n> Times of two cores.\n" in page and "run it" not in page
