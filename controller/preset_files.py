@@ -93,17 +93,17 @@ def inside(folder: Path, name: str, root: Path | None = None) -> Path:
 def write_text(path: Path, text: str) -> Path:
     """Write a file that appears whole or not at all, and return it; a folder gets `FILE`."""
     file = path / FILE if path.is_dir() else path
-    with _aside(file, text) as name:
+    with _aside(file, text.encode()) as name:
         os.replace(name, file)
     return file
 
 
-def write_first(file: Path, text: str) -> None:
+def write_first(file: Path, data: bytes) -> None:
     """Write a file that appears whole or not at all, unless it is there: of several processes that
     do so at once, one has its way."""
     if file.exists():
         return
-    with _aside(file, text) as name:
+    with _aside(file, data) as name:
         try:
             os.link(name, file)
         except FileExistsError:
@@ -114,12 +114,12 @@ def write_first(file: Path, text: str) -> None:
 
 
 @contextmanager
-def _aside(file: Path, text: str) -> Iterator[str]:
+def _aside(file: Path, data: bytes) -> Iterator[str]:
     """The name of a file beside another one with this content, which is gone afterwards."""
     handle, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(name, 0o644)

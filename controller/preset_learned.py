@@ -2,14 +2,12 @@
 
 import ast
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 from saccade.controller.errors import PresetError
 from saccade.controller.preset import Learned, Preset
 from saccade.controller.preset_controller import learned_file
-from saccade.controller.preset_files import FILE, LARGEST_LEARNED, read_bounded
+from saccade.controller.preset_files import FILE, LARGEST_LEARNED, read_bounded, write_first
 from saccade.controller.preset_texts import READS
 
 
@@ -65,8 +63,7 @@ def take_along(policy: str, folder: Path) -> tuple[str, Learned | None]:
     data = read_bounded(source, LARGEST_LEARNED)
     digest = hashlib.sha256(data).hexdigest()
     name = _free_name(folder, source.name if source.name != FILE else f"{READS}.json", digest)
-    if not (folder / name).exists():
-        _write(folder / name, data)
+    write_first(folder / name, data)
     tree = ast.parse(policy.strip(), mode="eval")
     for node in _files(tree):
         node.value = name
@@ -94,8 +91,7 @@ def carried(preset: Preset, source: Path | None, folder: Path, root: Path | None
         return preset
     data = read_bounded(learned_file(preset, source, root), LARGEST_LEARNED)
     name = _free_name(folder, preset.learned.file, preset.learned.hash)
-    if not (folder / name).exists():
-        _write(folder / name, data)
+    write_first(folder / name, data)
     tree = ast.parse(preset.policy.strip(), mode="eval")
     for node in _files(tree):
         node.value = name
@@ -130,15 +126,3 @@ def _files(tree: ast.AST) -> list[ast.Constant]:
         for value in (*call.args[:1], *(k.value for k in call.keywords if k.arg == "file"))
     ]
     return [v for v in given if isinstance(v, ast.Constant) and isinstance(v.value, str)]
-
-
-def _write(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

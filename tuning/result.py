@@ -91,13 +91,24 @@ def front(tried: Sequence[Tried]) -> list[Tried]:
 
 
 def hypervolume(tried: Sequence[Tried]) -> float:
+    """What settings dominate, see `area`."""
+    relative = [one.score / one.bare if one.bare else 1.0 for one in tried]
+    return area(relative, [one.cost for one in tried])
+
+
+def area(relative: Sequence[float], cost: Sequence[float]) -> float:
     """Area that settings dominate: share of the score above `LEAST` times share of the cost saved,
-    relative to the whole; higher is better, 0 for the unpruned model alone."""
-    area, reached = 0.0, 0.0
-    for one in sorted(tried, key=lambda t: t.cost):
-        relative = one.score / one.bare if one.bare else 1.0
-        height = max(0.0, (relative - LEAST) / (1 - LEAST))
-        if height > reached and one.cost < 1:
-            area += (height - reached) * (1 - one.cost)
+    relative to the whole; higher is better, 0 for the unpruned model alone.
+
+    Parameters
+    ----------
+    relative, cost : sequence of float
+        Score and cost of each, as shares of the unpruned model's.
+    """
+    total, reached = 0.0, 0.0
+    for own, score in sorted(zip(cost, relative, strict=True), key=lambda pair: pair[0]):
+        height = min(1.0, max(0.0, (score - LEAST) / (1 - LEAST)))
+        if height > reached and own < 1:
+            total += (height - reached) * (1 - own)
             reached = height
-    return area
+    return total

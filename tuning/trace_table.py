@@ -61,7 +61,7 @@ class TraceTable:
             )
         (self.folder / PARTS).mkdir(parents=True, exist_ok=True)
         text = json.dumps(dict(recipe), indent=2, sort_keys=True) + "\n"
-        write_first(self.folder / RECIPE, text)
+        write_first(self.folder / RECIPE, text.encode())
         self._check(recipe)  # which another process may have written
         self._sweep()
 

@@ -12,7 +12,7 @@ from saccade.controller.errors import StudyError
 from saccade.controller.names import unknown_name
 from saccade.studies.analysis.summary import Summary
 from saccade.studies.runs.record import Record
-from saccade.tuning.goal import LEAST
+from saccade.tuning.result import area
 
 Floats = NDArray[np.float64]
 DRAWS = 2000
@@ -72,7 +72,7 @@ class Front:
     ----------
     group : str
     area : Estimate
-        See `area`.
+        See `saccade.tuning.result.area`.
     gain : Estimate
         That of the group less that of the reference, on the same samples.
     """
@@ -262,25 +262,7 @@ class _Task:
     def _areas(self, group: str) -> Floats:
         members = [i for i, own in enumerate(self.groups) if own == group]
         pairs = zip(self.relative[:, members], self.cost[:, members], strict=True)
-        return np.array([area(relative, cost) for relative, cost in pairs])
-
-
-def area(relative: Floats, cost: Floats) -> float:
-    """Area that settings dominate: share of the score above `LEAST` times share of the cost saved,
-    relative to the whole; higher is better, 0 for the unpruned model alone.
-
-    Parameters
-    ----------
-    relative, cost : array (C,)
-        Of the unpruned model's.
-    """
-    heights = np.clip((relative - LEAST) / (1 - LEAST), 0, 1)
-    total, reached = 0.0, 0.0
-    for place in np.argsort(cost, kind="stable"):
-        if heights[place] > reached and cost[place] < 1:
-            total += float((heights[place] - reached) * (1 - cost[place]))
-            reached = float(heights[place])
-    return total
+        return np.array([area(relative.tolist(), cost.tolist()) for relative, cost in pairs])
 
 
 def _sorted(records: Sequence[Record], case: str) -> list[Record]:

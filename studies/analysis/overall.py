@@ -3,11 +3,10 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
 from scipy.stats import t as student
 
-from saccade.studies.analysis.hindsight import area
 from saccade.studies.analysis.summary import Row, Summary
+from saccade.tuning.result import area
 
 ALL = "all tasks"
 """What rows over all tasks have as their task."""
@@ -72,9 +71,7 @@ def _interval(rows: Sequence[Row], middle: float | None) -> tuple[float | None, 
 
 
 def dominated_area(rows: Sequence[Row], axis: str) -> float:
-    """Area that the rows of one task dominate (the hypervolume), see `hindsight.area`; the cost is
-    one over the speed-up that `axis` names."""
+    """Area that the rows of one task dominate (the hypervolume), see `saccade.tuning.result.area`;
+    the cost is one over the speed-up that `axis` names."""
     known = [row for row in rows if row[axis] is not None and row["score_relative"] is not None]
-    relative = np.array([row["score_relative"] for row in known])
-    cost = np.array([1 / row[axis] for row in known])
-    return area(relative, cost)
+    return area([row["score_relative"] for row in known], [1 / row[axis] for row in known])

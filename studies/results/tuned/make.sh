@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the presets of the study "tuned" and runs it, from the root of a checkout: two to three hours on two cores. What is
+# Makes the presets of the study "tuned" and runs it, from the root of a checkout: some two hours on two cores. What is
 # finished is not made again, so that it can be stopped at any time.
 set -euo pipefail
 export OMP_NUM_THREADS=1
@@ -11,7 +11,7 @@ collect() {  # MODEL, then options
   $saccade traces collect -m "embedded/$model" --commit 0.4,0.6,0.8,0.95 --out "runs/traces/$model" "$@"
 }
 
-traces() {  # MODEL: fewer of the long answers, each of which takes half a minute
+traces() {  # MODEL: fewer of the long answers, each of which takes up to half a minute
   case $1 in
     llada-v)
       local actions="--keep 0.75,0.5,0.25 --at 0,0.25,0.5"

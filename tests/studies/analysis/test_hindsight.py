@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from saccade.controller import StudyError
-from saccade.studies.analysis.hindsight import Hindsight, area, look_back
+from saccade.studies.analysis.hindsight import Hindsight, look_back
 from saccade.studies.analysis.summary import Summary, summarise
 from saccade.studies.config.study import Case
 from saccade.studies.runs.record import Record
 from saccade.studies.runs.runner import run_study
+from saccade.tuning.result import area
 from tests.studies.runs.test_runner import TINY
 
 GROUPS = {"none": None, "half": "fixed", "first": "default", "third": "tuned"}
@@ -159,7 +160,9 @@ def test_area_is_what_a_grid_counts() -> None:
         for height, saved in itertools.product(grid, grid):
             pairs = zip(relative.tolist(), cost.tolist(), strict=True)
             dominated += any(r >= 0.8 + 0.2 * height and c <= 1 - saved for r, c in pairs)
-        assert area(relative, cost) == pytest.approx(dominated / 100**2, abs=0.025)
+        assert area(relative.tolist(), cost.tolist()) == pytest.approx(
+            dominated / 100**2, abs=0.025
+        )
 
 
 def test_groups_that_are_not_there_are_named(answered: Summary) -> None:
