@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -50,7 +51,17 @@ def server(folder: Path) -> Iterator[str]:
     try:
         yield f"postgresql://{USER}@127.0.0.1:{port}/postgres"
     finally:
+        _stop(data)
+
+
+def _stop(data: Path) -> None:
+    """End a server; where it does not end in time, its process is killed."""
+    try:
         _run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+    except subprocess.SubprocessError:
+        pid = data / "postmaster.pid"
+        if pid.exists():
+            os.kill(int(pid.read_text().split()[0]), signal.SIGKILL)
 
 
 def _run(name: str, *words: object) -> None:
