@@ -123,17 +123,19 @@ const fronts = (() => {
   let task = tasks[0], axis = axes[0].name;
   tasks.forEach(name => select.append(new Option(name, name)));
   const drawAll = () => groups.forEach((_, place) => draw(place, task, axis));
-  const again = () => { drawAll(); if (typeof inAllCharts === "function") inAllCharts(); };
+  const again = () => plotlyReady.then(() => { drawAll(); inAllCharts(); });
   select.addEventListener("change", () => { task = select.value; again(); });
   buttons.forEach(button => button.addEventListener("click", () => {
     axis = button.dataset.axis;
     buttons.forEach(other => other.setAttribute("aria-pressed", other === button));
     again();
   }));
-  groups.forEach((group, place) => { // each is drawn once, as what colours charts wants them all
-    const own = group.tasks.includes(task) ? task : group.tasks[0];
-    draw(place, own, axis);
+  plotlyReady.then(() => {
+    groups.forEach((group, place) => { // each is drawn once, as what colours charts wants them all
+      const own = group.tasks.includes(task) ? task : group.tasks[0];
+      draw(place, own, axis);
+    });
+    drawAll();
   });
-  drawAll();
   return {columns, groups};
 })();

@@ -132,7 +132,7 @@ def test_hostile_names_are_text(config: StudyConfig, made_run: MakeRun) -> None:
     values = [json.loads(own) for own in re.findall(r"data-values>(.*?)</script>", source)]
     assert values and all("from" in own or own["rows"] for own in values)
     assert len(re.findall("</script", source)) == len(re.findall("<script", source))
-    assert "%{x}" not in "".join(re.findall(r"Plotly\.newPlot\(.*", source))
+    assert "%{x}" not in "".join(re.findall(r"data-figure=.*", source))
 
 
 def test_answers_do_no_harm_whatever_is_in_them(config: StudyConfig, made_run: MakeRun) -> None:
