@@ -118,12 +118,15 @@ const fronts = (() => {
     Plotly.react(chart, traces(group, shown, front, axis, narrow), layout(group, shown, axis),
       {displayModeBar: false, responsive: true});
   }
-  const tasks = [...new Set(groups.flatMap(group => group.tasks))];
+  const every = new Set(groups.flatMap(group => group.tasks));
+  const tasks = [...(every.has(frontData.all) ? [frontData.all] : []), ...every]
+    .filter((name, i, all) => all.indexOf(name) === i); // all tasks first
   const select = document.getElementById("task"), buttons = document.querySelectorAll("[data-axis]");
   let task = tasks[0], axis = axes[0].name;
   tasks.forEach(name => select.append(new Option(name, name)));
   const drawAll = () => groups.forEach((_, place) => draw(place, task, axis));
   const again = () => plotlyReady.then(() => { drawAll(); inAllCharts(); });
+  document.getElementById("more-fronts")?.addEventListener("toggle", again);
   select.addEventListener("change", () => { task = select.value; again(); });
   buttons.forEach(button => button.addEventListener("click", () => {
     axis = button.dataset.axis;

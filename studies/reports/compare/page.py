@@ -15,14 +15,14 @@ from saccade.studies.reports.bench_tables import policy_table, pruners_table, si
 from saccade.studies.reports.charts import shown_panels
 from saccade.studies.reports.compare.banners import banners
 from saccade.studies.reports.compare.figures import achieved_panels, paper_panels
-from saccade.studies.reports.compare.front import MORE, front_data
+from saccade.studies.reports.compare.front import MORE, front_data, fronts_in_order
 from saccade.studies.reports.compare.kinds import (
     CONTROL_HELP,
     KINDS,
     MEANINGS,
     controls_table,
 )
-from saccade.studies.reports.compare.lead import MAX_DROP, lead
+from saccade.studies.reports.compare.lead import MAX_DROP, lead_parts
 from saccade.studies.reports.compare.pairs_table import pairs_table
 from saccade.studies.reports.compare.provenance import provenance_table
 from saccade.studies.reports.compare.runs import Run, make_runs
@@ -105,12 +105,14 @@ def comparison_html(
     return render_page(
         "compare.html.j2",
         title=_title(runs, sources),
-        lead=lead(runs, sources),
+        lead=lead_parts(runs, sources),
         rule=f"Best is the fastest that keeps at least {percent(1 - MAX_DROP)} of the unpruned "
-        "score, mean over the tasks of a class.",
+        "score, mean over the tasks of a class. It is chosen on the same samples that its figures "
+        "are of, which flatters it a little where many settings were tried.",
         banners=banners(runs, sources, baseline),
         samples=Markup(section),
         front=front_data(runs, sources.searches),
+        fronts=fronts_in_order(runs, sources),
         kinds=[(name, mark, MEANINGS[name]) for name, mark in KINDS.items()],
         pairs=_pairs(runs),
         results=_results(runs),
