@@ -17,7 +17,7 @@ demo: $(STAMP)  ## run the demonstration study and show its results (runs/demo)
 
 report: $(STAMP)  ## write the report of all committed results (build/report.html)
 	@mkdir -p build
-	$(BIN)/saccade report $(dir $(wildcard studies/results/*/recipe.json studies/results/*/models.json)) -o build/report.html
+	$(BIN)/saccade report studies/results -o build/report.html
 
 docs: $(STAMP) links  ## build the site with strict links (build/site), running the quick start
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -93,13 +93,8 @@ def pairs_of(summary: Summary, baseline: str | None = None) -> Pairs:
     pinned = summary.config.baseline if baseline is None else baseline
     if pinned not in names:
         raise StudyError(unknown_name("case", pinned, names))
-    tables: dict[str, dict[str, dict[Key, Record]]] = {}
-    for record in summary.records:
-        cases = tables.setdefault(record.task, {})
-        cases.setdefault(record.case, {})[record.seed, record.sample] = record
     rows, problems = [], []
-    for task in (name for name in summary.config.tasks if name in tables):
-        cases = tables[task]
+    for task, cases in records_by_task(summary).items():
         shared = sorted(set.intersection(*map(set, cases.values())))
         clusters, problem = picture_clusters(summary, task, shared)
         problems += [] if problem is None else [problem]
@@ -108,6 +103,32 @@ def pairs_of(summary: Summary, baseline: str | None = None) -> Pairs:
             owns = [cases[name] for name in names if name in cases]
             rows += [_pair(own, against, bare, shared, clusters) for own in owns]
     return Pairs(pinned, tuple(rows), tuple(problems))
+
+
+def compare_cases(summary: Summary, case: str, baseline: str) -> Pairs:
+    """One case against another, a pair for each task that both have answered.
+
+    What broke and was fixed, and whose text changed, is counted against that baseline, whatever the
+    run's own is.
+    """
+    rows, problems = [], []
+    for task, cases in records_by_task(summary).items():
+        if case in cases and baseline in cases:
+            own, against = cases[case], cases[baseline]
+            shared = sorted(own.keys() & against.keys())
+            clusters, problem = picture_clusters(summary, task, shared)
+            problems += [] if problem is None else [problem]
+            rows.append(_pair(own, against, against, shared, clusters))
+    return Pairs(baseline, tuple(rows), tuple(problems))
+
+
+def records_by_task(summary: Summary) -> dict[str, dict[str, dict[Key, Record]]]:
+    """Records by task, in the study's order, then by case, seed and sample."""
+    tables: dict[str, dict[str, dict[Key, Record]]] = {}
+    for record in summary.records:
+        cases = tables.setdefault(record.task, {})
+        cases.setdefault(record.case, {})[record.seed, record.sample] = record
+    return {task: tables[task] for task in summary.config.tasks if task in tables}
 
 
 def _pair(

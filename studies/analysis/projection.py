@@ -7,6 +7,7 @@ paper measures. This is arithmetic, not a measurement.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from saccade.controller.cost import layer_macs
 from saccade.controller.types import Geometry
@@ -76,8 +77,8 @@ def projected_macs(
     total = step = 0
     for steps, shares in runs:
         prompts = sum(step <= refresh < step + steps for refresh in refreshes)
-        total += steps * _answer_macs(published, shares, response)
-        total += prompts * _prompt_macs(published, shares)
+        total += steps * _answer_macs(published, tuple(shares), response)
+        total += prompts * _prompt_macs(published, tuple(shares)) if prompts else 0
         step += steps
     return total
 
@@ -89,14 +90,16 @@ def _rest(published: Published, shares: Sequence[float]) -> list[int]:
     return [round(share * published.n_visual) + published.n_prompt for share in spread]
 
 
-def _answer_macs(published: Published, shares: Sequence[float], response: int) -> int:
+@lru_cache(maxsize=4096)  # most steps of a study read the same shares
+def _answer_macs(published: Published, shares: tuple[float, ...], response: int) -> int:
     """Of a step: all rows, or those of the answer over what is cached."""
     counts = [rest + response for rest in _rest(published, shares)]
     rows = [response if published.prefix else count for count in counts]
     return sum(layer_macs(published.geometry, r, k) for r, k in zip(rows, counts, strict=True))
 
 
-def _prompt_macs(published: Published, shares: Sequence[float]) -> int:
+@lru_cache(maxsize=4096)
+def _prompt_macs(published: Published, shares: tuple[float, ...]) -> int:
     """Of a prompt that runs on its own."""
     if not published.prefix:
         return 0

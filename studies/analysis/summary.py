@@ -1,7 +1,7 @@
 """From the records of a run to one row per case and task."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -163,12 +163,14 @@ def summarise(folder: str | Path) -> Summary:
     for record in records:
         groups.setdefault((record.task, record.case), []).append(record)
     committed = {} if config.seeds else committed_scores(config.model, config.seed)
+    work = {key: _work(own, recipe["backbone"]["origin"]) for key, own in groups.items()}
     rows = []
     for task in config.tasks:
         for case in config.cases:
             if own := groups.get((task, case.name)):
                 baseline = groups[task, config.baseline]
                 row = _row(own, baseline, recipe)
+                row |= _ratios(work[task, config.baseline], work[task, case.name])
                 if not {case.name, config.baseline} <= priced:
                     row["speedup_projected"] = math.nan
                 row |= _committed(own if own is baseline else [], committed)
@@ -223,7 +225,6 @@ def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> R
         "speedup": speedup,
         "speedup_low": low,
         "speedup_high": high,
-        **_ideal_speedups(own, baseline, recipe["backbone"]["origin"]),
         "seconds_per_sample": float(np.mean([r.seconds + r.prepare_seconds for r in own])),
         "steps": float(np.mean([r.forwards for r in own])),
         "visual_tokens_ratio": float(np.mean([r.visual_tokens_ratio for r in own])),
@@ -233,13 +234,24 @@ def _row(own: Sequence[Record], baseline: Sequence[Record], recipe: Recipe) -> R
     }
 
 
-def _ideal_speedups(own: Sequence[Record], baseline: Sequence[Record], origin: str) -> Row:
-    prices = {
-        "speedup_ideal": lambda r: r.macs + r.prepare_macs,
-        "speedup_ideal_paper": lambda r: r.macs_paper,
-        "speedup_projected": lambda r: projected(r, BY_ORIGIN.get(origin, LLADA_V)),
+def _work(records: Sequence[Record], origin: str) -> dict[str, int]:
+    """Multiply-accumulates of records, as each of the ideal speed-ups counts them."""
+    published = BY_ORIGIN.get(origin, LLADA_V)
+    return {
+        "speedup_ideal": total_macs(records),
+        "speedup_ideal_paper": sum(r.macs_paper for r in records),
+        "speedup_projected": sum(projected(r, published) for r in records),
     }
-    return {name: sum(map(of, baseline)) / sum(map(of, own)) for name, of in prices.items()}
+
+
+def total_macs(records: Iterable[Record]) -> int:
+    """Exact multiply-accumulates of records, vision tower and projector included."""
+    return sum(record.macs + record.prepare_macs for record in records)
+
+
+def _ratios(baseline: Mapping[str, int], own: Mapping[str, int]) -> Row:
+    """Speed-ups by work: the baseline's over the case's."""
+    return {name: baseline[name] / own[name] for name in own}
 
 
 def acted(row: Row, baseline: Row | None) -> bool:

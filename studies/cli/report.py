@@ -1,7 +1,5 @@
 """``saccade report``: one page about anything that was measured."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +8,7 @@ from typer import Argument, Option
 from saccade.studies.cli.consoles import err, note, out
 from saccade.studies.cli.inputs import check_output
 from saccade.studies.cli.progress import Steps
+from saccade.studies.cli.typed_command import typed_command
 
 FORMATS = ("html", "md", "csv", "latex")
 
@@ -71,7 +70,7 @@ def report(
                 baseline=baseline,
                 n_samples=samples,
                 samples=samples_html,
-                command=shlex.join(["saccade", *sys.argv[1:]]),
+                command=typed_command(),
                 progress=bar.update,
             )
         note(f"report written to {target}")

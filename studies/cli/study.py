@@ -21,6 +21,7 @@ from saccade.studies.cli.tracking import (
     asked_sinks,
     tracked_study,
 )
+from saccade.studies.cli.typed_command import typed_command
 
 if TYPE_CHECKING:
     from saccade.studies.analysis.summary import Summary
@@ -109,6 +110,7 @@ def run(
                 jobs=jobs,
                 device=None if device is None else str(check_device(device)),
                 dtype=dtype,
+                command=typed_command(),
             )
     except KeyboardInterrupt as interruption:
         note(str(interruption) or "interrupted")

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +20,7 @@ from saccade.studies.cli.tracking import (
     asked_sinks,
     send_tracked,
 )
+from saccade.studies.cli.typed_command import typed_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -216,7 +216,6 @@ def _searched(
     from saccade.studies.runs.tune_show import open_existing
     from saccade.studies.timing.front_point import projected_macs
 
-    command = shlex.join(["saccade", *map(_without_password, sys.argv[1:])])
     with Steps(err()) as bar:
         result = run_tuning(
             config,
@@ -224,7 +223,7 @@ def _searched(
             storage,
             study,
             lambda s, job, began: _tell(bar, s, job, began),
-            command,
+            typed_command(),
             project=projected_macs,
         )
     page = folder / "report.html"
@@ -247,13 +246,6 @@ def _print(result: dict[str, Any], folder: Path, page: Path) -> None:
     console.print(result["sentence"], markup=False, highlight=False, soft_wrap=True)
     console.out(f"preset  {folder / 'preset.json'}", highlight=False)
     console.out(f"page    {page}", highlight=False)
-
-
-def _without_password(word: str) -> str:
-    """A word of the command as presets may show it."""
-    from saccade.tuning.storage import shown
-
-    return shown(word) if "://" in word else word
 
 
 def _tell(bar: Steps, study: "Study", job: "Job", began: float) -> None:

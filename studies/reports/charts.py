@@ -75,20 +75,26 @@ class ChartGroup:
 
 
 def chart_html(figure: "Figure", name: str, title: str = "") -> Markup:
-    """A chart for a page that holds plotly itself and the script `charts.js`.
+    """A chart for a page that holds plotly itself and the script `charts.js`, which draws it.
 
     It can be reached by keyboard, and is called by its `title` and what its axes show. What it
     draws is JSON in which plotly writes ``<``, ``>`` and ``/`` as escapes, so that no text can end
     the script.
     """
-    from plotly.io import to_html
-
-    config = {"displayModeBar": False, "responsive": True}
-    drawn = to_html(figure, config, include_plotlyjs=False, full_html=False, div_id=name)
+    drawn: str | None = figure.to_json()
+    height = figure.layout.height
     return Markup(
         '<div class="plot" tabindex="0" role="group" aria-roledescription="chart" '
-        'aria-label="{}">{}</div>'
-    ).format(_label(figure, title), Markup(drawn))
+        'aria-label="{}"><div style="height:{}"><div id="{}" class="plotly-graph-div" '
+        'style="height:100%"></div><script type="application/json" data-figure="{}">{}</script>'
+        "</div></div>"
+    ).format(
+        _label(figure, title),
+        "100%" if height is None else f"{height}px",
+        name,
+        name,
+        Markup(drawn),
+    )
 
 
 def _label(figure: "Figure", title: str) -> str:

@@ -1,5 +1,7 @@
 """Pages from templates: one file each, which needs nothing but itself and shows text as text."""
 
+import base64
+import gzip
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,16 @@ def _environment() -> Environment:
         "separators": (",", ":"),
     }
     environment.globals["asset"] = _asset
+    environment.globals["packed_plotly"] = _packed_plotly
     return environment
+
+
+@cache
+def _packed_plotly() -> str:
+    """Plotly's own script, which is most of a page, compressed; the same bytes every time."""
+    from plotly.offline import get_plotlyjs
+
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 
 
 def _asset(name: str) -> Markup:

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from saccade.studies.analysis.methods import has_methods, methods_of
 from saccade.studies.analysis.summary import Summary
 from saccade.studies.config.study import StudyConfig
@@ -49,8 +47,6 @@ def report_html(*summaries: Summary) -> str:
 
     Of several models each has a part of its own, after an overview.
     """
-    from plotly.offline import get_plotlyjs
-
     first, several = summaries[0], len(summaries) > 1
     cases = {case.name: case for one in summaries for case in one.config.cases}
     marks = case_marks(list(cases), first.config.baseline)
@@ -70,7 +66,6 @@ def report_html(*summaries: Summary) -> str:
         cases=case_texts(cases.values()),
         recipe=json.dumps(recipes if several else recipes[0], indent=2, ensure_ascii=False),
         version=first.recipe["versions"]["saccade"],
-        plotly=Markup(get_plotlyjs()),
     )
 
 

@@ -1,14 +1,20 @@
 """A study's results in a notebook: tables, fronts and comparisons as pandas tables."""
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from saccade.controller.errors import StudyError, UnknownNameError
 from saccade.controller.names import not_allowed, unknown_name
-from saccade.studies.analysis.paired import paired_change, paired_speedup
+from saccade.studies.analysis.paired import paired_change
+from saccade.studies.analysis.pairs import compare_cases, records_by_task
 from saccade.studies.analysis.pareto import pareto_front
-from saccade.studies.analysis.summary import COLUMNS, Row, Summary, summarise_all
+from saccade.studies.analysis.pictures import Key
+from saccade.studies.analysis.summary import COLUMNS, Row, Summary, summarise_all, total_macs
 from saccade.studies.reports.report import write_report
 from saccade.studies.reports.speedup_charts import AXES
 from saccade.studies.runs.record import Record
@@ -23,19 +29,25 @@ COMPARED = (
     "model",
     "task",
     "n",
+    "pictures",
     "score",
     "score_baseline",
     "change",
     "change_se",
+    "change_low",
+    "change_high",
+    "p_value",
+    "worse",
+    "better",
     "broke",
     "fixed",
     "answers_changed",
+    "least_effect",
     "speedup",
     "speedup_low",
     "speedup_high",
     "speedup_ideal",
 )
-Key = tuple[int, int]
 
 
 class Study:
@@ -154,11 +166,22 @@ class Study:
         Returns
         -------
         DataFrame
-            Columns `COMPARED`: samples; mean score of both; mean change of the score over the same
-            samples, with its standard error; samples that the case scores lower (``broke``) or
-            higher (``fixed``) than the baseline; share of the answers whose text differs; and the
-            time of the baseline over the case's, paired by unit, with its 95 % interval, and the
-            ratio of their exact multiply-accumulates. NaN: not defined.
+            Columns `COMPARED`, with the figures of ``saccade study show`` and ``saccade report``:
+            samples, and pictures, which chance is reckoned over; mean score of both; mean change
+            of the score over the same samples, with its standard error over samples and its 95 %
+            interval over pictures; ``p_value`` of the exact two-sided test (McNemar's where answers
+            are right or wrong, else the sign test) that as many pictures get worse as better, and
+            how many do; samples that the case scores lower (``broke``) or higher (``fixed``) than
+            the baseline; share of the answers whose text differs; the least change that so many
+            pictures would have shown; and the time of the baseline over the case's, paired by unit,
+            with its 95 % interval, and the ratio of their exact multiply-accumulates. NaN: not
+            defined.
+
+        Warns
+        -----
+        UserWarning
+            If the pictures of a file of questions cannot be read any more: each question then
+            counts as a picture of its own.
 
         Raises
         ------
@@ -218,42 +241,25 @@ def _frame(rows: Sequence[Row]) -> "pd.DataFrame":
 
 def _compared(summary: Summary, case: str, baseline: str) -> Iterator[dict[str, Any]]:
     """A model's rows of a comparison, for tasks with answers of both cases."""
-    for task in summary.config.tasks:
-        answers = [r for r in summary.records if r.task == task]
-        own, bare = (_by_sample(answers, name) for name in (case, baseline))
-        shared = sorted(own.keys() & bare.keys())
-        if shared:
-            pairs = [(own[key], bare[key]) for key in shared]
-            yield {"model": summary.config.model, "task": task, **_paired(pairs)}
+    found, tables = compare_cases(summary, case, baseline), records_by_task(summary)
+    for problem in found.problems:
+        warnings.warn(f"{summary.config.model}: {problem}", stacklevel=4)
+    for pair in found.rows:
+        cases = tables[pair.task]
+        own, bare = cases[case], cases[baseline]
+        values = _scored(own, bare) | asdict(pair) | {"answers_changed": pair.changed}
+        row = {name: values[name] for name in COMPARED if name in values}
+        yield {"model": summary.config.model, **row}
 
 
-def _by_sample(records: Sequence[Record], case: str) -> dict[Key, Record]:
-    return {(r.seed, r.sample): r for r in records if r.case == case}
-
-
-def _paired(pairs: Sequence[tuple[Record, Record]]) -> dict[str, Any]:
-    """Figures of a case and a baseline over the same samples."""
-    n = len(pairs)
-    scores = [{(r.seed, r.sample): r.score for r in side} for side in zip(*pairs, strict=True)]
-    change, change_se = paired_change(scores[1], scores[0])
-    times = [
-        {r.unit: r.seconds + r.prepare_seconds for r in side} for side in zip(*pairs, strict=True)
-    ]
-    speedup, low, high = paired_speedup(times[1], times[0])
-    work = [sum(r.macs + r.prepare_macs for r in side) for side in zip(*pairs, strict=True)]
+def _scored(own: Mapping[Key, Record], bare: Mapping[Key, Record]) -> dict[str, Any]:
+    """What a pair does not say: both scores, the error of the change, and the ratio of the work."""
+    scores = [{key: one.score for key, one in side.items()} for side in (own, bare)]
     return {
-        "n": n,
-        "score": sum(scores[0].values()) / n,
-        "score_baseline": sum(scores[1].values()) / n,
-        "change": change,
-        "change_se": change_se,
-        "broke": sum(own.score < bare.score for own, bare in pairs),
-        "fixed": sum(own.score > bare.score for own, bare in pairs),
-        "answers_changed": sum(own.answer != bare.answer for own, bare in pairs) / n,
-        "speedup": speedup,
-        "speedup_low": low,
-        "speedup_high": high,
-        "speedup_ideal": work[1] / work[0],
+        "score": float(np.mean(list(scores[0].values()))),
+        "score_baseline": float(np.mean(list(scores[1].values()))),
+        "change_se": paired_change(scores[1], scores[0])[1],
+        "speedup_ideal": total_macs(bare.values()) / total_macs(own.values()),
     }
 
 

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
-
 from saccade import __version__
 from saccade.studies.reports.charts import (
     GRID,
@@ -51,8 +49,6 @@ def write_tune_page(result: Mapping[str, Any], study: "Study", goal: Goal, path:
 
 def tune_html(result: Mapping[str, Any], study: "Study", goal: Goal) -> str:
     """One page that needs nothing but itself."""
-    from plotly.offline import get_plotlyjs
-
     panels = search_panels(study, goal, SLICES)
     table = front_table(result["front"], "", goal.objective)
     return render_page(
@@ -62,7 +58,6 @@ def tune_html(result: Mapping[str, Any], study: "Study", goal: Goal) -> str:
         group=TableGroup("The front, best allowed first", (table,), table.helps()),
         panels=shown_panels(panels, "chart"),
         version=__version__,
-        plotly=Markup(get_plotlyjs()),
     )
 
 

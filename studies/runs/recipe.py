@@ -24,6 +24,7 @@ from saccade.controller.text_form import written
 from saccade.studies.config.case_controllers import controller_of, preset_of
 from saccade.studies.config.cases import settings_class, settings_of
 from saccade.studies.config.study import Case, StudyConfig
+from saccade.studies.runs.attention_kernel import attention_kernel
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
 SOURCES = ("saccade", "controller", "pruners", "backbones", "tuning", "studies")
@@ -33,7 +34,10 @@ Recipe = dict[str, Any]
 
 
 def make_recipe(
-    config: StudyConfig, model: Model, git: Mapping[str, str | None] | None = None
+    config: StudyConfig,
+    model: Model,
+    git: Mapping[str, str | None] | None = None,
+    command: str | None = None,
 ) -> Recipe:
     """Describe a run that is about to start, in plain values that survive JSON unchanged.
 
@@ -44,6 +48,8 @@ def make_recipe(
         Loaded from ``config.model``; torch's number of threads is already set.
     git : mapping, optional
         The `git_state` of the code that runs, if it is older than this call; the present one.
+    command : str, optional
+        What was typed to start it, without passwords.
     """
     recipe = {
         "config": config.plain(),
@@ -61,6 +67,8 @@ def make_recipe(
             own.name: {"sha256": _sha256(own.file), "n": len(own.items())}
             for own in config.benchmarks
         }
+    if command is not None:
+        recipe["command"] = command
     plain: Recipe = json.loads(json.dumps(recipe))
     return plain
 
@@ -103,13 +111,14 @@ def _settings(config: StudyConfig) -> dict[str, dict[str, Any]]:
 
 
 def _backbone(model: Model) -> dict[str, Any]:
-    spec = model.spec
+    spec, dtype = model.spec, model.network.model.image_newline.dtype
     return {
         "name": spec.name,
         "origin": spec.origin,
         "geometry": asdict(spec.geometry),
-        "dtype": str(model.network.model.image_newline.dtype).removeprefix("torch."),
+        "dtype": str(dtype).removeprefix("torch."),
         "device": model.device.type,
+        "attention": attention_kernel(spec.geometry, model.device, dtype),
     }
 
 

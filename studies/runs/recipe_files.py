@@ -10,6 +10,11 @@ from saccade.studies.config.study import StudyConfig
 from saccade.studies.runs.files import replacing
 from saccade.studies.runs.recipe import Recipe
 
+FREE = ("command",)
+"""Fields that a run which goes on need not share."""
+LATER = ("backbone.attention",)
+"""Fields that recipes of earlier releases lack; they count where both have them."""
+
 
 def read_recipe(path: Path) -> Recipe | None:
     """Read a recipe; None if there is no such file.
@@ -40,7 +45,7 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 
 def check_recipe(folder: Path, before: Recipe, now: Recipe) -> None:
     """Refuse, naming the differences, to go on in a folder that holds a run of another recipe."""
-    fields = differences(before, now)
+    fields = binding(before, now)
     there, asked = (recipe["config"].get("samples") for recipe in (before, now))
     if fields and all(map(_grows, fields)) and there > asked:
         raise StudyError(
@@ -59,7 +64,7 @@ def extends(before: Recipe, now: Recipe) -> bool:
     """Whether a recipe is another one with more samples, and nothing else."""
     was, own = before["config"], now["config"]
     grown = [*was.get("grown", []), was.get("samples")]
-    fields = differences(before, now)
+    fields = binding(before, now)
     return bool(fields) and all(map(_grows, fields)) and own.get("grown", []) == grown
 
 
@@ -75,6 +80,15 @@ def as_grown(config: StudyConfig, before: Recipe | None) -> StudyConfig:
         return config
     grown += (samples,) if samples < config.samples else ()
     return config.model_copy(update={"grown": grown})
+
+
+def binding(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
+    """The `differences` with which a run cannot go on."""
+    return {
+        name: pair
+        for name, pair in differences(before, now).items()
+        if name not in FREE and not (name in LATER and None in pair)
+    }
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

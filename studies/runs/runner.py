@@ -33,6 +33,7 @@ def run_study(
     jobs: int = 1,
     device: str | None = None,
     dtype: str | None = None,
+    command: str | None = None,
 ) -> Path:
     """Run a study, or go on with one that was interrupted.
 
@@ -52,6 +53,8 @@ def run_study(
         same load, which is fair to all, but less exact.
     device, dtype : str, optional
         As in `saccade.load`.
+    command : str, optional
+        What was typed to start the run, for its recipe.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def run_study(
             folder = _folder(out, config, single)
             shared = _shared(progress, number, singles)
             where = {"device": device, "dtype": dtype}
-            _run_single(single, folder, git, shared, jobs, each, where)
+            _run_single(single, folder, git, shared, jobs, each, where, command)
     return out
 
 
@@ -107,10 +110,11 @@ def _run_single(
     jobs: int = 1,
     threads: int | None = None,
     where: Mapping[str, Any] | None = None,
+    command: str | None = None,
 ) -> None:
     """Run a study of one model in its folder; see `run_study`."""
     model = load(config.model, **(where or {}))
-    recipe = make_recipe(config, model, git)
+    recipe = make_recipe(config, model, git, command)
     if jobs > 1:
         recipe["hardware"]["jobs"] = jobs
     with RecordStore(out, recipe, config) as store:

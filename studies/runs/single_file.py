@@ -10,6 +10,8 @@ from saccade.studies.runs.record import RECORD, Record
 from saccade.studies.tasks.json_lines import numbered_lines
 
 SINGLE = ("records.jsonl", "records.jsonl.gz")
+Due = set[tuple[str, int]]
+"""Case and sample of the records that a unit still lacks."""
 
 
 def single_file(folder: Path) -> Path | None:
@@ -35,33 +37,38 @@ def read_single_file(path: Path, config: StudyConfig) -> list[Record]:
     cases = [case.name for case in config.cases]
     records: list[Record] = []
     pending: list[Record] = []
+    due: Due = set()
     lines = numbered_lines(data[: data.rfind(b"\n") + 1], path.name)
     for number, line in lines:
         try:
             pending.append(RECORD.validate_json(line))
-            full = _is_full(pending, units, cases)
+            if len(pending) == 1:
+                due = _due(pending[0], units, cases)
+            _count(pending, due)
         except ValueError as error:
             if number == lines[-1][0]:
                 break
             reason = str(error).splitlines()[0]  # pydantic's go on for a screen
             raise StudyError(f"line {number} of {path.name} is damaged: {reason}") from error
-        if full:
+        if not due:
             units.pop((pending[0].task, pending[0].unit))
-            records, pending = records + pending, []
+            records += pending
+            pending = []
     return records
 
 
-def _is_full(
-    pending: Sequence[Record], units: dict[tuple[str, int], Unit], cases: Sequence[str]
-) -> bool:
-    """Whether the pending records are a whole unit; `ValueError` if they can never become one."""
-    first, last = pending[0], pending[-1]
+def _due(first: Record, units: dict[tuple[str, int], Unit], cases: Sequence[str]) -> Due:
+    """What the unit of its first record has; `ValueError` if there is none, or it was there."""
     unit = units.get((first.task, first.unit))
     if unit is None:
         raise ValueError(f"unit {first.unit} of task {first.task!r} is foreign or was there before")
-    wanted = {(case, sample) for case in cases for sample in unit.samples}
-    found = {(record.case, record.sample) for record in pending}
-    one_unit = (last.task, last.unit) == (first.task, first.unit)
-    if not one_unit or len(found) < len(pending) or not found <= wanted:
+    return {(case, sample) for case in cases for sample in unit.samples}
+
+
+def _count(pending: Sequence[Record], due: Due) -> None:
+    """Take the last record off what is due; `ValueError` if it does not belong to the unit."""
+    first, last = pending[0], pending[-1]
+    own = last.case, last.sample
+    if (last.task, last.unit) != (first.task, first.unit) or own not in due:
         raise ValueError(f"case {last.case!r}, sample {last.sample} does not belong there")
-    return found == wanted
+    due.remove(own)

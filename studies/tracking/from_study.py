@@ -10,6 +10,8 @@ from typing import Any
 
 from saccade.studies.analysis.summary import COLUMNS, Row, Summary
 from saccade.studies.config.study import Case
+from saccade.studies.runs.recipe import Recipe
+from saccade.studies.runs.recipe_files import FREE
 from saccade.studies.runs.record import Record
 from saccade.studies.tracking.sample_table import Masks, SampleTables
 from saccade.studies.tracking.scatter import study_figures
@@ -69,6 +71,11 @@ def run_id(kind: str, *parts: Any) -> str:
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
+def _bound(recipe: Recipe) -> Recipe:
+    """A recipe without what the same run may have otherwise when it goes on."""
+    return {name: value for name, value in recipe.items() if name not in FREE}
+
+
 def _case_run(
     summary: Summary, case: Case, tables: SampleTables, beside: Path | None, *, several: bool
 ) -> TrackedRun:
@@ -76,7 +83,7 @@ def _case_run(
     rows = [row for row in summary.rows() if row["case"] == case.name]
     records = [record for record in summary.records if record.case == case.name]
     return TrackedRun(
-        id=run_id("case", recipe, case.name),
+        id=run_id("case", _bound(recipe), case.name),
         name=f"{case.name}, {config.model}" if several else case.name,
         group=config.name,
         kind="case",
@@ -131,7 +138,7 @@ def _overview(summaries: Sequence[Summary]) -> TrackedRun:
     grid = Grid(COLUMNS, tuple(tuple(row[name] for name in COLUMNS) for row in rows))
     done, total = (sum(getattr(s, n) for s in summaries) for n in ("done", "total"))
     return TrackedRun(
-        id=run_id("study", first.recipe),
+        id=run_id("study", _bound(first.recipe)),
         name=first.config.name,
         group=first.config.name,
         kind="study",

@@ -44,6 +44,14 @@ def study_page(folder: Path) -> Path:
     return page
 
 
+def comparison_page(folder: Path) -> Path:
+    """The comparison report of a study, with samples side by side."""
+    study_page(folder)
+    page = folder / "comparison.html"
+    saccade("report", folder / "run", "-o", page, "--samples", 4)
+    return page
+
+
 def trace_page(folder: Path) -> Path:
     """The trace of an answer to which tokens were dropped and brought back."""
     sample, page = make_sample("transcribe", 1), folder / "trace.html"
@@ -70,6 +78,7 @@ def tune_page(folder: Path) -> Path:
 
 PAGES: dict[str, Callable[[Path], Path]] = {
     "study": study_page,
+    "comparison": comparison_page,
     "trace": trace_page,
     "tune": tune_page,
 }

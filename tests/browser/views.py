@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 Scheme = Literal["light", "dark"]
 LAPTOP, PHONE = 1280, 390
 """Pixels of the widths that pages are looked at."""
-DRAWN = """() => window.Plotly === undefined || [...document.querySelectorAll(".plotly-graph-div")]
+DRAWN = """() => [...document.querySelectorAll(".plotly-graph-div")]
   .every(chart => chart._fullLayout && chart.querySelector(".main-svg"))"""
 
 

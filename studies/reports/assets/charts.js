@@ -4,6 +4,14 @@
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 const colourOf = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const every = () => document.querySelectorAll(".plotly-graph-div");
+function drawFigure(source) {
+  const {data, layout} = JSON.parse(source.textContent);
+  return Plotly.newPlot(source.dataset.figure, data, layout,
+    {displayModeBar: false, responsive: true});
+}
+const drawn = plotlyReady.then(() =>
+  Promise.all(Array.from(document.querySelectorAll("[data-figure]"), drawFigure)));
+const whenDrawn = act => drawn.then(act);
 function inPageColours(chart) {
   const [ink, soft, line, card] = ["--ink", "--soft", "--line", "--card"].map(colourOf);
   const layout = {"font.color": soft, "hoverlabel.bgcolor": card, "hoverlabel.bordercolor": soft,
@@ -14,29 +22,33 @@ function inPageColours(chart) {
   (chart.layout.shapes || []).forEach((_, i) => { layout[`shapes[${i}].line.color`] = soft; });
   const marked = chart.data.flatMap((trace, i) => trace.marker && trace.marker.line ? [i] : []);
   Plotly.update(chart, {"marker.line.color": card}, layout, marked)
-    .then(() => Plotly.Plots.resize(chart)); // its box may have changed while it was drawn
+    .then(() => fitted(chart)); // its box may have changed while it was drawn
 }
 const inAllCharts = () => every().forEach(inPageColours);
 const onPaper = printed => {
   document.documentElement.classList.toggle("printed", printed);
-  if (darkness.matches) inAllCharts();
+  if (darkness.matches) whenDrawn(inAllCharts);
 };
-inAllCharts();
-darkness.addEventListener("change", inAllCharts);
 addEventListener("beforeprint", () => onPaper(true));
 addEventListener("afterprint", () => onPaper(false));
 
-// Each was drawn before those after it, and perhaps a scrollbar, took their share of the row.
-const fit = new ResizeObserver(boxes => boxes.forEach(box =>
-  Plotly.Plots.resize(box.target.querySelector(".plotly-graph-div"))));
-document.querySelectorAll(".plot").forEach(box => fit.observe(box));
+// Each was drawn before those after it, and perhaps a scrollbar, took their share of the row; what
+// is folded has no size.
+const fitted = chart => chart.clientWidth ? Plotly.Plots.resize(chart) : null;
+const fit = new ResizeObserver(boxes => boxes.forEach(box => fitted(box.target)));
+whenDrawn(() => {
+  inAllCharts();
+  darkness.addEventListener("change", inAllCharts);
+  every().forEach(chart => fit.observe(chart));
+});
 
-document.querySelectorAll("[data-line]").forEach(button => button.addEventListener("click", () => {
-  const visible = button.getAttribute("aria-pressed") !== "true";
-  button.setAttribute("aria-pressed", visible);
-  const chart = document.getElementById(button.dataset.chart);
-  Plotly.restyle(chart, {visible}, [Number(button.dataset.line)]);
-}));
+whenDrawn(() => document.querySelectorAll("[data-line]").forEach(button =>
+  button.addEventListener("click", () => {
+    const visible = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", visible);
+    const chart = document.getElementById(button.dataset.chart);
+    Plotly.restyle(chart, {visible}, [Number(button.dataset.line)]);
+  })));
 
 const spoken = document.querySelector("main").appendChild(document.createElement("p"));
 spoken.className = "unseen";
@@ -69,7 +81,7 @@ function say(chart) {
   spoken.textContent = lines.length ? lines.join(", ") : label.textContent;
   label.scrollIntoView({block: "nearest", inline: "nearest"});
 }
-document.querySelectorAll(".plot").forEach(box => {
+whenDrawn(() => document.querySelectorAll(".plot").forEach(box => {
   const chart = box.querySelector(".plotly-graph-div");
   box.addEventListener("keydown", event => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
@@ -77,4 +89,4 @@ document.querySelectorAll(".plot").forEach(box => {
     else if (goTo(chart, event.key)) event.preventDefault();
   });
   box.addEventListener("blur", () => Plotly.Fx.unhover(chart));
-});
+}));

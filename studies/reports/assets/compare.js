@@ -1,4 +1,4 @@
-// Sorts, filters and copies tables, gives the data of charts, and fits charts to their boxes.
+// Sorts, filters and copies tables, and gives the data of charts.
 "use strict";
 const csvCell = value => {
   const text = value === null || value === undefined ? "" : String(value);
@@ -120,13 +120,3 @@ document.querySelectorAll("[data-download]").forEach(button => button.addEventLi
   give(name, csv(front ? [fronts.columns, ...fronts.groups[front[1]].rows]
     : chartRows(document.getElementById(name))));
 }));
-document.querySelectorAll("[data-line]").forEach(button => button.addEventListener("click", () => {
-  const visible = button.getAttribute("aria-pressed") !== "true";
-  button.setAttribute("aria-pressed", visible);
-  Plotly.restyle(document.getElementById(button.dataset.chart), {visible},
-    [Number(button.dataset.line)]);
-}));
-const fitting = new ResizeObserver(boxes => boxes.forEach(box => {
-  if (box.contentRect.width) Plotly.Plots.resize(box.target);
-}));
-every().forEach(chart => fitting.observe(chart));

@@ -118,22 +118,27 @@ const fronts = (() => {
     Plotly.react(chart, traces(group, shown, front, axis, narrow), layout(group, shown, axis),
       {displayModeBar: false, responsive: true});
   }
-  const tasks = [...new Set(groups.flatMap(group => group.tasks))];
+  const every = new Set(groups.flatMap(group => group.tasks));
+  const tasks = [...(every.has(frontData.all) ? [frontData.all] : []), ...every]
+    .filter((name, i, all) => all.indexOf(name) === i); // all tasks first
   const select = document.getElementById("task"), buttons = document.querySelectorAll("[data-axis]");
   let task = tasks[0], axis = axes[0].name;
   tasks.forEach(name => select.append(new Option(name, name)));
   const drawAll = () => groups.forEach((_, place) => draw(place, task, axis));
-  const again = () => { drawAll(); if (typeof inAllCharts === "function") inAllCharts(); };
+  const again = () => plotlyReady.then(() => { drawAll(); inAllCharts(); });
+  document.getElementById("more-fronts")?.addEventListener("toggle", again);
   select.addEventListener("change", () => { task = select.value; again(); });
   buttons.forEach(button => button.addEventListener("click", () => {
     axis = button.dataset.axis;
     buttons.forEach(other => other.setAttribute("aria-pressed", other === button));
     again();
   }));
-  groups.forEach((group, place) => { // each is drawn once, as what colours charts wants them all
-    const own = group.tasks.includes(task) ? task : group.tasks[0];
-    draw(place, own, axis);
+  plotlyReady.then(() => {
+    groups.forEach((group, place) => { // each is drawn once, as what colours charts wants them all
+      const own = group.tasks.includes(task) ? task : group.tasks[0];
+      draw(place, own, axis);
+    });
+    drawAll();
   });
-  drawAll();
   return {columns, groups};
 })();

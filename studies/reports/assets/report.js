@@ -3,7 +3,7 @@
 const axes = JSON.parse(document.getElementById("axes").textContent);
 const charts = document.querySelectorAll(".chart .plotly-graph-div");
 const buttons = document.querySelectorAll("[data-axis]");
-buttons.forEach(button => button.addEventListener("click", () => {
+whenDrawn(() => buttons.forEach(button => button.addEventListener("click", () => {
   const chosen = Number(button.dataset.axis);
   buttons.forEach(other => other.setAttribute("aria-pressed", other === button));
   charts.forEach(chart => {
@@ -12,4 +12,4 @@ buttons.forEach(button => button.addEventListener("click", () => {
     const layout = {"xaxis.range": axes[chosen].range, "xaxis.title.text": axes[chosen].title};
     Plotly.update(chart, {visible}, layout);
   });
-}));
+})));

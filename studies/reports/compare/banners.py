@@ -62,7 +62,7 @@ def different_recipes(runs: Sequence[Run]) -> list[str]:
     for model, own in by_model.items():
         fields = sorted({name for a, b in itertools.pairwise(own) for name in _differences(a, b)})
         if fields:
-            names = ", ".join(run.summary.config.name for run in own)
+            names = ", ".join(dict.fromkeys(run.summary.config.name for run in own))
             more = f" and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
             said.append(
                 f"Different recipes of {model} ({names}): {', '.join(fields[:SHOWN])}{more}. Each "

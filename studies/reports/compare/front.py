@@ -7,9 +7,11 @@ from saccade.studies.analysis.overall import ALL, dominated_area, overall_rows
 from saccade.studies.analysis.pareto import pareto_front
 from saccade.studies.analysis.summary import COLUMNS, Row
 from saccade.studies.reports.compare.kinds import KINDS, case_kind, full_text, setting_kind
+from saccade.studies.reports.compare.lead import best_settings
 from saccade.studies.reports.compare.runs import Run
-from saccade.studies.reports.compare.sources import Search
+from saccade.studies.reports.compare.sources import Search, Sources
 from saccade.studies.reports.speedup_charts import AXES
+from saccade.studies.tasks.answer_classes import CLASSES
 
 MORE = ("flip_rate", "broke", "fixed", "changed", "gen_length")
 """Fields beside those of `Summary.to_json` that a point tells of."""
@@ -32,6 +34,15 @@ def front_data(runs: Sequence[Run], searches: Sequence[Search]) -> dict[str, Any
         "all": ALL,
         "groups": groups,
     }
+
+
+def fronts_in_order(runs: Sequence[Run], sources: Sources) -> list[int]:
+    """Numbers of the groups as they are shown: those first that the lead is about."""
+    found = [best for name in CLASSES for best in best_settings(runs, sources, name).values()]
+    leading = {(best.source, best.model) for best in found if best is not None}
+    owns = [(run.summary.config.name, run.summary.config.model) for run in runs if run.rows]
+    owns += [("search", "") for own in sources.searches if own.result is not None]
+    return sorted(range(len(owns)), key=lambda i: owns[i] not in leading)
 
 
 def _of_run(run: Run) -> dict[str, Any]:

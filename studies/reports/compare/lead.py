@@ -34,13 +34,18 @@ class Best:
 
 def lead(runs: Sequence[Run], sources: Sources) -> list[str]:
     """A sentence for every class of tasks that there are results of."""
+    return [f"{head}: {'; '.join(clauses)}." for head, clauses in lead_parts(runs, sources)]
+
+
+def lead_parts(runs: Sequence[Run], sources: Sources) -> list[tuple[str, list[str]]]:
+    """The same in parts: the class with its tasks, and what is best on each model."""
     said = []
     for name in CLASSES:
         models = best_settings(runs, sources, name)
         if models:
             clauses = [_clause(model, best) for model, best in models.items()]
             tasks = ", ".join(_tasks(runs, sources, name))
-            said.append(f"{name.capitalize()} answers ({tasks}): {'; '.join(clauses)}.")
+            said.append((f"{name.capitalize()} answers ({tasks})", clauses))
     return said
 
 

@@ -12,17 +12,17 @@ from markupsafe import Markup
 from saccade import __version__
 from saccade.studies.analysis.summary import COLUMNS, Summary
 from saccade.studies.reports.bench_tables import policy_table, pruners_table, signals_table
-from saccade.studies.reports.charts import DASHES, Panel, chart_html
+from saccade.studies.reports.charts import shown_panels
 from saccade.studies.reports.compare.banners import banners
 from saccade.studies.reports.compare.figures import achieved_panels, paper_panels
-from saccade.studies.reports.compare.front import MORE, front_data
+from saccade.studies.reports.compare.front import MORE, front_data, fronts_in_order
 from saccade.studies.reports.compare.kinds import (
     CONTROL_HELP,
     KINDS,
     MEANINGS,
     controls_table,
 )
-from saccade.studies.reports.compare.lead import MAX_DROP, lead
+from saccade.studies.reports.compare.lead import MAX_DROP, lead_parts
 from saccade.studies.reports.compare.pairs_table import pairs_table
 from saccade.studies.reports.compare.provenance import provenance_table
 from saccade.studies.reports.compare.runs import Run, make_runs
@@ -98,8 +98,6 @@ def comparison_html(
     progress: Progress | None = None,
 ) -> str:
     """The page; parameters and errors are those of `write_comparison`."""
-    from plotly.offline import get_plotlyjs
-
     runs = make_runs(sources.runs, baseline)
     section = ""
     if samples is not None and n_samples and runs:
@@ -107,19 +105,21 @@ def comparison_html(
     return render_page(
         "compare.html.j2",
         title=_title(runs, sources),
-        lead=lead(runs, sources),
+        lead=lead_parts(runs, sources),
         rule=f"Best is the fastest that keeps at least {percent(1 - MAX_DROP)} of the unpruned "
-        "score, mean over the tasks of a class.",
+        "score, mean over the tasks of a class. It is chosen on the same samples that its figures "
+        "are of, which flatters it a little where many settings were tried.",
         banners=banners(runs, sources, baseline),
         samples=Markup(section),
         front=front_data(runs, sources.searches),
+        fronts=fronts_in_order(runs, sources),
         kinds=[(name, mark, MEANINGS[name]) for name, mark in KINDS.items()],
         pairs=_pairs(runs),
         results=_results(runs),
         methods=methods(runs),
         retention=[retention(run) for run in runs if run.rows],
         figures=_figures(runs),
-        achieved=_panels(achieved_panels(runs, sources.searches, sources.benches), "ideal"),
+        achieved=shown_panels(achieved_panels(runs, sources.searches, sources.benches), "ideal"),
         searches=_searches(sources),
         presets=presets_table(sources),
         tune_help=HELP,
@@ -131,7 +131,6 @@ def comparison_html(
         version=__version__,
         copies=copies,
         shared_copies=shared_copies,
-        plotly=Markup(get_plotlyjs()),
     )
 
 
@@ -193,28 +192,15 @@ def _results(runs: Sequence[Run]) -> TableGroup | None:
 
 def _figures(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return [
-        {"heading": heading, "panels": _panels(panels, f"figure-{i}"), "missing": missing}
+        {"heading": heading, "panels": shown_panels(panels, f"figure-{i}"), "missing": missing}
         for i, (heading, panels, missing) in enumerate(paper_panels(runs))
     ]
 
 
 def _searches(sources: Sources) -> list[dict[str, Any]]:
     return [
-        {"told": told, "panels": _panels(told.panels, f"search-{i}")}
+        {"told": told, "panels": shown_panels(told.panels, f"search-{i}")}
         for i, told in enumerate(told_searches(sources.searches))
-    ]
-
-
-def _panels(panels: Sequence[Panel], name: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "title": panel.title,
-            "name": f"{name}-{i}",
-            "chart": chart_html(panel.figure, f"{name}-{i}"),
-            "keys": [(key, DASHES[key.dash]) for key in panel.keys],
-            "wide": panel.wide,
-        }
-        for i, panel in enumerate(panels)
     ]
 
 

@@ -1,5 +1,6 @@
 """A run as the report shows it: its name there, its rows, and its pairs."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,14 @@ def _labels(found: Sequence[tuple[Path, Summary]]) -> list[str]:
     plain = [f"{own.config.name} · {own.config.model}" for _, own in found]
     labels: list[str] = []
     for name, (folder, _) in zip(plain, found, strict=True):
-        unique = name if plain.count(name) == 1 else f"{name} · {folder}"
+        same = [own for label, (own, _) in zip(plain, found, strict=True) if label == name]
+        unique = name if len(same) == 1 else f"{name} · {_apart(folder, same)}"
         labels.append(unique if unique not in labels else f"{unique} ({len(labels) + 1})")
     return labels
+
+
+def _apart(folder: Path, folders: Sequence[Path]) -> str:
+    """Of a folder's path what the others do not begin with; all of it where nothing is left."""
+    shared = Path(os.path.commonpath([own.resolve().parent for own in folders]))
+    own = folder.resolve()
+    return str(own.relative_to(shared) if own != shared else folder)

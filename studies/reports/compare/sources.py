@@ -23,6 +23,7 @@ ALLOWED = (
     "a folder of a study or of a search, a file of saccade bench --json, a preset, or a folder of "
     "such"
 )
+NO_RECORDS = "it has a recipe, but no records"
 BENCH = ({"speedup", "speedup_ideal"}, {"measured", "share"})
 """Fields that tell what a bench has written."""
 
@@ -93,7 +94,8 @@ def read_sources(paths: Sequence[Path]) -> Sources:
         if not _read(path, sources, seen):
             _read_inside(path, sources, seen)
         if len(sources) == before and not known:
-            why = f" ({'; '.join(sources.problems)})" if sources.problems else ""
+            passed = [*sources.problems, *([NO_RECORDS] if _is_training(path) else [])]
+            why = f" ({'; '.join(passed)})" if passed else ""
             raise StudyError(f"nothing to show in {path}{why}; give {ALLOWED}")
     return sources
 
@@ -113,7 +115,7 @@ def _read(path: Path, sources: Sources, seen: set[Path]) -> bool:
 def _reader(path: Path) -> Any:
     """What reads a path; None if it is no result."""
     if path.is_dir():
-        if (path / MODELS).is_file() or (path / RECIPE).is_file():
+        if (path / MODELS).is_file() or ((path / RECIPE).is_file() and not _is_training(path)):
             return _read_study
         if (path / CONFIG).is_file() or (path / RESULT).is_file():
             return _read_search
@@ -150,18 +152,15 @@ def _walk(folder: Path, deepest: int) -> Iterator[Path]:
 
 def _read_study(folder: Path, sources: Sources) -> None:
     own = run_folders(folder)
-    for run in own:
-        if run == folder and not has_records(run) and _foreign(run):
-            sources.problems.append(f"{run} is left out: it has a recipe, but no records")
-            continue
-        sources.runs.append((run, summarise(run)))
+    sources.runs += [(run, summarise(run)) for run in own]
     if waiting := waiting_models(folder):
         sources.problems.append(f"{folder}: not begun yet: {', '.join(waiting)}")
 
 
-def _foreign(folder: Path) -> bool:
-    """Whether other records than a run's lie beside a recipe, such as those of an evaluation."""
-    return any(folder.glob("*.jsonl"))
+def _is_training(folder: Path) -> bool:
+    """Whether a recipe is none of a study: other records than a run's lie beside it."""
+    recipe = (folder / RECIPE).is_file()
+    return recipe and not has_records(folder) and any(folder.glob("*.jsonl"))
 
 
 def _read_search(folder: Path, sources: Sources) -> None:

@@ -22,7 +22,8 @@ PICTURES = 26_000
 TEXTS = 10_000
 """Letters left for its texts."""
 ALL = 700_000
-"""Letters of all samples of a page; when they are used up, samples show their answers alone."""
+"""Letters of all samples of a page: of their answers first, then of pictures and steps; when they
+are used up, samples show their answers alone."""
 LEAST = 150_000
 """Letters that are always there for pictures and steps, however many samples there are."""
 NAMES = ("kind", "case", "baseline", "run", "task", "missing")
@@ -56,8 +57,9 @@ class Entries:
         self._names = run_names(summaries)
 
     def all(self, pairs: Sequence[Pair], progress: Progress | None = None) -> list[dict[str, Any]]:
-        """An entry for each pair."""
-        found = [_recorded(pair) for pair in pairs]
+        """An entry for each pair, or for as many of the first as have room with their answers."""
+        found = _with_room(pairs, self.room)
+        pairs = pairs[: len(found)]
         self.room = max(LEAST, self.room - _letters(found))
         for number, (pair, entry) in enumerate(zip(pairs, found, strict=True)):
             if progress is not None:
@@ -158,6 +160,18 @@ def interned(entries: Sequence[dict[str, Any]]) -> tuple[list[str], list[dict[st
         for entry in entries
     ]
     return list(numbers), found
+
+
+def _with_room(pairs: Sequence[Pair], room: int) -> list[dict[str, Any]]:
+    """What the records say of pairs, as many as have room; of one at least."""
+    found: list[dict[str, Any]] = []
+    for pair in pairs:
+        entry = _recorded(pair)
+        room -= _letters(entry)
+        if found and room < 0:
+            break
+        found.append(entry)
+    return found
 
 
 def _recorded(pair: Pair) -> dict[str, Any]:

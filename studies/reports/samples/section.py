@@ -26,7 +26,8 @@ def samples_html(
     ----------
     summaries : sequence of Summary
     n : int
-        Samples in all; but one of each kind that exists is always there. 0: no section, "".
+        Samples in all; but one of each kind that exists is always there. 0: no section, "". Those
+        beyond what a page has room for (`ALL`) are left out, and the section says how many.
     baseline : str, optional
         Case that the others are compared with, in runs that have it; else the study's own.
     progress : callable, optional
@@ -43,7 +44,8 @@ def samples_html(
         return ""
     pairs = list(pairs_of(summaries, baseline))
     entries = Entries(summaries, ALL)
-    names, samples = interned(entries.all(choose(pairs, n), progress))
+    chosen = choose(pairs, n)
+    names, samples = interned(entries.all(chosen, progress))
     data = {
         "names": names,
         "pictures": entries.pictures,
@@ -51,4 +53,10 @@ def samples_html(
         "samples": samples,
     }
     counts = count_kinds(pairs)
-    return render_page("samples.html.j2", data=data, counts=counts, total=len(pairs))
+    return render_page(
+        "samples.html.j2",
+        data=data,
+        counts=counts,
+        total=len(pairs),
+        left_out=len(chosen) - len(samples),
+    )

@@ -65,7 +65,7 @@ def test_names_are_text(evil: str) -> None:
     assert "img" not in page.tags
     assert page.text.count(EVIL) >= 4  # title, heading, legend, one row per task
     assert EVIL not in evil
-    assert "%{x}" not in "".join(re.findall(r"Plotly\.newPlot\(.*", evil))
+    assert "%{x}" not in "".join(re.findall(r"data-figure=.*", evil))
 
 
 def test_names_of_methods_and_models_are_text(config: StudyConfig, made_run: MakeRun) -> None:
@@ -99,7 +99,7 @@ def test_the_page_holds_charts_table_and_recipe(config: StudyConfig, made_run: M
     assert page.tags.count("tr") == 1 + len(config.tasks) * (1 + len(config.cases))
     assert json.dumps(summary.recipe, indent=2) in page.text
     assert "unfinished" not in page.text
-    assert page.tags.count("script") == page.tags.count("figure") + 4
+    assert page.tags.count("script") == page.tags.count("figure") + 5
 
 
 def test_of_several_models_every_heading_names_its_own(

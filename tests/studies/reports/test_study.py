@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import saccade
+from saccade.studies.analysis.pairs import Pair, pairs_of
 from saccade.studies.config.study import Case, StudyConfig
+from saccade.studies.reports.study import COMPARED
 from saccade.studies.runs.model_folders import write_models
 from saccade.studies.runs.record import Record
 from tests.studies.conftest import write_run
@@ -75,6 +77,42 @@ def test_it_agrees_with_the_summary(config: StudyConfig, made_run: Made) -> None
     for row, told in zip(own, study.compare("half").to_dict("records"), strict=True):
         for ours, theirs in (pairs | same | {"speedup_ideal": "speedup_ideal"}).items():
             assert told[ours] == row[theirs], ours
+
+
+def test_it_has_the_figures_of_the_report(config: StudyConfig, made_run: Made) -> None:
+    study = saccade.Study(made_run(config, changed))
+    same = [name for name in COMPARED if name in Pair.__dataclass_fields__]
+    assert {"p_value", "change_low", "worse", "least_effect", "speedup_low", "broke"} <= set(same)
+    pairs = [own for own in pairs_of(study.summaries[0]).rows if own.case == "half"]
+    for row, pair in zip(study.compare("half").to_dict("records"), pairs, strict=True):
+        told = {name: (row[name], getattr(pair, name)) for name in same}
+        assert all(a == b or (a != a and b != b) for a, b in told.values()), told
+        assert row["answers_changed"] == pair.changed
+
+
+def test_the_exact_test_counts_what_changed(config: StudyConfig, made_run: Made) -> None:
+    def worse(record: Record) -> Record:
+        return replace(record, score=0.0) if record.case == "half" else record
+
+    config = config.model_copy(update={"samples": 6})
+    study = saccade.Study(made_run(config, worse))
+    row = study.compare("half").to_dict("records")[0]
+    assert (row["worse"], row["better"], row["pictures"]) == (6, 0, 6)
+    assert row["p_value"] == pytest.approx(2 / 2**6) and row["change"] == -1
+    back = study.compare("none", "half").to_dict("records")[0]
+    assert back["p_value"] == row["p_value"] and (back["worse"], back["better"]) == (0, 6)
+
+
+def test_pictures_that_are_gone_are_told(
+    config: StudyConfig, made_run: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> tuple[list[int], str]:
+        return list(range(5)), "the questions of yesno cannot be read"
+
+    study = saccade.Study(made_run(config, changed))
+    monkeypatch.setattr("saccade.studies.analysis.pairs.picture_clusters", gone)
+    with pytest.warns(UserWarning, match="embedded/llada-v: the questions of yesno cannot be read"):
+        study.compare("half")
 
 
 def two_models(config: StudyConfig, folder: Path) -> saccade.Study:

@@ -6,12 +6,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from saccade.backbones import load
 from saccade.backbones.loading import resolve
+from saccade.controller.errors import StudyError
+from saccade.controller.types import Geometry
 from saccade.studies.config.study import StudyConfig
+from saccade.studies.runs.attention_kernel import attention_kernel
 from saccade.studies.runs.recipe import SOURCES, git_state, make_recipe
-from saccade.studies.runs.recipe_files import differences
+from saccade.studies.runs.recipe_files import check_recipe, differences, extends
 
 
 def test_a_recipe_is_complete_and_survives_json(config: StudyConfig) -> None:
@@ -31,6 +36,33 @@ def test_a_recipe_is_complete_and_survives_json(config: StudyConfig) -> None:
     assert set(recipe["versions"]) >= {"saccade", "python", "torch", "transformers", "numpy"}
     assert set(recipe["hardware"]) == {"system", "cpu", "cores", "threads", "gpu"}
     assert set(recipe["git"]) == {"commit", "dirty"}
+    assert recipe["backbone"]["attention"].startswith("sdpa (cpu") and "command" not in recipe
+    told = make_recipe(config, load(config.model), command="saccade study run x")
+    assert told == recipe | {"command": "saccade study run x"}
+
+
+def test_runs_go_on_from_recipes_that_lack_what_is_recorded_since(tmp_path: Path) -> None:
+    old = {"config": {"samples": 4}, "backbone": {"device": "cpu"}}
+    new = {"config": {"samples": 4}, "backbone": {"device": "cpu", "attention": "sdpa (cpu)"}}
+    check_recipe(tmp_path, old, new | {"command": "saccade study run a"})
+    check_recipe(tmp_path, new | {"command": "saccade study run a -j 2"}, new | {"command": "b"})
+    assert not extends(old, new | {"command": "b"}), "nothing has grown"
+    longer = new | {"config": {"samples": 6, "grown": [4]}, "command": "b"}
+    assert extends(old, longer)
+    other = {"config": {"samples": 4}, "backbone": {"device": "cpu", "attention": "sdpa (math)"}}
+    with pytest.raises(StudyError, match="backbone.attention"):
+        check_recipe(tmp_path, new, other)
+
+
+@pytest.mark.parametrize("n_kv_heads", [4, 2])
+def test_the_kernel_is_the_one_that_torch_chooses(n_kv_heads: int) -> None:
+    geometry = Geometry(
+        n_layers=1, hidden=64, intermediate=64, n_heads=4, n_kv_heads=n_kv_heads, vocab=8
+    )
+    cpu = torch.device("cpu")
+    with sdpa_kernel(SDPBackend.MATH):
+        assert attention_kernel(geometry, cpu, torch.float32) == "sdpa (cpu, math)"
+    assert attention_kernel(geometry, cpu, torch.float32).startswith("sdpa (cpu")
 
 
 def test_differences_are_named_down_to_the_leaf() -> None:

@@ -126,13 +126,13 @@ def test_hostile_names_are_text(config: StudyConfig, made_run: MakeRun) -> None:
     source = html_of(made_run(named, varied), command=f"saccade report {EVIL}")
     page = Page(source)
     assert "img" not in page.tags and EVIL not in source
-    assert page.links == ["data:,"]
+    assert [link for link in page.links if not link.startswith("#")] == ["data:,"]
     assert page.text.count(EVIL) > 6
     assert EVIL in front_of(source)["groups"][0]["cases"]
     values = [json.loads(own) for own in re.findall(r"data-values>(.*?)</script>", source)]
     assert values and all("from" in own or own["rows"] for own in values)
     assert len(re.findall("</script", source)) == len(re.findall("<script", source))
-    assert "%{x}" not in "".join(re.findall(r"Plotly\.newPlot\(.*", source))
+    assert "%{x}" not in "".join(re.findall(r"data-figure=.*", source))
 
 
 def test_answers_do_no_harm_whatever_is_in_them(config: StudyConfig, made_run: MakeRun) -> None:
