@@ -12,6 +12,12 @@ from torch.nn import functional as F
 from saccade.backbones.network.sizes import TextConfig, TowerConfig
 
 
+def embedding(rows: int, width: int) -> nn.Embedding:
+    """An embedding whose weights are still to be filled: torch's own draws them first, for which it
+    imports its compiler where they lie on the meta device."""
+    return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
+
+
 class SelfAttention(nn.Module):
     """Attention of all rows to all rows, with biases."""
 
@@ -97,7 +103,7 @@ class PatchEmbeddings(nn.Module):
         super().__init__()
         width, patch = config.hidden_size, config.patch_size
         self.patch_embedding = nn.Conv2d(3, width, kernel_size=patch, stride=patch)
-        self.position_embedding = nn.Embedding(config.side**2, width)
+        self.position_embedding = embedding(config.side**2, width)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Views (V, 3, S, S) to rows (V, patches, D), row-major. What is left of a side that is no
@@ -127,8 +133,8 @@ class TokenEmbeddings(nn.Module):
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
-        self.token_embedding = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position_embedding = nn.Embedding(config.length, config.hidden_size)
+        self.token_embedding = embedding(config.vocab_size, config.hidden_size)
+        self.position_embedding = embedding(config.length, config.hidden_size)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Ids (B, L) to rows (B, L, D)."""
