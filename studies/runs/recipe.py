@@ -25,7 +25,7 @@ from saccade.studies.config.case_controllers import controller_of, preset_of
 from saccade.studies.config.cases import settings_class, settings_of
 from saccade.studies.config.study import Case, StudyConfig
 
-PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
+PACKAGES = ("torch", "tokenizers", "numpy", "pillow", "scikit-learn")
 SOURCES = ("saccade", "controller", "pruners", "backbones", "tuning", "studies")
 ROOT = Path(__file__).parents[2]
 

@@ -115,7 +115,9 @@ def test_gradients_are_those_of_transformers() -> None:
     theirs = published(config)
     tower, pixels = filled(config, theirs), views(config, 2, torch.float32)
     tower(pixels).square().sum().backward()
-    theirs(pixel_values=pixels, output_hidden_states=True).hidden_states[-2].square().sum().backward()
+    theirs(pixel_values=pixels, output_hidden_states=True).hidden_states[
+        -2
+    ].square().sum().backward()
     parameters = {re.sub(r"^vision_model\.", "", k): p for k, p in theirs.named_parameters()}
     for name, parameter in tower.vision_tower.named_parameters():
         if not name.startswith("post_layernorm"):
