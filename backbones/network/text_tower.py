@@ -2,6 +2,7 @@
 question."""
 
 from collections.abc import Sequence
+
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
