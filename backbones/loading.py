@@ -165,12 +165,9 @@ def load(
 
 
 def _empty_network(language: LanguageConfig, tower: TowerConfig) -> Network:
-    """A network without weights; only the tower's index buffer is real."""
+    """A network without weights."""
     with torch.device("meta"):
-        network = Network(language, tower)
-    embeddings: Any = network.model.vision_tower.transformer.embeddings
-    embeddings.position_ids = torch.arange(tower.side**2)[None]
-    return network
+        return Network(language, tower)
 
 
 def _dtype(

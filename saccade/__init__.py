@@ -1,8 +1,8 @@
 """Faster diffusion multimodal language models: look at the picture only when it matters.
 
 The public names stand in one list, ``__init__.pyi``, which type checkers and editors read, too.
-They are resolved on first use, so ``import saccade`` is light: neither torch nor transformers is
-loaded until something needs them.
+They are resolved on first use, so ``import saccade`` is light: torch is not loaded until something
+needs it.
 """
 
 import ast

@@ -12,12 +12,31 @@ import saccade
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "transformers", "sklearn", "pandas", "plotly", "optuna", "wandb", "tensorboard")
 
+UNNEEDED = ("transformers", "huggingface_hub", "torch._dynamo", *HEAVY[2:])
+"""What a call on an embedded model does without: each would cost seconds at the start."""
+
 
 def test_importing_saccade_loads_nothing_heavy() -> None:
     code = f"""
 import json, sys, saccade
 dir(saccade), saccade.__version__
 print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(run.stdout) == []
+
+
+def test_an_answer_needs_neither_transformers_nor_what_studies_do() -> None:
+    code = f"""
+import json, sys, saccade
+import numpy as np
+model = saccade.load("embedded/llada-v")
+page = np.full((40, 30, 3), 200, dtype=np.uint8)
+out = model.generate("What is it?", [page], gen_length=8, block_length=8, steps=2)
+assert len(out.tokens) <= 8
+print(json.dumps([name for name in {UNNEEDED} if name in sys.modules]))
 """
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

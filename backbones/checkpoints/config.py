@@ -4,7 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from saccade.backbones.network.sizes import DecoderTraits, LanguageConfig, TowerConfig
+from saccade.backbones.network.sizes import (
+    DecoderTraits,
+    LanguageConfig,
+    TextConfig,
+    TowerConfig,
+)
 from saccade.controller.errors import CheckpointError
 
 DECODER: Mapping[str, tuple[object, ...]] = {
@@ -25,6 +30,7 @@ TOWER: Mapping[str, tuple[object, ...]] = {
     "hidden_act": ("gelu_pytorch_tanh",),
     "num_channels": (3,),
 }
+TEXT: Mapping[str, tuple[object, ...]] = {"hidden_act": ("gelu_pytorch_tanh",)}
 """Values that fields may have where another would change what the model computes."""
 
 
@@ -143,3 +149,34 @@ def tower_config(config: Mapping[str, Any]) -> TowerConfig:
         )
     eps = _positive(config, "layer_norm_eps", 1e-6)
     return TowerConfig(hidden, mlp, layers - 1, heads, image, patch, eps)
+
+
+_TEXT_DEFAULTS = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "vocab_size": 32000,
+    "max_position_embeddings": 64,
+}
+"""SigLIP's base model: published configs leave out what is as there."""
+
+
+def text_config(config: Mapping[str, Any]) -> TextConfig:
+    """Read the text tower's geometry from a SigLIP's ``text_config``; what it does not name is that
+    of SigLIP's base model. Unsupported settings raise `CheckpointError` naming them."""
+    check_supported(config, TEXT)
+    given = _TEXT_DEFAULTS | {k: config[k] for k in _TEXT_DEFAULTS if config.get(k) is not None}
+    hidden, mlp, layers, heads, vocab, length = sizes(given, *_TEXT_DEFAULTS)
+    projection = {"projection_size": config.get("projection_size") or hidden}
+    if hidden % heads:
+        raise CheckpointError(
+            f"text_config: hidden_size={hidden}, num_attention_heads={heads}: heads must share the "
+            "hidden size evenly"
+        )
+    pad = config.get("pad_token_id", 1) or 0
+    if type(pad) is not int or not 0 <= pad < vocab:
+        raise CheckpointError(f"pad_token_id={pad!r}: must be a token below vocab_size={vocab}")
+    eps = _positive(config, "layer_norm_eps", 1e-6)
+    (size,) = sizes(projection, "projection_size")
+    return TextConfig(hidden, mlp, layers, heads, vocab, size, length, pad, eps)

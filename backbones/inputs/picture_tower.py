@@ -204,7 +204,7 @@ class PictureTower:
         if self.text is None or self.question is None:
             lacks = "a text tower" if self.text is None else "a question: they were made from ids"
             raise CapabilityError(f"'tower:text' is needed, and the inputs lack {lacks}")
-        norm: Any = self.network.model.vision_tower.transformer.post_layernorm
+        norm = self.network.model.vision_tower.vision_tower.post_layernorm
         return relevance(features, norm, self.text.embed(self.question))
 
     @torch.inference_mode()

@@ -1,10 +1,12 @@
 """Scaled dot-product attention that can also tell how its rows were normalised."""
 
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend
 
 
 def attend(
@@ -57,4 +59,16 @@ def _kernel_tells(q: Tensor, k: Tensor) -> bool:
         and not torch.is_grad_enabled()
         and torch.backends.cuda.flash_sdp_enabled()
         and _KERNEL is not None
+        and (q.shape[1] == k.shape[1] or _kernel_groups())
     )
+
+
+@cache
+def _kernel_groups() -> bool:
+    """Whether that kernel shares keys among heads: older ones read beyond them instead, and SDPA
+    does not take them then."""
+    choice: Any = getattr(torch, "_fused_sdp_choice", None)
+    if choice is None:
+        return False
+    q, k = torch.zeros(1, 2, 1, 8), torch.zeros(1, 1, 1, 8)
+    return bool(choice(q, k, k, enable_gqa=True) == SDPBackend.FLASH_ATTENTION.value)

@@ -11,6 +11,7 @@ from saccade.backbones.network.decoder import (
     queries_keys,
     run_layers,
 )
+from saccade.backbones.network.siglip import embedding
 from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
 from saccade.backbones.network.token_states import TokenStates
 from saccade.backbones.network.tower import VisionTower, make_projector
@@ -22,7 +23,7 @@ class Trunk(nn.Module):
     def __init__(self, language: LanguageConfig, tower: TowerConfig) -> None:
         super().__init__()
         d = language.hidden_size
-        self.embed_tokens = nn.Embedding(language.vocab_size, d)
+        self.embed_tokens = embedding(language.vocab_size, d)
         self.layers = nn.ModuleList(DecoderLayer(language) for _ in range(language.n_layers))
         self.norm = RMSNorm(d, language.rms_norm_eps)
         self.vision_tower = VisionTower(tower)

@@ -1,4 +1,4 @@
-"""Geometry of a backbone: decoder stack and vision tower."""
+"""Geometry of a backbone: decoder stack, vision tower, and the text tower that goes with it."""
 
 from dataclasses import dataclass
 
@@ -77,6 +77,31 @@ class TowerConfig:
     def side(self) -> int:
         """Patches along one side of a view."""
         return self.image_size // self.patch_size
+
+
+@dataclass(frozen=True, slots=True)
+class TextConfig:
+    """Geometry of the text tower that was trained with a SigLIP vision tower.
+
+    Attributes
+    ----------
+    projection_size : int
+        Entries of a question's embedding.
+    length : int
+        Tokens that it reads at once.
+    pad_id : int
+        Token that fills a shorter question up.
+    """
+
+    hidden_size: int
+    intermediate_size: int
+    n_layers: int
+    n_heads: int
+    vocab_size: int
+    projection_size: int
+    length: int
+    pad_id: int
+    layer_norm_eps: float = 1e-6
 
 
 SO400M = TowerConfig(1152, 4304, 26, 16, image_size=384, patch_size=14)

@@ -2,12 +2,14 @@
 question."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from saccade.backbones.network.siglip import SiglipText
+from saccade.backbones.network.sizes import TextConfig
 
 
 class TextTower:
@@ -15,18 +17,15 @@ class TextTower:
 
     Parameters
     ----------
-    network : Module
-        transformers' SigLIP text model.
+    network : SiglipText
     tokenizer : Tokenizer
-    length : int
-        Tokens that it reads at once.
-    pad : int
-        Id that fills a window up.
+    config : TextConfig
+        How many tokens it reads at once, and which id fills a window up.
     """
 
-    def __init__(self, network: nn.Module, tokenizer: Tokenizer, length: int, pad: int) -> None:
+    def __init__(self, network: SiglipText, tokenizer: Tokenizer, config: TextConfig) -> None:
         self.network, self.tokenizer = network.eval(), tokenizer
-        self.length, self.pad = length, pad
+        self.length, self.pad = config.length, config.pad_id
 
     @torch.inference_mode()
     def embed(self, question: str) -> Tensor:
@@ -36,13 +35,12 @@ class TextTower:
         length = self.length
         windows = [list(ids[i : i + length]) for i in range(0, max(1, len(ids)), length)]
         padded = torch.tensor([window + [self.pad] * (length - len(window)) for window in windows])
-        pooled: Tensor = self.network(input_ids=padded).pooler_output
+        pooled: Tensor = self.network(padded)
         return pooled.mean(dim=0)
 
 
-def relevance(features: Tensor, norm: nn.Module, text: Tensor) -> Tensor:
+def relevance(features: Tensor, norm: nn.LayerNorm, text: Tensor) -> Tensor:
     """Inner products (V, P) of normed features (V, P, C) and a question's embedding (C,)."""
-    own: Any = norm
-    weight, bias = own.weight.float(), own.bias.float()
-    normed = F.layer_norm(features.float(), own.normalized_shape, weight, bias, own.eps)
+    weight, bias = norm.weight.float(), norm.bias.float()
+    normed = F.layer_norm(features.float(), norm.normalized_shape, weight, bias, norm.eps)
     return normed @ text.to(normed)

@@ -12,7 +12,6 @@ DISTRIBUTION = "saccade-dmllm"
 """Name on the package index; "saccade" there belongs to another project."""
 NEEDED = {
     "torch": "torch",
-    "transformers": "transformers",
     "tokenizers": "tokenizers",
     "safetensors": "safetensors",
     "huggingface_hub": "huggingface_hub",

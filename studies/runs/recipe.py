@@ -26,7 +26,7 @@ from saccade.studies.config.cases import settings_class, settings_of
 from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.runs.attention_kernel import attention_kernel
 
-PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
+PACKAGES = ("torch", "tokenizers", "numpy", "pillow", "scikit-learn")
 SOURCES = ("saccade", "controller", "pruners", "backbones", "tuning", "studies")
 ROOT = Path(__file__).parents[2]
 

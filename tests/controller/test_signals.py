@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.backbones.network.attend import attend
+from saccade.backbones.network.attend import _kernel_groups, attend
 from saccade.controller.attention import (
     CHUNK,
     attention_received,
@@ -66,8 +66,12 @@ class TestAgainstTheFullMap:
         with torch.inference_mode():
             plain, nothing = attend(self.q, self.k, self.k, mask, causal=False)
             out, told = attend(self.q, self.k, self.k, mask, causal=False, normalizer=True)
-        assert nothing is None and told is not None
+        assert nothing is None
         assert torch.equal(out, plain), "it is the same attention to the last bit"
+        if kv_heads < HEADS and not _kernel_groups():
+            assert told is None, "older kernels read beyond keys that heads share"
+            return
+        assert told is not None
         wanted = row_normalizers(self.q, self.k, self.mask)
         torch.testing.assert_close(told, wanted, atol=1e-4, rtol=1e-5)
 

@@ -42,12 +42,7 @@ def write(folder: Path, *, first: int = 0) -> Path:
 def test_it_cuts_and_merges_as_transformers_does(tmp_path: Path) -> None:
     own = read_tokenizer(write(tmp_path))
     assert own is not None
-    vocabulary = json.loads((tmp_path / "vocab.json").read_text(encoding="utf-8"))
-    merges = [
-        tuple(line.split())
-        for line in (tmp_path / "merges.txt").read_text("utf-8").splitlines()[1:]
-    ]
-    theirs = Qwen2Tokenizer(vocab=vocabulary, merges=merges)
+    theirs = Qwen2Tokenizer.from_pretrained(tmp_path)
     for text in TEXTS[:-1]:
         assert own.encode(text).ids == theirs(text)["input_ids"]
     ids = own.encode(TEXTS[-1]).ids

@@ -208,7 +208,8 @@ def test_guidance_reduces_both_copies(keep: float, model: Model, request_: Prepa
         x = torch.cat([blind, x[len(request_) :]])
         free = naive_forward(model.network, x, stays).logits[-len(ids) :]
         wanted, finite = free + (scale + 1) * (given - free), view.logits.isfinite()
-        torch.testing.assert_close(view.logits[finite], wanted[finite], atol=1e-4, rtol=1e-4)
+        # Guidance multiplies the rounding of both copies.
+        torch.testing.assert_close(view.logits[finite], wanted[finite], atol=3e-4, rtol=1e-4)
         ids = list(view.record.tokens)
     n = round_keep(keep, len(request_.visual_positions))
     assert visual_counts(out.trace)[1:] == [(n,) * N_LAYERS] * 3

@@ -68,7 +68,7 @@ def test_trim_reads_it(siglip: Path, tmp_path: Path) -> None:
     (view,) = spy.views
     assert inputs.tower is not None
     features = inputs.tower.seen("tower:features")
-    norm: Any = model.network.model.vision_tower.transformer.post_layernorm
+    norm = model.network.model.vision_tower.vision_tower.post_layernorm
     with torch.inference_mode():
         wanted = norm(features) @ read_text_tower(siglip, TOWER.hidden_size).embed("what is it")
     placed = inputs.tower.owners >= 0

@@ -81,10 +81,10 @@ def test_what_the_tower_attended_to() -> None:
     tower, vision = page.tower, model.network.model.vision_tower
     assert tower is not None
     with torch.inference_mode():
-        hidden = vision.transformer.embeddings(tower._pixels())  # type: ignore[operator]
-        for layer in list(vision.layers)[:-1]:
-            hidden = layer(hidden, None)
-        last: Any = vision.layers[-1]
+        hidden = vision.vision_tower.embeddings(tower._pixels())
+        for layer in vision.layers[:-1]:
+            hidden = layer(hidden)
+        last = vision.layers[-1]
         x = last.layer_norm1(hidden)
         q, k = last.self_attn.q_proj(x), last.self_attn.k_proj(x)
         width = q.shape[2]

@@ -33,7 +33,7 @@ def test_a_recipe_is_complete_and_survives_json(config: StudyConfig) -> None:
     weights = resolve(config.model) / "model.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     assert recipe["model_files"]["model.safetensors"] == digest
-    assert set(recipe["versions"]) >= {"saccade", "python", "torch", "transformers", "numpy"}
+    assert set(recipe["versions"]) >= {"saccade", "python", "torch", "tokenizers", "numpy"}
     assert set(recipe["hardware"]) == {"system", "cpu", "cores", "threads", "gpu"}
     assert set(recipe["git"]) == {"commit", "dirty"}
     assert recipe["backbone"]["attention"].startswith("sdpa (cpu") and "command" not in recipe
