@@ -59,7 +59,7 @@ def share(network: Network, tensors: Mapping[str, Tensor]) -> None:
     wanted = {plain_name(name): name for name in network.state_dict()}
     shapes = {plain_name(name): value.shape for name, value in network.state_dict().items()}
     found = {name: tensor for name, tensor in tensors.items() if name in wanted}
-    check_dtypes(found)
+    _check_dtypes(found)
     _check_fit(shapes, tensors)
     like = found["lm_head.weight"]
     for name in wanted.keys() - found.keys():
@@ -93,7 +93,7 @@ def _check_fit(shapes: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) 
         )
 
 
-def check_dtypes(tensors: Mapping[str, Tensor]) -> None:
+def _check_dtypes(tensors: Mapping[str, Tensor]) -> None:
     """Raise `CapabilityError` if the language model, or the tower, has tensors of several dtypes.
 
     The tower may have another than the rest, as its features are cast. Published code runs other

@@ -11,7 +11,7 @@ from saccade.backbones.published.companions import check_processor, own_tokenize
 from saccade.backbones.published.geometry import config_of, language_of, tower_of
 from saccade.backbones.published.recognise import recognised
 from saccade.backbones.published.refuse import check_object
-from saccade.backbones.published.weights import check_dtypes, published_tensors, share
+from saccade.backbones.published.weights import published_tensors, share
 from saccade.backbones.published.wrapped import Wrapped
 
 
@@ -64,7 +64,6 @@ def wrap(model: nn.Module, tokenizer: Any = None, processor: Any = None) -> Wrap
     published, family = recognised(model)
     check_object(model)
     tensors = published_tensors(published)
-    check_dtypes(tensors)
     config = config_of(published.config)
     check_packing(config)
     tower, language = tower_of(published, tensors), language_of(config, family, tensors)
@@ -77,6 +76,8 @@ def wrap(model: nn.Module, tokenizer: Any = None, processor: Any = None) -> Wrap
     spec = family.spec(name, language, None if words is None else words.token_to_id)
     if config.get("mask_token_id") is not None:
         spec = replace(spec, mask_id=int(config["mask_token_id"]))
+    # As `load` reads it, should the model be saved: the head is always a matrix of its own.
     config |= {"vocab_size": language.vocab_size, "tie_word_embeddings": False}
+    config |= {"model_type": family.model_types[0], "architectures": [family.architecture]}
     preprocessor = _preprocessor(config, tower, family)
     return Wrapped(network, family, spec, preprocessor, words, config, published, model)

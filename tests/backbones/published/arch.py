@@ -85,7 +85,7 @@ class WithPictures(nn.Module):
     def _tiles(self, tiles: Tensor, size: Any) -> Tensor:
         width, height = (int(n) for n in size)
         tile = self.model.vision_tower.config.image_size
-        columns, rows = (n // tile for n in self._canvas(width, height))
+        columns, rows = (n // tile for n in canvas(self.config.image_grid_pinpoints, width, height))
         side = math.isqrt(tiles.shape[1])
         whole = tiles.reshape(rows, columns, side, side, -1).permute(4, 0, 2, 1, 3)
         whole = whole.flatten(3, 4).flatten(1, 2)
@@ -110,11 +110,13 @@ class WithPictures(nn.Module):
         shape = (int(h // times), int(w // times))
         return F.interpolate(whole[None], shape, mode="bilinear", align_corners=False)[0]
 
-    def _canvas(self, width: int, height: int) -> tuple[int, int]:
-        best, chosen = (-1, 0), (0, 0)
-        for w, h in self.config.image_grid_pinpoints:
-            scale = min(w / width, h / height)
-            shown = min(int(width * scale) * int(height * scale), width * height)
-            if (shown, shown - w * h) > best:
-                best, chosen = (shown, shown - w * h), (w, h)
-        return chosen
+
+def canvas(pinpoints: list[list[int]], width: int, height: int) -> tuple[int, int]:
+    """The size on which a picture is laid before it is cut into tiles."""
+    best, chosen = (-1, 0), (0, 0)
+    for w, h in pinpoints:
+        scale = min(w / width, h / height)
+        shown = min(int(width * scale) * int(height * scale), width * height)
+        if (shown, shown - w * h) > best:
+            best, chosen = (shown, shown - w * h), (w, h)
+    return chosen

@@ -7,9 +7,8 @@ import torch
 from tokenizers import Tokenizer, models
 from torch import Tensor, nn
 
-from saccade.backbones.families.lavida_dream import FAMILY as LAVIDA
 from saccade.backbones.families.llada_v import FAMILY as LLADA
-from tests.backbones.published.arch import PLACEHOLDER
+from tests.backbones.published.arch import PLACEHOLDER, canvas
 from tests.backbones.published.dream import LlavaDreamForMaskedDiffusion
 from tests.backbones.published.layers import Config
 from tests.backbones.published.llada import LlavaLLaDAModelLM
@@ -17,6 +16,7 @@ from tests.golden_sets import golden_arrays, golden_json
 
 VOCAB, MASK = 96, 90
 TILE = 16
+PINPOINTS = [[TILE * w, TILE * h] for w in (1, 2) for h in (1, 2)]
 VISION = {
     "hidden_size": 16,
     "intermediate_size": 24,
@@ -38,7 +38,7 @@ FIELDS = {
     "mm_patch_merge_type": "spatial_unpad",
     "mm_newline_position": "grid",
     "mm_projector_type": "mlp2x_gelu",
-    "image_grid_pinpoints": [[TILE * w, TILE * h] for w in (1, 2) for h in (1, 2)],
+    "image_grid_pinpoints": PINPOINTS,
     "tokenizer_model_max_length": 512,
 }
 SPECIAL = {
@@ -100,9 +100,9 @@ class Coder:
         return list(self.known[text])
 
 
-def views(width: int, height: int, model: Any, seed: int = 0) -> Tensor:
+def views(width: int, height: int, seed: int = 0) -> Tensor:
     """Random views of a picture of some size: the whole, and its tiles."""
-    w, h = model._canvas(width, height)
+    w, h = canvas(PINPOINTS, width, height)
     n = 1 + (w // TILE) * (h // TILE)
     return torch.rand(n, 3, TILE, TILE, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
@@ -116,10 +116,9 @@ def prompt(pictures: int = 1, seed: int = 0) -> Tensor:
     return torch.tensor([ids])
 
 
-def page(model: Any, size: tuple[int, int] = (40, 30), seed: int = 0) -> dict[str, Any]:
+def page(size: tuple[int, int] = (40, 30), seed: int = 0) -> dict[str, Any]:
     """Arguments of a call about one picture."""
-    image = views(*size, model, seed)
-    return {"inputs": prompt(1, seed), "images": [image], "image_sizes": [size]}
+    return {"inputs": prompt(1, seed), "images": [views(*size, seed)], "image_sizes": [size]}
 
 
 @functools.cache
@@ -146,6 +145,3 @@ def recorded_dream() -> LlavaDreamForMaskedDiffusion:
 
 def _load(model: nn.Module, stored: dict[str, Any]) -> None:
     model.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
-
-
-FAMILIES = {"llada": LLADA, "dream": LAVIDA}

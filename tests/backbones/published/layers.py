@@ -148,6 +148,7 @@ class Embeddings(nn.Module):
         patch, side = v.patch_size, v.image_size // v.patch_size
         self.patch_embedding = nn.Conv2d(3, v.hidden_size, patch, patch)
         self.position_embedding = nn.Embedding(side**2, v.hidden_size)
+        self.register_buffer("position_ids", torch.arange(side**2)[None], persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)
