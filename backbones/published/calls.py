@@ -7,8 +7,10 @@ from typing import Any, Protocol
 import torch
 from tokenizers import Tokenizer
 
+from saccade.backbones.families.family import Family
 from saccade.backbones.published.arguments import Arguments
 from saccade.controller.trace import Generation
+from saccade.controller.types import BackboneSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +23,8 @@ class Asked:
         Of the published object, its own first.
     config : mapping
         Of the object, as it is at the time of the call.
-    mask_id : int
+    family : Family
+    spec : BackboneSpec
     tokenizer : Tokenizer or None
         Given to `wrap`.
     device : torch.device
@@ -29,7 +32,8 @@ class Asked:
 
     classes: Sequence[type]
     config: Mapping[str, Any]
-    mask_id: int
+    family: Family
+    spec: BackboneSpec
     tokenizer: Tokenizer | None
     device: torch.device
 

@@ -49,7 +49,7 @@ class LavidaCaller:
         own.pop("output_history")
         own["mask_id"] = own.pop("mask_token_id")
         if own["mask_id"] is None:
-            own["mask_id"] = asked.mask_id
+            own["mask_id"] = asked.spec.mask_id
         if "top_k" not in given.named:
             own["top_k"] = asked.config.get("top_k", TOP_K)
         own["alg_temp"] = own["alg_temp"] or 0.0

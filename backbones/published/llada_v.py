@@ -21,8 +21,9 @@ class LladaCaller:
     does."""
 
     def options(self, asked: Asked, given: Arguments) -> dict[str, Any]:
-        own = dict(given.options)
-        mask = own["mask_id"] = asked.mask_id if own["mask_id"] is None else own["mask_id"]
+        own = _constants(asked) | {k: v for k, v in given.options.items() if v is not None}
+        own = given.options | own
+        mask = own["mask_id"]
         if mask in given.ids:
             raise ValueError(
                 f"the prompt has the mask token {mask} at place {given.ids.index(mask)}; the "
@@ -43,6 +44,16 @@ class LladaCaller:
     def answer(self, out: Generation, asked: Asked, given: Arguments, prompt_len: int) -> Tensor:
         """Ids (1, n) int64 before the stop, and the suffix after them."""
         return torch.tensor([list(out.tokens)], dtype=torch.int64, device=asked.device)
+
+
+def _constants(asked: Asked) -> dict[str, Any]:
+    """Ids that stand in the published loop as numbers, whatever a tokenizer says; a vocabulary that
+    does not hold them all has its own."""
+    family, ids = asked.family, asked.family.published_ids
+    if max(ids.values()) >= asked.spec.geometry.vocab or family.mask is None:
+        return {"mask_id": asked.spec.mask_id}
+    forbidden = [ids[token] for token in family.forbidden]
+    return {"mask_id": ids[family.mask], "forbidden_ids": forbidden}
 
 
 def _stops(given: Any, call: Arguments, own: Tokenizer | None) -> list[list[int]]:

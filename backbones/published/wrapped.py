@@ -147,7 +147,7 @@ class Wrapped(Model):
     def _asked(self) -> Asked:
         config = config_of(self._published.config)
         classes = type(self._published).__mro__
-        return Asked(classes, config, self.spec.mask_id, self.tokenizer, self.device)
+        return Asked(classes, config, self.family, self.spec, self.tokenizer, self.device)
 
     def _check_shared(self) -> None:
         name = moved(self.network, self._published)

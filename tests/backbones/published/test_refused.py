@@ -11,9 +11,10 @@ from torch import Tensor, nn
 import saccade
 from saccade import CapabilityError
 from tests.backbones.published.dream import LlavaDreamForMaskedDiffusion
-from tests.backbones.published.held import FIELDS, VISION, dream, fill, llada
+from tests.backbones.published.held import FIELDS, VISION, dream, fill, llada, words
 from tests.backbones.published.layers import Config, VisionTower
 from tests.backbones.published.llada import LlavaLLaDAModelLM
+from tests.backbones.published.test_takeover import HALF, ask
 from tests.tiny import tiny_model
 
 
@@ -167,10 +168,8 @@ def test_adapters_that_are_not_merged() -> None:
 
 
 def test_adapters_that_are_merged_and_unmerged_later() -> None:
-    from tests.backbones.published.test_takeover import HALF, ask
-
     model = PeftModel(llada(), merged=True)
-    wrapped, published = saccade.wrap(model), ask(model)
+    wrapped, published = saccade.wrap(model, words()), ask(model)
     assert ask(wrapped) == published
     with HALF(wrapped):
         ask(model)

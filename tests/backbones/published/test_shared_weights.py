@@ -89,7 +89,7 @@ def test_weights_that_moved_are_seen(held: Any, how: Any) -> None:
 def test_a_tied_head_is_the_embedding() -> None:
     model = llada(tie_word_embeddings=True)
     model.lm_head.weight = model.model.embed_tokens.weight
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     network, own = wrapped.network, model.model.embed_tokens.weight.data_ptr()
     assert network.lm_head.weight.data_ptr() == own == network.model.embed_tokens.weight.data_ptr()
     call = page() | options(llada)
@@ -122,7 +122,7 @@ def test_rotary_frequencies_are_rounded_as_the_objects_are() -> None:
 def test_a_tower_may_have_another_dtype() -> None:
     model = llada().bfloat16()
     model.get_vision_tower().float()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     call = page() | options(llada)
     call["images"] = [image.bfloat16() for image in call["images"]]
     assert wrapped.generate(**call).tolist() == model.generate(**call).tolist()
@@ -132,7 +132,7 @@ def test_the_vocabulary_is_what_the_tensors_hold() -> None:
     model = llada()
     for module in (model.model.embed_tokens, model.lm_head):
         module.weight = nn.Parameter(module.weight[:92].clone())
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     assert wrapped.spec.geometry.vocab == 92 == wrapped.config["vocab_size"]
     call = page() | options(llada)
     assert wrapped.generate(**call).tolist() == model.generate(**call).tolist()

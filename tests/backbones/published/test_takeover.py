@@ -32,7 +32,7 @@ def ask(model: Any) -> list[list[int]]:
 
 def test_without_a_controller_the_published_generate_runs() -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     assert "generate" not in vars(model) and wrapped.last is None
     assert ask(model) == ask(wrapped)
     assert wrapped.last is not None and wrapped.last.trace.visual_tokens_ratio == 1
@@ -59,13 +59,13 @@ def test_in_a_block_the_object_and_the_wrapped_answer_under_the_controller() -> 
 def test_a_bare_controller_changes_nothing() -> None:
     model = llada()
     before = ask(model)
-    with Controller("none")(saccade.wrap(model)):
+    with Controller("none")(saccade.wrap(model, words())):
         assert ask(model) == before
 
 
 def test_lavida_drops_in_its_cached_prompt() -> None:
     model = dream()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     call = page() | {"max_new_tokens": 8, "steps": 8, "temperature": 0, "prefix_lm": True}
     wrapped.generate(**call)
     full = wrapped.last
@@ -79,7 +79,7 @@ def test_lavida_drops_in_its_cached_prompt() -> None:
 @pytest.mark.parametrize("pruner", ["tome()", "visionzip()", "fastv()"])
 def test_methods_in_the_tower_and_in_layers_work_on_tensors(pruner: str) -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     with Controller("after_share(0, keep=0.5)", pruner)(wrapped):
         ask(model)
     assert wrapped.last is not None and wrapped.last.trace.visual_tokens_ratio < 1
@@ -87,7 +87,7 @@ def test_methods_in_the_tower_and_in_layers_work_on_tensors(pruner: str) -> None
 
 def test_nested_blocks_the_inner_one_wins() -> None:
     model = llada()
-    wrapped, published = saccade.wrap(model), ask(model)
+    wrapped, published = saccade.wrap(model, words()), ask(model)
     with HALF(wrapped):
         outer = ask(model)
         with Controller("none")(wrapped):
@@ -99,7 +99,7 @@ def test_nested_blocks_the_inner_one_wins() -> None:
 
 def test_an_exception_in_a_block_gives_the_object_back() -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     with pytest.raises(RuntimeError, match="mine"), HALF(wrapped):
         raise RuntimeError("mine")
     with pytest.raises(ValueError, match="block_length"), HALF(wrapped):
@@ -109,7 +109,7 @@ def test_an_exception_in_a_block_gives_the_object_back() -> None:
 
 def test_a_controller_that_does_not_fit_attaches_nothing() -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     with pytest.raises(saccade.CapabilityError, match="tower:text"):
         wrapped.attach(Controller("after_share(0, keep=0.5)", 'trim("text-tower")'))
     with pytest.raises(TypeError, match="Controller"):
@@ -119,7 +119,7 @@ def test_a_controller_that_does_not_fit_attaches_nothing() -> None:
 
 def test_two_wrapped_over_one_object_in_any_order() -> None:
     model = llada()
-    first, second = saccade.wrap(model), saccade.wrap(model)
+    first, second = saccade.wrap(model, words()), saccade.wrap(model, words())
     published = ask(model)
     one, two = first.attach(HALF), second.attach(Controller("none"))
     assert ask(model) == published and second.last is not None and first.last is None
@@ -134,7 +134,7 @@ def test_two_wrapped_over_one_object_in_any_order() -> None:
 
 def test_attachments() -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     held = wrapped.attach(HALF)
     assert "attached" in repr(held) and held.controller is HALF
     assert wrapped.controller is HALF
@@ -149,7 +149,7 @@ def test_attachments() -> None:
 
 def test_attachments_that_end_out_of_order_say_so() -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     one, two = wrapped.attach(HALF), wrapped.attach(Controller("none"))
     with pytest.raises(saccade.SaccadeError, match="out of order"):
         one.detach()
@@ -161,7 +161,7 @@ def test_attachments_that_end_out_of_order_say_so() -> None:
 
 def test_threads_in_one_block() -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     with HALF(wrapped):
         alone = ask(model)
         found: list[Any] = []
@@ -175,7 +175,7 @@ def test_threads_in_one_block() -> None:
 
 def test_threads_pass_a_controller_of_their_own() -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     with HALF(wrapped):
         under = ask(model)
     found = wrapped.generate(**page(), **SETTINGS, controller=HALF)
@@ -184,7 +184,7 @@ def test_threads_pass_a_controller_of_their_own() -> None:
 
 def test_state_and_weights_can_be_stored_in_a_block_the_object_after_it() -> None:
     model = llada()
-    wrapped, keys = saccade.wrap(model), list(model.state_dict())
+    wrapped, keys = saccade.wrap(model, words()), list(model.state_dict())
     with HALF(wrapped):
         assert list(model.state_dict()) == keys
         with pytest.raises(saccade.SaccadeError, match="leave the block"):
@@ -203,7 +203,7 @@ def test_state_and_weights_can_be_stored_in_a_block_the_object_after_it() -> Non
 def test_what_stands_there_looks_like_the_published_generate() -> None:
     model = llada()
     signature = inspect.signature(model.generate)
-    with HALF(saccade.wrap(model)):
+    with HALF(saccade.wrap(model, words())):
         kept: Any = model.generate
         assert inspect.signature(kept) == signature and kept.__name__ == "generate"
         assert "under a controller" in repr(kept)
@@ -212,7 +212,7 @@ def test_what_stands_there_looks_like_the_published_generate() -> None:
 
 def test_a_generate_that_is_replaced_in_a_block_stays() -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     with HALF(wrapped):
         model.generate = mine = lambda: "mine"
     assert vars(model)["generate"] is mine and wrapped.controller is None
@@ -231,7 +231,7 @@ def test_questions_and_pictures_go_to_the_wrapped_model() -> None:
 
 def test_a_wrapped_model_can_be_saved_and_loaded(tmp_path: Any) -> None:
     model = llada()
-    wrapped = saccade.wrap(model)
+    wrapped = saccade.wrap(model, words())
     wrapped.save_pretrained(tmp_path)
     loaded = saccade.load(tmp_path)
     for name, value in loaded.network.state_dict().items():
