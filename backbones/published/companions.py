@@ -38,7 +38,7 @@ def own_tokenizer(given: Any) -> Tokenizer:
         made.no_truncation()
         made.no_padding()
         return made
-    if not callable(getattr(given, "encode", None)):
+    if not all(callable(getattr(given, name, None)) for name in ("encode", "save_pretrained")):
         raise TypeError(
             f"tokenizer={given!r} is no tokenizer: give one of transformers or tokenizers, or None "
             "where only token ids go in and out"
@@ -149,8 +149,9 @@ def _side(size: Any) -> tuple[int, int] | None:
     """(height, width) of a processor's ``size``, which is a pair, a number or a mapping."""
     if isinstance(size, int):
         return size, size
-    if hasattr(size, "get") and size.get("height") and size.get("width"):
-        return int(size["height"]), int(size["width"])
-    if isinstance(size, list | tuple) and len(size) == 2:
+    if hasattr(size, "get"):
+        edge = size.get("shortest_edge")
+        size = (size.get("height") or edge, size.get("width") or edge)
+    if isinstance(size, list | tuple) and len(size) == 2 and None not in size:
         return int(size[0]), int(size[1])
     return None

@@ -130,7 +130,9 @@ def _check_patches(model: nn.Module) -> None:
     )
     for name, module in model.named_modules():
         where = name or "the object"
-        if "forward" in vars(module) and not hasattr(module, "_hf_hook"):
+        if type(module).__name__ == "OptimizedModule":
+            _refuse(model, f"{where} is compiled", "wrap the object as it was before torch.compile")
+        if not _own(module, "forward"):
             _refuse(model, f"forward of {where} was replaced, as caching hooks do", advice)
         replaced = _foreign(type(module), "forward")
         if replaced is not None:
@@ -141,12 +143,23 @@ def _check_patches(model: nn.Module) -> None:
             why = f"{where} has a forward hook ({hook!r})"
             _refuse(model, why, "the native model calls none: remove it first")
     for method in ANSWERING:
-        own = vars(model).get(method)
-        if own is not None and not isinstance(own, TakenOver):
+        if not _own(model, method):
             _refuse(model, f"its {method} was replaced, as caching hooks do", advice)
         replaced = _foreign(type(model), method)
         if replaced is not None:
             _refuse(model, f"{method} of its class was replaced by {replaced}'s", advice)
+
+
+def _own(module: nn.Module, name: str) -> bool:
+    """Whether a method of a module is that of its class: untouched, put back by a hook that was
+    removed, inside a hook of accelerate, or taken over by us."""
+    there = vars(module).get(name)
+    while hasattr(module, "_hf_hook") and hasattr(there, "__wrapped__"):
+        there = there.__wrapped__
+    if there is None or isinstance(there, TakenOver):
+        return True
+    same = getattr(there, "__func__", None) is getattr(type(module), name)
+    return same and getattr(there, "__self__", None) is module
 
 
 def _foreign(given: type, method: str) -> str | None:

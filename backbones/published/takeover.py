@@ -40,6 +40,7 @@ class TakenOver:
         functools.update_wrapper(self, method)
         self.__signature__ = inspect.signature(method)
         self._published, self._models = published, list[Answers]()
+        self._before = vars(published).get(NAME)
 
     def __repr__(self) -> str:
         return f"<generate of a {type(self._published).__name__}, under a controller of Saccade>"
@@ -75,8 +76,12 @@ def give_back(model: Answers) -> None:
             return
         if model in own._models:
             own._models.remove(model)
-        if not own._models:
+        if own._models:
+            return
+        if own._before is None:
             delattr(model.published, NAME)
+        else:  # what a hook put back when it was removed: the same method, as an attribute
+            setattr(model.published, NAME, own._before)
 
 
 class Attachment:

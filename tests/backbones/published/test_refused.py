@@ -221,6 +221,35 @@ def test_objects_that_were_patched(patch: Any, held: Any) -> None:
         pass
 
 
+def test_hooks_that_were_removed_leave_the_method_as_an_attribute() -> None:
+    model = llada()
+    model.generate = method = model.generate
+    for layer in model.model.layers:
+        layer.forward = layer.forward
+    wrapped, published = saccade.wrap(model, words()), ask(model)
+    with HALF(wrapped):
+        ask(model)
+    assert wrapped.last is not None and wrapped.last.trace.visual_tokens_ratio < 1
+    assert vars(model)["generate"] is method and ask(model) == published
+
+
+def test_compiled_layers() -> None:
+    model = llada()
+    model.model.layers[1] = torch.compile(model.model.layers[1])
+    assert "model.layers.1 is compiled" in refusal(model)
+
+
+def test_hooks_of_accelerate_that_move_nothing() -> None:
+    model = llada()
+    layer: Any = model.model.layers[0]
+    layer._hf_hook = types.SimpleNamespace(offload=False)
+    hooked = functools.partial(lambda module, *args: None, layer)
+    layer.forward = functools.update_wrapper(hooked, layer.forward)
+    saccade.wrap(model)
+    layer.forward = functools.update_wrapper(hooked, lambda x: x)
+    assert "was replaced" in refusal(model)
+
+
 def test_classes_that_were_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     def forward(self: Any, *args: Any) -> Any:
         return args
