@@ -8,6 +8,8 @@ from saccade.backbones.decoding.step_view import StepView
 from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.loading import embedded_models, load
 from saccade.backbones.model import Model
+from saccade.backbones.published.wrap import wrap
+from saccade.backbones.published.wrapped import Wrapped
 
 __all__ = [
     "CausalSettings",
@@ -17,6 +19,8 @@ __all__ = [
     "Prepared",
     "Snapshot",
     "StepView",
+    "Wrapped",
     "embedded_models",
     "load",
+    "wrap",
 ]

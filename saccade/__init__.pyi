@@ -2,7 +2,9 @@
 
 from saccade.backbones import Model as Model
 from saccade.backbones import StepView as StepView
+from saccade.backbones import Wrapped as Wrapped
 from saccade.backbones import load as load
+from saccade.backbones import wrap as wrap
 from saccade.controller import VTW as VTW
 from saccade.controller import Abstain as Abstain
 from saccade.controller import AfterShare as AfterShare

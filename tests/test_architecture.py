@@ -18,6 +18,7 @@ ROOMS = {
         {"answering"},
         {"model"},
         {"loading"},
+        {"published"},
     ],
     "studies": [
         {"tasks"},

@@ -131,16 +131,17 @@ def pack_plain(features: Tensor) -> Tensor:
     return features.flatten(0, 1)
 
 
-def pack_listed(features: Tensor, newline: Tensor) -> Tensor:
-    """Pack one-view images (V, P, D) that LaViDa was given as a list: each shrunk (`pool_2d`), with
-    one newline at its end. (N, D).
+def pack_listed(features: Tensor, newline: Tensor, pooled: bool = True) -> Tensor:
+    """Pack one-view images (V, P, D) that were given as a list, with one newline at the end of
+    each: shrunk before (`pool_2d`) if they are `pooled`, as LaViDa's are. (N, D).
 
     Raises
     ------
     ValueError
         If shapes do not fit.
     """
-    return _end_rows(pool_2d(features), newline).flatten(0, 1)
+    _side(features)
+    return _end_rows(pool_2d(features) if pooled else features, newline).flatten(0, 1)
 
 
 def pool_2d(features: Tensor, stride: int = 2) -> Tensor:

@@ -112,7 +112,7 @@ def image_picture(
     max_tiles : int or None
         As in `pack_anyres`.
     pooled : bool
-        Whether the family shrinks the views of any-resolution images (`pool_2d`).
+        Whether the family shrinks views (`pool_2d`), but for those packed as by `pack_plain`.
     listed : bool
         Whether an image of one view is packed as by `pack_listed`, not `pack_plain`.
     """
@@ -121,7 +121,8 @@ def image_picture(
     columns: int | None = None
     pack: Pack
     if grid is None and listed:
-        centers, pack = token_grid_listed(side, size, coverage), pack_listed
+        centers = token_grid_listed(side, size, coverage, pooled)
+        pack = functools.partial(pack_listed, pooled=pooled)
     elif grid is None:
         centers = token_grid_plain(side, size if image.padded else None, coverage)
         pack = _plain

@@ -143,6 +143,27 @@ class Processor:
         check_vocabulary(plain, self.network.model.embed_tokens.num_embeddings)
         return self._spliced(plain, self._pictures(images, video, multi_image_pad), encode, None)
 
+    @torch.inference_mode()
+    def prepare_pictures(
+        self, ids: Sequence[int], pictures: Sequence[Picture], encode: Encode = "now"
+    ) -> Prepared:
+        """Turn token ids and pictures that are views already into inputs; padding stays.
+
+        Parameters
+        ----------
+        ids : sequence of int
+            -200 where pictures go.
+        pictures : sequence of Picture
+            Not encoded yet.
+        encode : Encode
+
+        Raises
+        ------
+        ValueError
+            As `splice` does.
+        """
+        return self._spliced(ids, pictures, encode, None)
+
     def _spliced(
         self,
         ids: Sequence[int],

@@ -83,10 +83,14 @@ def token_grid_plain(side: int, size_wh: Pair | None = None, coverage: float = 1
     return _unpadded(centers, size_wh)
 
 
-def token_grid_listed(side: int, size_wh: Pair, coverage: float = 1.0) -> Tensor:
+def token_grid_listed(
+    side: int, size_wh: Pair, coverage: float = 1.0, pooled: bool = True
+) -> Tensor:
     """Tell where in a padded image each token of `pack_listed` lies: (N, 2) xy, NaN for the newline
     and in the padding."""
-    centers = pool_2d(_patch_centers(side, coverage)[None])[0]
+    centers = _patch_centers(side, coverage)
+    if pooled:
+        centers = pool_2d(centers[None])[0]
     return torch.cat([_unpadded(centers, size_wh), torch.full((1, 2), torch.nan)])
 
 

@@ -1,0 +1,1 @@
+"""Objects of the published classes, as people hold them, under a controller."""

@@ -1,0 +1,83 @@
+"""``wrap``: an object that people hold already to a native model over its weights."""
+
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from saccade.backbones.checkpoints.config import check_packing
+from saccade.backbones.loading import _empty_network, _preprocessor
+from saccade.backbones.published.companions import check_processor, own_tokenizer
+from saccade.backbones.published.geometry import config_of, language_of, tower_of
+from saccade.backbones.published.recognise import recognised
+from saccade.backbones.published.refuse import check_object
+from saccade.backbones.published.weights import published_tensors, share
+from saccade.backbones.published.wrapped import Wrapped
+
+
+def wrap(model: nn.Module, tokenizer: Any = None, processor: Any = None) -> Wrapped:
+    """Put a model that you hold already under a controller, with its own ``generate``.
+
+    The weights are shared, not copied or moved, and the object stays exactly as it is, but that
+    while a controller is attached its ``generate`` is answered by Saccade: with the object's own
+    arguments and return value.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Of LLaDA-V's class ``LlavaLLaDAModelLM`` or LaViDa-Dream's ``LlavaDreamForMaskedDiffusion``,
+        a subclass, or a PEFT model of one whose adapters are merged.
+    tokenizer : optional
+        The object's, of transformers (fast, or slow with files of Qwen2's kind) or tokenizers.
+        Without one, ids go in and out: answers have no text.
+    processor : optional
+        The tower's image processor; only checked, against what the tower reads.
+
+    Returns
+    -------
+    Wrapped
+        A `Model`, which takes questions and pictures, too.
+
+    Raises
+    ------
+    TypeError
+        If `model` is of no published class, `tokenizer` no tokenizer, `processor` no processor.
+    CapabilityError
+        If the object is quantised, offloaded, on several devices, has adapters that are not merged,
+        was patched by a caching hook, has no tower or tensors that its class does not have.
+    CheckpointError
+        If its config asks for what is not supported.
+
+    Notes
+    -----
+    Of bfloat16 or float32 weights, LLaDA-V's published code computes products in float16 on a GPU,
+    by autocast; here they are computed in the weights' own dtype. Of float16 weights, which its
+    loader makes, both do the same.
+
+    Examples
+    --------
+    >>> wrapped = saccade.wrap(model, tokenizer)  # doctest: +SKIP
+    >>> with saccade.Controller("after_steps(2, keep=0.25)", "divprune")(wrapped):  # doctest: +SKIP
+    ...     ids = model.generate(input_ids, images=tensors, image_sizes=sizes, steps=32)
+    >>> wrapped.last.trace.visual_tokens_ratio  # doctest: +SKIP
+    """
+    published, family = recognised(model)
+    check_object(model)
+    tensors = published_tensors(published)
+    config = config_of(published.config)
+    check_packing(config)
+    tower, language = tower_of(published, tensors), language_of(config, family, tensors)
+    inside = None if processor is None else check_processor(processor, tower.image_size)
+    given = inside if tokenizer is None else tokenizer
+    words = None if given is None else own_tokenizer(given)
+    network = _empty_network(language, tower)
+    share(network, tensors)
+    name = str(config.get("_name_or_path") or type(published).__name__)
+    spec = family.spec(name, language, None if words is None else words.token_to_id)
+    if config.get("mask_token_id") is not None:
+        spec = replace(spec, mask_id=int(config["mask_token_id"]))
+    # As `load` reads it, should the model be saved: the head is always a matrix of its own.
+    config |= {"vocab_size": language.vocab_size, "tie_word_embeddings": False}
+    config |= {"model_type": family.model_types[0], "architectures": [family.architecture]}
+    preprocessor = _preprocessor(config, tower, family)
+    return Wrapped(network, family, spec, preprocessor, words, config, published, model)
