@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
@@ -227,8 +228,18 @@ class ControlledCall:
     ) -> Steering:
         norm = self.encoder.norm
         assert isinstance(norm, nn.Module)
-        layers = cache.layers
-        return Steering(self.session, self.sequences, steps, layers, norm, queries, measured)
+        left = {} if cache is not self.cache else self._left(steps)
+        return Steering(
+            self.session, self.sequences, steps, cache.layers, norm, queries, measured, left
+        )
+
+    def _left(self, steps: Sequence[Step]) -> dict[int, Tensor]:
+        """What the step before left of the visual tokens, where a plan does not choose anew."""
+        return {
+            own.number: torch.tensor(own.records[-1].kept, dtype=torch.int64)
+            for own, step in zip(self.sequences, steps, strict=True)
+            if own.records and not step.plan.reselect and not step.refreshed
+        }
 
     def _measured(self, queries: int) -> Measured:
         device = self.model.device

@@ -1,7 +1,8 @@
 """Carrying out the plans of one forward: which rows its layers compute, which keys they read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -105,6 +106,9 @@ class Steering:
         Rows at the end of every sequence whose attention is the answer's.
     measured : Measured or None
         What takes in their attention; None for the end of a prompt that runs on its own.
+    left : mapping of int to Tensor (n,)
+        Numbers of the visual tokens that the step before left, by sequence: a plan that asks for
+        no more chooses among them.
 
     Attributes
     ----------
@@ -121,10 +125,11 @@ class Steering:
         norm: nn.Module,
         queries: int,
         measured: Measured | None,
+        left: Mapping[int, Tensor] = MappingProxyType({}),
     ) -> None:
         self.session, self.sequences, self.steps = session, sequences, steps
         self.layers, self.norm, self.queries = layers, norm, queries
-        self.measured = measured
+        self.measured, self.left = measured, left
         self.reductions = [Reduction(torch.arange(own.n_visual)) for own in sequences]
         self.counted = Counted()
         self._asks = bool(session.needs & MEASURED)
@@ -194,8 +199,10 @@ class Steering:
 
     def _there(self, i: int, layer: int, n: int) -> Tensor:
         """Numbers of the visual tokens that can be chosen among: those that all layers from this
-        one on hold, if they are enough, or else those that hold until the next drop."""
+        one on hold, if they are enough, or else those that hold until the next drop; of these, the
+        ones that the step before left, if they are enough."""
         own, kept = self.sequences[i], self.reductions[i].kept
+        left = self.left.get(i)
         plan, last = self.steps[i].plan, len(self.layers)
         until = next((drop.layer for drop in plan.drops if drop.layer > layer), last)
         for end in (last, until):
@@ -206,7 +213,8 @@ class Steering:
             out = kept[among[kept]]
             if len(out) >= n:
                 break
-        return out
+        among = out if left is None else out[torch.isin(out, left)]
+        return among if len(among) >= n else out
 
     def _chosen(self, i: int, layer: int, n: int, there: Tensor, hidden: Tensor) -> Tensor:
         """Numbers of the visual tokens that stay: as chosen before, or chosen now."""
