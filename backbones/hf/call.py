@@ -186,7 +186,7 @@ class ControlledCall:
     def _wants(self, own: CallSequence, before: Step) -> bool:
         """Whether a sequence's plan needs the prompt to be computed again."""
         step = self.steps[own.number]
-        if step.plan.refresh or not fits(self.cache.layers, own, step):
+        if step.plan.refresh or not fits(self.session, self.cache.layers, own, step):
             return True
         if step.plan.drops == before.plan.drops or not self.session.needs & OF_THE_PROMPT:
             return False

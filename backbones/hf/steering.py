@@ -275,20 +275,23 @@ def held_of(layer: KeptLayer, own: CallSequence) -> Tensor:
     return held | (own.visual >= layer.seen) | (own.visual < layer.offset)
 
 
-def fits(layers: Sequence[KeptLayer], own: CallSequence, step: Step) -> bool:
+def fits(session: Session, layers: Sequence[KeptLayer], own: CallSequence, step: Step) -> bool:
     """Whether all that a plan wants to read is cached."""
     if all(layer.places is None for layer in layers):
         return True
-    plan, there = step.plan, torch.ones(own.n_visual, dtype=torch.bool)
+    plan, total = step.plan, own.n_visual
+    there = torch.ones(total, dtype=torch.bool)
     starts = [0, *(drop.layer for drop in plan.drops)]
-    counts = [own.n_visual, *(round_keep(drop.keep, own.n_visual) for drop in plan.drops)]
-    ends = [*starts[1:], len(layers)]
-    for start, end, n in zip(starts, ends, counts, strict=True):
+    counts = [total, *(round_keep(drop.keep, total) for drop in plan.drops)]
+    for start, end, n in zip(starts, [*starts[1:], len(layers)], counts, strict=True):
         if n == 0:
             return True
         for number in range(start, end):
             if number not in plan.bypass:
                 there = there & held_of(layers[number], own)
-        if int(there.sum()) < n or (plan.reselect and n < own.n_visual and not bool(there.all())):
+        made = session.remembered(own.number, n) if n < total else None
+        enough = int(there.sum()) >= n if made is None else bool(there[made.here.keep].all())
+        anew = plan.reselect and n < total
+        if not enough or (anew and not bool(there.all())):
             return False
     return True
