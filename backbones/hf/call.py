@@ -115,7 +115,7 @@ class ControlledCall:
         token = _current.set(self)
         stack.callback(_current.reset, token)
         for pile in {self.encoder, self.decoder}:
-            own = self._layers(pile)
+            own = list(pile.layers)  # type: ignore[arg-type]
             writes = pile is self.encoder
             stack.enter_context(RowHooks(own, self._director, writes))
             self._numbers |= {layer.self_attn: i for i, layer in enumerate(own)}
@@ -140,11 +140,6 @@ class ControlledCall:
     def here(self) -> bool:
         """Whether this is the call that runs now: other threads may use the same model."""
         return _current.get() is self
-
-    @staticmethod
-    def _layers(pile: Any) -> Sequence[Any]:
-        n: int = len(pile.layers)
-        return [pile.layers[i] for i in range(n)]
 
     def _director(self) -> "Steering | Resting | None":
         return self.forward if self.here else None

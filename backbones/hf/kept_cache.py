@@ -17,7 +17,8 @@ class KeptLayer(DynamicLayer):
     """Keys and values of one layer, of which some can be hidden and some may never have come.
 
     Lengths and the sizes of masks are those of the whole sequence, so that positions and masks are
-    made as ever; `RowHooks` cut the columns of what is not there from the masks.
+    made as ever; `RowHooks` cut the columns of what is not there from the masks. Which keys are
+    where is known on the host, so that nothing waits for the device.
 
     Parameters
     ----------
@@ -34,7 +35,9 @@ class KeptLayer(DynamicLayer):
     shown : Tensor (B, m) int64 or None
         Numbers of the shown ones among those held, -1 for padding; None for all.
     steered : bool
-        Whether hooks make masks for what is shown. Without them a layer with holes cannot be read.
+        Whether hooks make masks for what is shown.
+    readable : bool
+        Whether it may be read without them: not where any layer of its cache has holes.
     """
 
     is_croppable = False
@@ -44,7 +47,7 @@ class KeptLayer(DynamicLayer):
         self.is_sliding, self.window, self.seen = window is not None, window, 0
         self.places: Tensor | None = None
         self.shown: Tensor | None = None
-        self.steered = False
+        self.steered, self.readable = False, True
         self._arriving: tuple[Tensor, int] | None = None
         self._few: tuple[Tensor, Tensor] | None = None
 
@@ -80,7 +83,7 @@ class KeptLayer(DynamicLayer):
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         """Take in new rows, and give all that they may read; see `arrive`."""
-        if not self.steered and (self.places is not None or self.shown is not None):
+        if not self.steered and not self.readable:
             raise SaccadeError(HOLES)
         if not self.is_initialized:
             self._begin(key_states, value_states)
@@ -92,14 +95,14 @@ class KeptLayer(DynamicLayer):
         read = (_joined(self.keys, key_states), _joined(self.values, value_states))
         if new is not None or self.places is not None:
             if new is None:
-                new = _run(self.seen, added, batch, key_states.device)
+                new = _run(self.seen, added, batch)
             self.places = torch.cat([self.held_places(batch), new], 1)
         if self.shown is None:
             self._keys, self._values = read
         else:
             assert self._keys is not None
             self._few = read
-            more = _run(self._keys.shape[2], added, batch, key_states.device)
+            more = _run(self._keys.shape[2], added, batch)
             self.shown = torch.cat([self.shown, more], 1)
             self._keys = _joined(self._keys, key_states)
             self._values = _joined(self._values, value_states)
@@ -133,7 +136,7 @@ class KeptLayer(DynamicLayer):
         if self._keys is None:
             return torch.zeros(batch, 0, dtype=torch.int64)
         n = self._keys.shape[2]
-        return _run(self.seen - n, n, batch, self._keys.device)
+        return _run(self.seen - n, n, batch)
 
     def shown_places(self, batch: int) -> Tensor:
         """Original positions (B, m) of the keys that are shown, -1 for padding."""
@@ -158,7 +161,7 @@ class KeptLayer(DynamicLayer):
         stays = places >= 0
         for own, row, gone in zip(stays, places, lost, strict=True):
             if gone is not None:
-                own &= ~torch.isin(row, gone.to(row.device))
+                own &= ~torch.isin(row, gone)
         shown = None if bool(stays.all()) else _numbers(stays)
         same = shown is not None and self.shown is not None and torch.equal(shown, self.shown)
         if not same:
@@ -188,7 +191,7 @@ class KeptLayer(DynamicLayer):
         """Keys and values that are shown; made when they are read."""
         if self._few is None:
             assert self.shown is not None and self._keys is not None and self._values is not None
-            index = self.shown.clamp(min=0)[:, None, :, None]
+            index = self.shown.clamp(min=0)[:, None, :, None].to(self._keys.device)
             self._few = (
                 self._keys.gather(2, index.expand(-1, *_heads(self._keys))),
                 self._values.gather(2, index.expand(-1, *_heads(self._values))),
@@ -272,7 +275,10 @@ def release(cache: Cache) -> None:
     for layer in cache.layers:
         layer.hide([None])
         layer.steered = False
-    if all(layer.in_order for layer in cache.layers):
+    whole = all(layer.in_order for layer in cache.layers)
+    for layer in cache.layers:
+        layer.readable = whole
+    if whole:
         cache.layers = [_plain(layer) for layer in cache.layers]
 
 
@@ -320,8 +326,8 @@ def _joined(old: Tensor | None, new: Tensor) -> Tensor:
     return torch.cat([old, new], 2)
 
 
-def _run(first: int, n: int, batch: int, device: torch.device) -> Tensor:
-    return torch.arange(first, first + n, device=device).expand(batch, -1)
+def _run(first: int, n: int, batch: int) -> Tensor:
+    return torch.arange(first, first + n).expand(batch, -1)
 
 
 def _padded(t: Tensor, n: int) -> Tensor:
@@ -339,5 +345,5 @@ def _numbers(stays: Tensor) -> Tensor:
     """Numbers (B, m) of what stays (B, n), ascending, -1 for padding at the end."""
     counts = stays.sum(1)
     order = stays.long().argsort(dim=1, descending=True, stable=True)[:, : int(counts.max())]
-    pad = torch.arange(order.shape[1], device=order.device) >= counts[:, None]
+    pad = torch.arange(order.shape[1]) >= counts[:, None]
     return order.masked_fill(pad, -1)

@@ -72,8 +72,9 @@ class Measured:
         there = (seen.at.rows[i] >= 0).nonzero()[:, 0]
         weights = seen.weights(i, there[-self.queries :])
         columns = seen.at.columns[i]
-        total = weights.new_zeros(len(weights), int(columns.max()) + 2)
-        total.index_add_(1, torch.where(columns < 0, total.shape[1] - 1, columns), weights)
+        n = int(columns.max()) + 2
+        columns = torch.where(columns < 0, n - 1, columns).to(weights.device)
+        total = weights.new_zeros(len(weights), n).index_add_(1, columns, weights)
         visual = total[:, own.visual.to(total.device)]
         if step.accumulates:
             before = self._rows[i]

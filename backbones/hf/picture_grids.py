@@ -13,8 +13,8 @@ Grid = tuple[int, int]
 def merged(config: Any, given: Mapping[str, Any]) -> list[Grid]:
     """Of Qwen's models: ``image_grid_thw`` and ``video_grid_thw`` count patches, which are merged;
     each frame is a picture. Empty where a prompt holds both kinds, whose order they do not say."""
-    tables = [given.get(name) for name in ("image_grid_thw", "video_grid_thw")]
-    tables = [table for table in tables if table is not None]
+    names = ("image_grid_thw", "video_grid_thw")
+    tables = [table for name in names if (table := given.get(name)) is not None]
     if len(tables) != 1:
         return []
     side = config.vision_config.spatial_merge_size

@@ -26,6 +26,8 @@ class LayerRows:
         Original positions, -1 for padding.
     numbers : Tensor (B, n) or None
         Numbers of the rows among those that arrive, padding included; None for all.
+
+    All are on the host.
     """
 
     rows: Tensor
@@ -100,14 +102,12 @@ class RowHooks:
     def _planned(self, rows: Rows, hidden: Tensor, held: KeptLayer) -> LayerRows:
         batch, n = hidden.shape[:2]
         numbers = None
-        placed = torch.arange(held.seen, held.seen + n, device=hidden.device).expand(batch, -1)
+        placed = torch.arange(held.seen, held.seen + n).expand(batch, -1)
         if rows is not None and any(len(own) < n for own in rows):
-            padded = nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=-1)
-            placed = padded.to(hidden.device)
-            last = torch.stack([own[-1] for own in rows]).to(hidden.device)
+            placed = nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=-1)
+            last = torch.stack([own[-1] for own in rows])
             numbers = torch.where(placed < 0, last[:, None], placed) - held.seen
-        old = held.shown_places(batch).to(hidden.device)
-        return LayerRows(placed, torch.cat([old, placed], 1), numbers)
+        return LayerRows(placed, torch.cat([held.shown_places(batch), placed], 1), numbers)
 
     def _cut(
         self, layer: nn.Module, i: int, args: Any, kwargs: dict[str, Any], planned: LayerRows
@@ -123,10 +123,11 @@ class RowHooks:
             rows,
             planned.columns,
             bool(getattr(layer.self_attn, "is_causal", True)),
-            hidden.dtype,
+            hidden,
         )
         if numbers is not None:
-            self._waiting[i] = hidden, planned.rows, numbers
+            numbers = numbers.to(hidden.device)
+            self._waiting[i] = hidden, planned.rows.to(hidden.device), numbers
             if self.writes:
                 held.arrive(planned.rows, hidden.shape[1])
             hidden = _taken(hidden, numbers)

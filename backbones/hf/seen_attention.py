@@ -34,7 +34,7 @@ class SeenAttention:
 
     def rows_at(self, i: int, positions: Tensor) -> Tensor:
         """Numbers of the rows of sequence `i` that stand at ascending positions (n,)."""
-        return numbers_at(self.at.rows[i], positions.to(self.at.rows.device))
+        return numbers_at(self.at.rows[i], positions)
 
     def weights(self, i: int, rows: Tensor, mean_logits: bool = False) -> Tensor:
         """Attention (rows, K) of some rows of sequence `i`, mean over heads; padding gets 0."""
@@ -44,7 +44,11 @@ class SeenAttention:
             mask = mask[:, :, rows]
         seen = readable(mask, self.at.rows[own, rows], self.at.columns[own], self.causal)
         out = row_attention(
-            self.q[own, :, rows], self.k[own], seen, mean_logits=mean_logits, scale=self.scale
+            self.q[own, :, rows],
+            self.k[own],
+            seen.to(self.q.device),
+            mean_logits=mean_logits,
+            scale=self.scale,
         )
         return out.mean(1)[0]
 
@@ -55,7 +59,7 @@ class SeenAttention:
 
     def columns_at(self, i: int, positions: Tensor) -> Tensor:
         """Numbers of the keys of sequence `i` at positions (n,) that are there."""
-        return numbers_at(self.at.columns[i], positions.to(self.at.columns.device))
+        return numbers_at(self.at.columns[i], positions)
 
 
 def numbers_at(places: Tensor, positions: Tensor) -> Tensor:

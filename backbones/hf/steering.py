@@ -44,7 +44,7 @@ class Counted:
 
     def add(self, at: LayerRows, offset: int) -> None:
         """Take down a layer whose rows see no key before `offset`."""
-        self._layers.append((at.rows.cpu(), at.columns.masked_fill(at.columns < offset, -1).cpu()))
+        self._layers.append((at.rows, at.columns.masked_fill(at.columns < offset, -1)))
 
     def rows(self, own: CallSequence) -> tuple[int, ...]:
         """Rows computed of a sequence, by layer; padding does not count."""
@@ -271,7 +271,7 @@ def held_of(layer: KeptLayer, own: CallSequence) -> Tensor:
     window."""
     if layer.places is None:
         return torch.ones(own.n_visual, dtype=torch.bool)
-    held = torch.isin(own.visual, layer.places[own.number].cpu())
+    held = torch.isin(own.visual, layer.places[own.number])
     return held | (own.visual >= layer.seen) | (own.visual < layer.offset)
 
 

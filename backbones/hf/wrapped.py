@@ -1,6 +1,7 @@
 """A model of transformers that a controller can be attached to."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -165,8 +166,6 @@ class WrappedModel:
         return Generation(tuple(own.tokens), text, trace)
 
     def _facts(self) -> BackboneSpec:
-        from operator import attrgetter
-
         layers = attrgetter(self.kind.decoder)(self.model).layers
         return BackboneSpec(
             name=type(self.model).__name__,

@@ -4,13 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from hf_models import AUTOREGRESSIVE, PICTURE, QWEN, Kind, Request, batch
-from dense_oracle import Dense, Passes
-from scripted import Fewer, Script, Spread, readable
 
 from saccade.backbones.hf import wrap_hf
 from saccade.controller import Controller, Drop, Plan
-from saccade.controller.cost import forward_macs
+from tests.backbones.hf.dense_oracle import Dense, Passes
+from tests.backbones.hf.hf_models import AUTOREGRESSIVE, PICTURE, Kind, Request
+from tests.backbones.hf.scripted import Script, Spread, readable
 
 HOW: dict[str, Any] = {
     "max_new_tokens": 6,
@@ -88,13 +87,15 @@ def test_plans_equal_dense_masks(kind: Kind, plans: dict[int, Plan]) -> None:
         logits = dense.model.lm_head(hidden[:, -1:])[:, 0]
         scale = out.logits[step].abs().max()
         assert (out.logits[step] - logits).abs().max() < 2e-5 * max(1, scale), step
-        assert traces[0].steps[step].kept == tuple((now[-1] if 5 not in plan.bypass else before).tolist())
+        assert traces[0].steps[step].kept == tuple(
+            (now[-1] if 5 not in plan.bypass else before).tolist()
+        )
 
 
 def readable_of(plan: Plan, left: torch.Tensor, total: int) -> list[torch.Tensor]:
     """What layers read where a plan chooses among the tokens that are left."""
     (drop,) = plan.drops
-    from scripted import spread
+    from tests.backbones.hf.scripted import spread
 
     chosen = left[spread(len(left), round(drop.keep * total))]
     return [torch.arange(total) if i < drop.layer else chosen for i in range(6)]

@@ -4,11 +4,19 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from hf_models import AUTOREGRESSIVE, CANVAS, DIFFUSION, QWEN, Kind, Request, batch
-from scripted import Fewer, Script
 
 from saccade.backbones.hf import wrap_hf
 from saccade.controller import BasePolicy, Controller, Drop, Plan, Signals, StepState
+from tests.backbones.hf.hf_models import (
+    AUTOREGRESSIVE,
+    CANVAS,
+    DIFFUSION,
+    QWEN,
+    Kind,
+    Request,
+    batch,
+)
+from tests.backbones.hf.scripted import Fewer, Script
 
 HOW: dict[str, Any] = {
     "max_new_tokens": 5,

@@ -1,17 +1,15 @@
 """DiffusionGemma under a controller: identity, plans against dense masks, restoring, commits."""
 
-import copy
 from typing import Any
 
 import pytest
 import torch
-from dense_oracle import Dense, Passes
-from hf_models import CANVAS, DIFFUSION, PICTURE, Request, batch, diffusion_gemma
-from scripted import Script, Spread, readable, spread
-from transformers import DynamicCache
 
 from saccade.backbones.hf import wrap_hf
 from saccade.controller import CommitRule, Controller, Drop, Plan
+from tests.backbones.hf.dense_oracle import Dense, Passes
+from tests.backbones.hf.hf_models import CANVAS, DIFFUSION, PICTURE, Request, diffusion_gemma
+from tests.backbones.hf.scripted import Script, Spread, readable
 
 
 def controlled(model: Any, request: Request, plans: dict[int, Plan], **how: Any) -> Any:
@@ -108,9 +106,10 @@ def test_hidden_keys_come_back_without_a_refresh() -> None:
 def test_a_plan_may_refresh() -> None:
     model, request = DIFFUSION.model(), DIFFUSION.request()
     plain, before = controlled(model, request, {0: Plan()})
-    out, traces = controlled(model, request, {0: Plan(), 2: Plan(refresh=True)})
+    out, traces = controlled(model, request, {0: Plan(), 2: Plan(refresh=True), 3: Plan()})
     assert torch.equal(out.sequences, plain.sequences) and same_cache(out, plain)
-    assert [own.state.cache_age for own in traces[0]][:4] == [0, 1, 0, 1] or True
+    assert [own.refreshed for own in traces[0]] == [True, False, True, False, False]
+    assert [own.state.cache_age for own in traces[0]] == [0, 1, 2, 1, 2]
     assert traces[0].macs > before[0].macs
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import torch
-from hf_models import AUTOREGRESSIVE, CANVAS, DIFFUSION, PICTURE, QWEN
-from scripted import Script, Spread
 from torch.utils.flop_counter import FlopCounterMode
 
 from saccade.backbones.hf import wrap_hf
 from saccade.controller import Controller, Drop, Plan
 from saccade.controller.signals import candidate_confidence
+from tests.backbones.hf.hf_models import AUTOREGRESSIVE, CANVAS, DIFFUSION, PICTURE, QWEN
+from tests.backbones.hf.scripted import Script, Spread
 
 HOW: dict[str, Any] = {"max_new_tokens": 4, "do_sample": False, "return_dict_in_generate": True}
 
