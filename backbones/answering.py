@@ -97,7 +97,7 @@ class Answering:
         """The facts with the mask and forbidden ids of a call."""
         vocab, spec = self.spec.geometry.vocab, self.spec
         mask_id = spec.mask_id if settings.mask_id is None else settings.mask_id
-        self._check_ids("mask_id", [mask_id])
+        self._check_ids("mask_id", [] if mask_id is None else [mask_id])
         if settings.forbidden_ids is None:  # a cut vocabulary may lack some of the backbone's own
             ids = tuple(token for token in spec.forbidden_ids if token < vocab)
         else:

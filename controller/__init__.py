@@ -44,7 +44,14 @@ from saccade.controller.signals import SignalChange, Signals
 from saccade.controller.step_record import StepRecord
 from saccade.controller.trace import Generation, Trace
 from saccade.controller.tunable import Tunable, tunables
-from saccade.controller.types import BackboneSpec, Geometry, Segments, StepState
+from saccade.controller.types import (
+    BackboneSpec,
+    Geometry,
+    LayeredGeometry,
+    LayerGeometry,
+    Segments,
+    StepState,
+)
 from saccade.controller.views import Merge, Selection, VisualView
 
 __all__ = [
@@ -72,6 +79,8 @@ __all__ = [
     "Generation",
     "Geometry",
     "Keep",
+    "LayerGeometry",
+    "LayeredGeometry",
     "LayerSkip",
     "Learned",
     "LearnedError",

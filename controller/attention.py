@@ -12,7 +12,11 @@ CHUNK = 128
 
 
 def row_attention(
-    q: Tensor, k: Tensor, key_mask: Tensor | None = None, mean_logits: bool = False
+    q: Tensor,
+    k: Tensor,
+    key_mask: Tensor | None = None,
+    mean_logits: bool = False,
+    scale: float | None = None,
 ) -> Tensor:
     """Softmaxed attention of some query rows over all keys, in float32.
 
@@ -22,10 +26,12 @@ def row_attention(
         Rotated queries of the rows asked about.
     k : Tensor (B, H_kv, L, d)
         Rotated keys; H is a multiple of H_kv.
-    key_mask : Tensor (B, L) bool or None
-        True where a key may be attended to.
+    key_mask : Tensor (B, L) or (B, Q, L) bool or None
+        True where a key may be attended to, by all rows or by each.
     mean_logits : bool
         Average the heads before the softmax instead of giving each its own: H is 1 then.
+    scale : float, optional
+        Of the scores; ``d ** -0.5`` by default.
 
     Returns
     -------
@@ -34,11 +40,14 @@ def row_attention(
     groups = q.shape[1] // k.shape[1]
     if groups > 1:
         k = k.repeat_interleave(groups, dim=1)
-    scores = (q.float() @ k.float().transpose(-1, -2)) * q.shape[-1] ** -0.5
+    scores = (q.float() @ k.float().transpose(-1, -2)) * (
+        q.shape[-1] ** -0.5 if scale is None else scale
+    )
     if mean_logits:
         scores = scores.mean(1, keepdim=True)
     if key_mask is not None:
-        scores = scores.masked_fill(~key_mask[:, None, None, :], float("-inf"))
+        seen = key_mask[:, None, None, :] if key_mask.ndim == 2 else key_mask[:, None]
+        scores = scores.masked_fill(~seen, float("-inf"))
     weights: Tensor = scores.softmax(-1)
     return weights
 

@@ -8,15 +8,20 @@ from collections.abc import Sequence
 from saccade.controller.types import Geometry
 
 
-def layer_macs(geometry: Geometry, queries: int, keys: int) -> int:
-    """Exact count of one decoder layer for `queries` rows attending to `keys` rows.
+def layer_macs(geometry: Geometry, queries: int, keys: int, number: int = 0) -> int:
+    """Exact count of decoder layer `number` for `queries` rows attending to `keys` rows.
 
-    Four projections with grouped keys and values, scores and their sum, and a gated MLP of three
-    matrices: ``(2 + 2g) q d^2 + 2 q k d + 3 q d m`` with g the share of key-value heads.
+    Projections of queries, keys, values and output, scores and their sum, a gated MLP of three
+    matrices, and the experts that a row passes with the router that chooses them. Where all heads
+    together are as wide as the rows: ``(2 + 2g) q d^2 + 2 q k d + 3 q d m`` with g the share of
+    key-value heads.
     """
-    d, m = geometry.hidden, geometry.intermediate
-    projections = 2 * d * d + 2 * d * d * geometry.n_kv_heads // geometry.n_heads
-    return queries * (projections + 2 * keys * d + 3 * d * m)
+    layer = geometry.layer(number)
+    d, width = layer.hidden, layer.n_heads * layer.head_dim
+    shared = layer.n_kv_heads * layer.head_dim * (2 if layer.value_proj else 1)
+    experts = layer.experts_read * 3 * d * layer.expert_intermediate + d * layer.experts
+    row = 2 * d * width + d * shared + 2 * keys * width + 3 * d * layer.intermediate + experts
+    return queries * row
 
 
 def head_macs(geometry: Geometry, rows: int) -> int:
@@ -37,7 +42,8 @@ def forward_macs(
     rows, as it runs without a kernel that leaves out the others.
     """
     keys = rows_per_layer if keys_per_layer is None else keys_per_layer
-    layers = sum(layer_macs(geometry, n, k) for n, k in zip(rows_per_layer, keys, strict=True))
+    counts = enumerate(zip(rows_per_layer, keys, strict=True))
+    layers = sum(layer_macs(geometry, n, k, i) for i, (n, k) in counts)
     return layers + head_macs(geometry, head_rows)
 
 

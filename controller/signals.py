@@ -132,7 +132,8 @@ class Signals:
     margin : Tensor (R,) float64 or None
         Confidence less the probability of the likeliest other token, in [-1, 1].
     masked : Tensor (R,) bool or None
-        Positions that were still masked when the step began.
+        Positions that were still masked when the step began; where a model has no mask token,
+        those that the step before did not accept.
     committed : int
         Positions that received their token in the step.
     change : SignalChange or None

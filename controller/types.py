@@ -62,11 +62,13 @@ class StepState:
     step : int
         Forwards done so far in this call, 0 in the first.
     n_steps : int
-        Forwards the settings ask for in all.
+        Forwards the settings ask for in all; a bound where the model may end before.
     block, n_blocks : int
-        Current block and number of blocks.
+        Current block and number of blocks, which is a bound where the model may end before.
     masked, committed : int
-        Response positions still masked and already committed.
+        Response positions still masked and already committed. Where a model has no mask token but
+        accepts tokens and draws the others anew: positions of the block that the step before did
+        not accept, and those that it did.
     cache_age : int
         Forwards since the prompt was last recomputed; 0 where every forward recomputes it.
     """
@@ -78,6 +80,36 @@ class StepState:
     masked: int
     committed: int
     cache_age: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerGeometry:
+    """Sizes of one decoder layer.
+
+    Attributes
+    ----------
+    hidden, intermediate : int
+        Width of its rows, and of its gated MLP that every row passes; 0 for no such MLP.
+    n_heads, n_kv_heads, head_dim : int
+        Of its attention.
+    window : int or None
+        Keys that a row reads at most, itself among them; None for all.
+    value_proj : bool
+        Whether values have a projection of their own; else they are the keys.
+    experts, experts_read, expert_intermediate : int
+        How many experts there are, how many of them a row passes, and their width; 0 for none.
+    """
+
+    hidden: int
+    intermediate: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    window: int | None = None
+    value_proj: bool = True
+    experts: int = 0
+    experts_read: int = 0
+    expert_intermediate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +129,27 @@ class Geometry:
     n_kv_heads: int
     vocab: int
 
+    def layer(self, number: int) -> LayerGeometry:
+        """Sizes of one layer, 0 to n_layers - 1."""
+        width = self.hidden // self.n_heads
+        return LayerGeometry(self.hidden, self.intermediate, self.n_heads, self.n_kv_heads, width)
+
+
+@dataclass(frozen=True, slots=True)
+class LayeredGeometry(Geometry):
+    """Sizes of a model whose layers are not all made of the same ones.
+
+    Attributes
+    ----------
+    layers : tuple of LayerGeometry
+        Of every layer; the sizes that `Geometry` has are those of the first.
+    """
+
+    layers: tuple[LayerGeometry, ...] = ()
+
+    def layer(self, number: int) -> LayerGeometry:
+        return self.layers[number]
+
 
 @dataclass(frozen=True, slots=True)
 class BackboneSpec:
@@ -108,8 +161,8 @@ class BackboneSpec:
     origin : Origin
         How it was trained.
     geometry : Geometry
-    mask_id : int
-        Id of the mask token.
+    mask_id : int or None
+        Id of the mask token; None where nothing is masked.
     forbidden_ids : tuple of int
         Ids never predicted at masked positions.
     logit_shift : bool
@@ -123,7 +176,7 @@ class BackboneSpec:
     name: str
     origin: Origin
     geometry: Geometry
-    mask_id: int
+    mask_id: int | None
     forbidden_ids: tuple[int, ...]
     logit_shift: bool
     can: frozenset[str]

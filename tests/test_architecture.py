@@ -14,7 +14,7 @@ ROOMS = {
         {"inputs", "checkpoints"},
         {"execution"},
         {"decoding"},
-        {"families"},
+        {"families", "hf"},
         {"answering"},
         {"model"},
         {"loading"},

@@ -114,7 +114,7 @@ class Family:
                 language.n_kv_heads,
                 language.vocab_size,
             ),
-            mask_id=lookup(self.mask or self.pad),
+            mask_id=None if self.mask is None else lookup(self.mask),
             forbidden_ids=tuple(lookup(token) for token in self.forbidden),
             logit_shift=self.logit_shift,
             can=self.can | ({"commit"} if self.mask else set()),

@@ -45,7 +45,9 @@ class MaskedAnswer:
         suffix: Sequence[int],
         generator: torch.Generator | None,
     ) -> LavidaAnswer:
-        return LavidaAnswer(self.settings, self.spec.mask_id, stops, generator)
+        mask = self.spec.mask_id
+        assert mask is not None
+        return LavidaAnswer(self.settings, mask, stops, generator)
 
     def next_span(self, sequence: SequenceState, refresh: bool) -> Span:
         prompt, response = len(sequence.inputs), len(sequence.answer.ids)

@@ -52,7 +52,9 @@ class MaskedBlocks:
         suffix: Sequence[int],
         generator: torch.Generator | None,
     ) -> LladaAnswer:
-        return LladaAnswer(self.settings, prompt_len, self.spec.mask_id, stops, suffix)
+        mask = self.spec.mask_id
+        assert mask is not None
+        return LladaAnswer(self.settings, prompt_len, mask, stops, suffix)
 
     def next_span(self, sequence: SequenceState, refresh: bool) -> Span:
         """Everything, or from the present block on where what is before it is cached."""
