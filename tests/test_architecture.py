@@ -15,6 +15,7 @@ ROOMS = {
         {"execution"},
         {"decoding"},
         {"families"},
+        {"opening"},
         {"answering"},
         {"model"},
         {"loading"},

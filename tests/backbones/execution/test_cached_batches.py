@@ -70,7 +70,7 @@ PAIRS = [
 
 def model_of(family: str) -> Model:
     kind = FAMILIES[family][0]
-    return MODELS.setdefault(kind.model_types[0], tiny_model(family=kind))
+    return MODELS.setdefault(kind.name, tiny_model(family=kind))
 
 
 @pytest.mark.parametrize(("family", "name"), PAIRS)
