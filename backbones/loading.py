@@ -147,12 +147,12 @@ def load(
         By default ("auto") that in which most of the language model is stored, but float32 where
         that is float16 and the device a CPU. (The published loader always takes float16.)
     device : torch.device, str or int, optional
-        By default the GPU with the most free memory, else "cpu".
+        By default "cuda" where there is one, else "cpu".
     revision : str, optional
         Branch, tag or commit on the hub.
     device_map : str or mapping, optional
-        As transformers takes it, instead of `device`: "auto", a device, or a mapping to one device.
-        A model is not spread over several.
+        As transformers takes it, instead of `device`: "auto" (the GPU with the most free memory), a
+        device, or a mapping to one device. A model is not spread over several.
     check_memory : bool
         Refuse, before anything is read, what does not fit into the free memory. False tries.
     progress : callable, optional

@@ -87,7 +87,8 @@ def open_folder(folder: Path, *, cut_vocab: bool = True) -> Opened:
     language = language_config(config, family.decoder, family.layout)
     tensors = tuple(read_headers(shard_files(folder)))
     tower = read_tower_config(folder, config, tensors, _sides(config))
-    stored_vocab, cut, warnings = language.vocab_size, tokenizer is not None and cut_vocab, ()
+    stored_vocab, cut = language.vocab_size, tokenizer is not None and cut_vocab
+    warnings: tuple[str, ...] = ()
     if tokenizer is not None:
         known = n_ids(tokenizer)
         warnings = _beyond(tokenizer, family, stored_vocab, known)

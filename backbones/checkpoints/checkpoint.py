@@ -37,19 +37,27 @@ def shard_files(folder: Path) -> list[Path]:
     CheckpointError
         If there is none, or one is missing.
     """
-    if (folder / INDEX).exists():
-        places = read_json(folder / INDEX).get("weight_map")
-        if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
-            raise CheckpointError(f"{folder / INDEX} has no weight_map from keys to file names")
-        names = sorted(set(places.values()))
-    elif (folder / SINGLE).exists():
-        names = [SINGLE]
-    else:
-        names = _shards_without_index(folder)
+    names = named_files(folder)
     missing = [name for name in names if not (folder / name).exists()]
     if missing or not names:
         raise CheckpointError(f"{folder} lacks {', '.join(missing) or SINGLE}")
     return [folder / name for name in names]
+
+
+def named_files(folder: Path) -> list[str]:
+    """Names of the files that a checkpoint should have; some may be missing.
+
+    Raises
+    ------
+    CheckpointError
+        If nothing says what they are.
+    """
+    if (folder / INDEX).exists():
+        places = read_json(folder / INDEX).get("weight_map")
+        if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
+            raise CheckpointError(f"{folder / INDEX} has no weight_map from keys to file names")
+        return sorted(set(places.values()))
+    return [SINGLE] if (folder / SINGLE).exists() else _shards_without_index(folder)
 
 
 def _no_weights(folder: Path) -> str:

@@ -8,6 +8,14 @@ from saccade.backbones.checkpoints.layout import USUAL, Layout
 from saccade.backbones.network.sizes import DecoderTraits, LanguageConfig, TowerConfig
 from saccade.controller.errors import CheckpointError
 
+SIZES = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "vocab_size",
+)
+"""Fields of the decoder that every config has."""
 DECODER: Mapping[str, tuple[object, ...]] = {
     "hidden_act": ("silu",),
     "attention_bias": (False, None),
@@ -142,17 +150,10 @@ def language_config(
     config: Mapping[str, Any], traits: DecoderTraits, layout: Layout = USUAL
 ) -> LanguageConfig:
     """Read the decoder's geometry; unsupported settings raise `CheckpointError` naming them."""
+    own = {layout.field(name): allowed for name, allowed in DECODER.items()}
+    check_supported(config, {**own, **layout.supported})
     config = layout.read(config)
-    check_supported(config, {**DECODER, **layout.supported})
-    hidden, mlp, layers, heads, vocab = sizes(
-        config,
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "vocab_size",
-        layout=layout,
-    )
+    hidden, mlp, layers, heads, vocab = sizes(config, *SIZES, layout=layout)
     optional = {
         "num_key_value_heads": heads,
         "tokenizer_model_max_length": traits.max_length,

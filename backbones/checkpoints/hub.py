@@ -1,6 +1,7 @@
 """Fetching checkpoints from the Hugging Face hub: weights, JSON and merges, never code."""
 
 from pathlib import Path
+from typing import Any
 
 from saccade.backbones.checkpoints.tokenizer import MERGES
 from saccade.controller.errors import CheckpointError
@@ -21,7 +22,7 @@ def fetch(repo_id: str, revision: str | None = None, cached: bool = False) -> Pa
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        options = {"local_files_only": True} if cached else {}
+        options: dict[str, Any] = {"local_files_only": True} if cached else {}
         found = snapshot_download(repo_id, revision=revision, allow_patterns=PATTERNS, **options)
         return Path(found)
     except HFValidationError as error:

@@ -1,7 +1,9 @@
 """What memory weights take on a device, and whether that is there."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,8 +55,7 @@ def available(device: torch.device) -> int | None:
 def _free_here() -> int | None:
     """Memory of the machine that can be had without swapping."""
     try:
-        import psutil
-
+        psutil: Any = import_module("psutil")
         return int(psutil.virtual_memory().available)
     except ImportError:
         pass

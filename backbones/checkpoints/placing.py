@@ -32,19 +32,21 @@ def place(device: Device | None = None, device_map: DeviceMap | None = None) -> 
     if device is not None and device_map is not None:
         raise ValueError(f"device={device!r} and device_map={device_map!r}: give one of them")
     if device_map is None:
-        return _device(device, "device") if device is not None else _best()
+        return _default() if device is None else _device(device, "device")
     if isinstance(device_map, Mapping):
         return _only(device_map)
     return _best() if device_map == "auto" else _device(device_map, "device_map")
 
 
+def _default() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _best() -> torch.device:
     """The GPU with the most free memory, the first of equal ones; the CPU without any."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
+    if not torch.cuda.is_available() or torch.cuda.device_count() == 1:
+        return _default()
     numbers = range(torch.cuda.device_count())
-    if len(numbers) == 1:
-        return torch.device("cuda")
     return torch.device("cuda", max(numbers, key=lambda i: torch.cuda.mem_get_info(i)[0]))
 
 

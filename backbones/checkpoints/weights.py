@@ -114,7 +114,9 @@ def fit(
     last = rf"{re.escape(PUBLISHED_TOWER)}encoder\.layers\.{network.tower.n_layers}\..*"
     unused_keys = re.compile("|".join((*_UNUSED, last)))
     places: dict[str, Stored] = {}
-    unexpected, unused, twice = [], [], []
+    unexpected: list[str] = []
+    unused: list[str] = []
+    twice: list[str] = []
     for tensor in tensors:
         name = published(tensor.name)
         own = wanted.get(name)
