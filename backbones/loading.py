@@ -16,7 +16,7 @@ from saccade.backbones.checkpoints.memory import (
     name_of,
     needed,
 )
-from saccade.backbones.checkpoints.placing import DeviceMap, choose_dtype, place
+from saccade.backbones.checkpoints.placing import DeviceMap, check_there, choose_dtype, place
 from saccade.backbones.checkpoints.text_tower_files import read_text_tower
 from saccade.backbones.checkpoints.weights import Fit, Progress, fit, read_weights
 from saccade.backbones.families.family import Family
@@ -185,6 +185,7 @@ def load(
     every row ("grid").
     """
     where = place(device, device_map)
+    check_there(where)
     folder = resolve(path_or_repo_id, revision)
     examined = examine(folder, cut_vocab=cut_vocab)
     opened, made = examined.opened, examined.fit

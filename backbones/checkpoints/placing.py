@@ -73,6 +73,15 @@ def _device(given: Device, name: str) -> torch.device:
         ) from error
 
 
+def check_there(device: torch.device) -> None:
+    """Raise `ValueError` for a device that this machine or this build of torch does not have."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise ValueError(f"no device {str(device)!r} here; there is {', '.join(here)}") from error
+
+
 def stored_dtype(made: Fit) -> tuple[torch.dtype, str]:
     """The dtype that most of a language model's numbers are stored in, and what is to be said of
     it: "" where all are alike."""
@@ -94,13 +103,13 @@ def choose_dtype(
 ) -> tuple[torch.dtype, str]:
     """The dtype of the loaded weights, and what is to be said of the choice.
 
-    By default they stay as they are stored. Only float16 becomes float32 on a CPU: it gains no time
-    there, has no kernels on older ones, and its range is the smallest.
+    By default they stay as they are stored. Only float16 becomes float32 on a CPU: it is slower
+    there, and its range is the smallest.
 
     Raises
     ------
     ValueError
-        For what is no floating-point type.
+        For what is no floating-point type that models compute in.
     """
     if dtype is None or dtype == "auto":
         own, said = stored_dtype(made)
@@ -108,7 +117,8 @@ def choose_dtype(
             return torch.float32, f"{said}float16 becomes float32 on a CPU; "
         return own, said
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    computed = (*FLOATS, torch.float64)
+    if not isinstance(found, torch.dtype) or found not in computed:
         near = did_you_mean(dtype, ("float32", "bfloat16", "float16"))
         raise ValueError(f"dtype={dtype!r}; {near}give float32, bfloat16 or float16")
     return found, ""

@@ -10,7 +10,8 @@ from rich.table import Table
 from typer import Option
 
 from saccade.studies.cli.consoles import emit, out
-from saccade.studies.cli.doctor_model import examine_model, show_model
+from saccade.studies.cli.doctor_model import examine_model
+from saccade.studies.cli.doctor_table import show_model
 from saccade.studies.cli.environment import broken_imports, device_facts, extensions, versions
 
 MODEL = "embedded/llada-v"

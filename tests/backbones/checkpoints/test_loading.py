@@ -134,7 +134,9 @@ def test_cutting_and_filling_stored_with_a_tokenizer(speaking_folder: Path, tmp_
     assert own.processor.encode("yes") == plain.processor.encode("yes")
 
 
-@pytest.mark.parametrize("dtype", ["banana", "int8", torch.int64, "Tensor", ""])
+@pytest.mark.parametrize(
+    "dtype", ["banana", "int8", "float8_e4m3fn", torch.int64, "Tensor", "", "cpu"]
+)
 def test_a_wrong_dtype(dtype: Any, folder: Path) -> None:
     with pytest.raises(ValueError, match="float32, bfloat16 or float16"):
         load(folder, dtype=dtype)

@@ -180,6 +180,8 @@ def test_a_map_to_one_device_is_that_device(given: Any, folder: Path, model: Mod
         ({"device_map": {"model": "disk"}}, "device_map: 'disk' is no device; give cpu, cuda or"),
         ({"device_map": "balanced"}, "device_map: 'balanced' is no device; .*, or 'auto'"),
         ({"device": "gpu"}, "device: 'gpu' is no device"),
+        ({"device": "cuda:99"}, "no device 'cuda:99' here; there is cpu"),
+        ({"device_map": {"": "cuda:99"}}, "no device 'cuda:99' here; there is cpu"),
         ({"device": True}, "device: True is no device"),
         ({"device": "cpu", "device_map": "auto"}, "give one of them"),
     ],
