@@ -1,31 +1,33 @@
 """``load``: a checkpoint's folder, hub id or embedded name to a model. None of its code is run."""
 
-from dataclasses import replace
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from saccade.backbones.checkpoints.checkpoint import (
-    load_weights,
-    read_tower_config,
-    shard_files,
-)
-from saccade.backbones.checkpoints.config import check_packing, language_config
 from saccade.backbones.checkpoints.hub import fetch
 from saccade.backbones.checkpoints.json_files import read_json
+from saccade.backbones.checkpoints.memory import (
+    available,
+    check_memory,
+    gigabytes,
+    name_of,
+    needed,
+)
+from saccade.backbones.checkpoints.placing import DeviceMap, check_there, choose_dtype, place
 from saccade.backbones.checkpoints.text_tower_files import read_text_tower
-from saccade.backbones.checkpoints.tokenizer import read_tokenizer
+from saccade.backbones.checkpoints.weights import Fit, Progress, fit, read_weights
 from saccade.backbones.families.family import Family
 from saccade.backbones.families.registry import family_of
-from saccade.backbones.inputs.pinpoints import parse_pinpoints
-from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.model import Model
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
+from saccade.backbones.opening import Opened, open_folder
 from saccade.controller.errors import CheckpointError, UnknownNameError
 from saccade.controller.names import closest, did_you_mean, unknown_name
 
+log = logging.getLogger(__name__)
 EMBEDDED = Path(__file__).parent / "embedded"
 
 
@@ -34,8 +36,11 @@ def embedded_models() -> list[str]:
     return sorted(f"embedded/{path.parent.name}" for path in EMBEDDED.glob("*/config.json"))
 
 
-def resolve(path_or_repo_id: str | Path, revision: str | None = None) -> Path:
-    """Find a checkpoint's folder: embedded, local, or fetched from the hub.
+def resolve(
+    path_or_repo_id: str | Path, revision: str | None = None, *, cached: bool = False
+) -> Path:
+    """Find a checkpoint's folder: embedded, local, or fetched from the hub; with `cached` it must
+    have been fetched before.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def resolve(path_or_repo_id: str | Path, revision: str | None = None) -> Path:
             f"of {', '.join(embedded_models())}"
         )
     try:
-        return fetch(name, revision)
+        return fetch(name, revision, cached) if cached else fetch(name, revision)
     except CheckpointError as error:
         near = _embedded_meant(name)
         raise CheckpointError(f"{error}{near and f'; {near.strip()}'}") from error.__cause__
@@ -79,12 +84,48 @@ def read_family(path_or_repo_id: str | Path, revision: str | None = None) -> Fam
     return family_of(read_json(folder / "config.json"), folder)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """A checkpoint whose tensors were compared with a network, and not read.
+
+    Attributes
+    ----------
+    opened : Opened
+    network : Network
+        Without weights.
+    fit : Fit
+    """
+
+    opened: Opened
+    network: Network
+    fit: Fit
+
+
+def examine(folder: Path, *, cut_vocab: bool = True) -> Examined:
+    """Look at a checkpoint as `load` does, without reading a weight.
+
+    Raises
+    ------
+    CheckpointError
+        As `load`, but for problems of the weights: they are in `Examined.fit`.
+    """
+    opened = open_folder(folder, cut_vocab=cut_vocab)
+    network = empty_network(opened.language, opened.tower)
+    vocab = opened.language.vocab_size if opened.cut else None
+    layout = opened.family.layout
+    made = fit(network, opened.tensors, vocab, opened.tied, opened.stored_vocab, layout)
+    return Examined(opened, network, made)
+
+
 def load(
     path_or_repo_id: str | Path,
     dtype: torch.dtype | str | None = None,
-    device: torch.device | str | None = None,
+    device: torch.device | str | int | None = None,
     revision: str | None = None,
     *,
+    device_map: DeviceMap | None = None,
+    check_memory: bool = True,
+    progress: Progress | None = None,
     cut_vocab: bool = True,
     rounded_rotary: bool | None = None,
     weights_via_fp16: bool = False,
@@ -92,20 +133,31 @@ def load(
 ) -> Model:
     """Load a model from the layout of the real checkpoints.
 
+    Everything but the weights is read and checked first. Then the log says what they take and what
+    is free (``saccade.backbones.loading``, INFO), and they are read one by one, each onto its
+    device.
+
     Parameters
     ----------
     path_or_repo_id : str or Path
         A folder, a hub id such as ``GSAI-ML/LLaDA-V``, or an embedded name such as
         ``embedded/llada-v``.
     dtype : torch.dtype or str, optional
-        By default float32 on a CPU and elsewhere the checkpoint's own, or bfloat16 if it names
-        none. (The published loader always takes float16.)
-    device : torch.device or str, optional
-        "cuda" where there is one, else "cpu".
+        By default ("auto") that in which most of the language model is stored, but float32 where
+        that is float16 and the device a CPU. (The published loader always takes float16.)
+    device : torch.device, str or int, optional
+        By default "cuda" where there is one, else "cpu".
     revision : str, optional
         Branch, tag or commit on the hub.
+    device_map : str or mapping, optional
+        As transformers takes it, instead of `device`: "auto" (the GPU with the most free memory), a
+        device, or a mapping to one device. A model is not spread over several.
+    check_memory : bool
+        Refuse, before anything is read, what does not fit into the free memory. False tries.
+    progress : callable, optional
+        Called with (bytes read, all bytes) after every tensor.
     cut_vocab : bool
-        Cut the vocabulary to the length of the tokenizer, as the published loaders do. Without a
+        Cut the vocabulary to the ids of the tokenizer, as the published loaders do. Without a
         tokenizer it stays.
     rounded_rotary : bool, optional
         Round the rotary frequencies to bfloat16. By default where the published code does:
@@ -120,80 +172,85 @@ def load(
     Raises
     ------
     CheckpointError
-        Saying what is missing, unexpected, damaged or unsupported.
+        Saying what is missing, unexpected, damaged, unsupported, or too large.
     UnknownNameError
         For an unknown embedded name.
+    ValueError
+        For a dtype or a device that there is not.
 
     Notes
     -----
     A config that does not say where the newlines of a video go has them in
     every row ("grid").
     """
+    where = place(device, device_map)
+    check_there(where)
     folder = resolve(path_or_repo_id, revision)
-    config = read_json(folder / "config.json")
-    family = family_of(config, folder)
-    check_packing(config)
-    tokenizer = read_tokenizer(folder)
-    language, tower = language_config(config, family.decoder), read_tower_config(folder, config)
-    stored_vocab = language.vocab_size
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    kind = _dtype(dtype, config, where)
-    cut = tokenizer is not None and cut_vocab
-    if tokenizer is not None and cut:
-        known = tokenizer.get_vocab_size(with_added_tokens=True)
-        language = replace(language, vocab_size=min(language.vocab_size, known))
-    if rounded_rotary is None:
-        rounded_rotary = family.decoder.rounded_rotary and kind == torch.bfloat16
-    if rounded_rotary:
-        language = replace(language, rotary=torch.bfloat16)
-    tied = bool(config.get("tie_word_embeddings"))
-    # What is loaded, so that it is saved as such: the head is always a matrix of its own.
-    config |= {"vocab_size": language.vocab_size, "tie_word_embeddings": False}
-    network = _empty_network(language, tower)
-    stored = torch.float16 if weights_via_fp16 else kind
-    vocab = language.vocab_size if cut else None
-    load_weights(network, shard_files(folder), stored, vocab, tied, stored_vocab)
+    examined = examine(folder, cut_vocab=cut_vocab)
+    opened, made = examined.opened, examined.fit
+    made.check()
+    kind, said = choose_dtype(dtype, made, where)
     name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
-    spec = family.spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
-    preprocessor = _preprocessor(config, tower, family)
-    texts = None if text_tower is None else read_text_tower(text_tower, tower.hidden_size)
-    if texts is not None:
+    _announce(name, examined, kind, where, said, check_memory)
+    network = _rotated(examined, kind, rounded_rotary)
+    via = torch.float16 if weights_via_fp16 else None
+    read_weights(network, made, kind, where, via, progress)
+    tokenizer, language = opened.tokenizer, network.language
+    spec = opened.family.spec(name, language, None if tokenizer is None else tokenizer.token_to_id)
+    texts = None
+    if text_tower is not None:
+        texts = read_text_tower(text_tower, opened.tower.hidden_size)
         spec = replace(spec, can=spec.can | {"tower:text"})
-    model = Model(network.to(where, kind), family, spec, preprocessor, tokenizer, config)
+    model = Model(
+        network.to(where, kind),
+        opened.family,
+        spec,
+        opened.preprocessor,
+        tokenizer,
+        opened.loaded_config,
+    )
     model.processor.text_tower = texts
     return model
 
 
-def _empty_network(language: LanguageConfig, tower: TowerConfig) -> Network:
-    """A network without weights."""
+def _announce(
+    name: str,
+    examined: Examined,
+    kind: torch.dtype,
+    where: torch.device,
+    said: str,
+    strict: bool,
+) -> None:
+    """Say what is going to be loaded, or that it does not fit."""
+    for warning in examined.opened.warnings:
+        log.warning("%s: %s", name, warning)
+    need, free = needed(examined.network, examined.fit, kind), available(where)
+    if strict:
+        check_memory(name, need, kind, where)
+    there = "" if free is None else f", of {gigabytes(free)} free"
+    log.info(
+        "loading %s: %s%s as %s on %s%s",
+        name,
+        said,
+        gigabytes(need.total),
+        name_of(kind),
+        where,
+        there,
+    )
+
+
+def _rotated(examined: Examined, kind: torch.dtype, rounded: bool | None) -> Network:
+    """The network without weights, with the rotary frequencies of its dtype."""
+    opened = examined.opened
+    if rounded is None:
+        rounded = opened.family.decoder.rounded_rotary and kind == torch.bfloat16
+    if not rounded:
+        return examined.network
+    language = replace(opened.language, rotary=torch.bfloat16)
+    return empty_network(language, opened.tower)
+
+
+def empty_network(language: LanguageConfig, tower: TowerConfig) -> Network:
+    """A network without weights, on the meta device."""
     with torch.device("meta"):
         return Network(language, tower)
-
-
-def _dtype(
-    dtype: torch.dtype | str | None, config: dict[str, Any], device: torch.device
-) -> torch.dtype:
-    if dtype is None:
-        stored = [config.get(name) for name in ("torch_dtype", "dtype")]  # older name, newer name
-        own = next((name for name in stored if name not in (None, "auto")), "bfloat16")
-        dtype = "float32" if device.type == "cpu" else own
-    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        near = did_you_mean(dtype, ("float32", "bfloat16", "float16"))
-        raise ValueError(f"dtype={dtype!r}; {near}give float32, bfloat16 or float16")
-    return found
-
-
-def _preprocessor(config: dict[str, Any], tower: TowerConfig, family: Family) -> ImagePreprocessor:
-    aspect = str(config.get("image_aspect_ratio") or "square")
-    pinpoints = config.get("image_grid_pinpoints")
-    anyres = aspect.startswith("anyres")
-    if anyres and not pinpoints:
-        raise CheckpointError(
-            f"config.json: image_aspect_ratio {aspect!r} needs image_grid_pinpoints"
-        )
-    try:
-        pairs = parse_pinpoints(pinpoints, tower.image_size) if anyres and pinpoints else ()
-        return ImagePreprocessor(tower.image_size, pairs, aspect, family.rows_first)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"config.json: {error}") from error

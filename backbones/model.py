@@ -189,8 +189,11 @@ class Model:
     def save_pretrained(self, folder: str | Path, max_shard_bytes: int = 5 * 2**30) -> None:
         """Write the layout `load` reads, in shards of at most `max_shard_bytes`."""
         dtype = str(self.network.model.image_newline.dtype).removeprefix("torch.")
-        config = {**self.config, "torch_dtype": dtype}
-        write_checkpoint(Path(folder), self.network, config, self.tokenizer, max_shard_bytes)
+        layout = self.family.layout
+        config = {**layout.completed(self.config), "torch_dtype": dtype}
+        write_checkpoint(
+            Path(folder), self.network, config, self.tokenizer, max_shard_bytes, layout
+        )
 
     @overload
     def generate(
@@ -257,8 +260,8 @@ class Model:
             As in `prepare`; `inputs` have theirs already.
         **options
             Fields of the family's settings, such as ``gen_length`` and ``steps``:
-            `GenerateSettings` (LLaDA-V), `LavidaSettings` (LaViDa-Dream) or `CausalSettings`
-            (autoregressive). `Family.settings` says which.
+            `GenerateSettings` (LLaDA-V), `LavidaSettings` (LaViDa-Dream), `BlockSettings`
+            (LaViDa-LLaDA) or `CausalSettings` (autoregressive). `Family.settings` says which.
 
         Returns
         -------

@@ -15,6 +15,7 @@ ROOMS = {
         {"execution"},
         {"decoding"},
         {"families", "hf"},
+        {"opening"},
         {"answering"},
         {"model"},
         {"loading"},

@@ -80,6 +80,7 @@ def tiny_model(
         max_length=max_length,
         qkv_bias=family.decoder.qkv_bias,
         causal=family.decoder.causal,
+        wide_rotary=family.decoder.wide_rotary,
     )
     network = Network(language, TOWER)
     _fill(network, torch.Generator().manual_seed(seed))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saccade.backbones.checkpoints.layout import USUAL, Layout
 from saccade.backbones.network.sizes import (
     DecoderTraits,
     LanguageConfig,
@@ -12,42 +13,67 @@ from saccade.backbones.network.sizes import (
 )
 from saccade.controller.errors import CheckpointError
 
+SIZES = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "vocab_size",
+)
+"""Fields of the decoder that every config has."""
 DECODER: Mapping[str, tuple[object, ...]] = {
     "hidden_act": ("silu",),
-    "rope_scaling": (None,),
     "attention_bias": (False, None),
     "use_sliding_window": (False, None),
 }
 MULTIMODAL: Mapping[str, tuple[object, ...]] = {
     "mm_projector_type": ("mlp2x_gelu",),
     "mm_resampler_type": (None,),
-    "mm_newline_position": ("grid",),
-    "mm_spatial_pool_mode": ("bilinear", None),
     "mm_use_im_start_end": (False, None),
+}
+VIDEO: Mapping[str, tuple[object, ...]] = {
+    "mm_newline_position": ("grid",),
     "add_faster_video": (False, None),
+}
+POOLING: Mapping[str, tuple[object, ...]] = {
+    "mm_spatial_pool_mode": ("bilinear", None),
 }
 TOWER: Mapping[str, tuple[object, ...]] = {
     "hidden_act": ("gelu_pytorch_tanh",),
     "num_channels": (3,),
 }
 TEXT: Mapping[str, tuple[object, ...]] = {"hidden_act": ("gelu_pytorch_tanh",)}
-"""Values that fields may have where another would change what the model computes."""
+"""Values that fields may have where another would change what the model computes: those of videos
+and of pooling only where a family reads videos or pools its views."""
+ROTARY_FIELDS = ("rope_parameters", "rope_scaling")
+"""What newer and older writers call the settings of the rotary positions."""
+_PLAIN: Mapping[str, tuple[object, ...]] = {
+    "rope_type": ("default", None),
+    "type": ("default", None),
+    "partial_rotary_factor": (1, None),
+    "factor": (1, None),
+}
+"""Settings that leave rotary positions as they are."""
 
 
-def sizes(config: Mapping[str, Any], *names: str, file: str = "config.json") -> list[int]:
-    """Fetch sizes of a config, read from `file`.
+def sizes(
+    config: Mapping[str, Any], *names: str, file: str = "config.json", layout: Layout = USUAL
+) -> list[int]:
+    """Fetch sizes of a config, read from `file`; errors name them as its `layout` does.
 
     Raises
     ------
     CheckpointError
         Naming the fields that are missing, or one that is not a whole number above 0.
     """
-    missing = [name for name in names if config.get(name) is None]
+    missing = [layout.field(name) for name in names if config.get(name) is None]
     if missing:
         raise CheckpointError(f"{file} lacks {', '.join(missing)}: is this a dMLLM checkpoint?")
     for name in names:
         if type(config[name]) is not int or config[name] < 1:
-            raise CheckpointError(f"{name}={config[name]!r}: must be a whole number, 1 or more")
+            raise CheckpointError(
+                f"{layout.field(name)}={config[name]!r}: must be a whole number, 1 or more"
+            )
     return [config[name] for name in names]
 
 
@@ -73,8 +99,11 @@ def check_supported(config: Mapping[str, Any], supported: Mapping[str, Sequence[
             raise CheckpointError(f"{name}={config[name]!r} is not supported; supported: {known}")
 
 
-def check_packing(config: Mapping[str, Any]) -> None:
+def check_packing(config: Mapping[str, Any], *, video: bool = True, pooled: bool = True) -> None:
     """Refuse multimodal settings that `saccade.backbones.inputs.packing` does not do.
+
+    What concerns videos is read for families with `video` alone, pooling for those and for families
+    whose views are `pooled`.
 
     Any-resolution images are packed the "spatial_unpad" way only, and a config that does not say so
     means "flat", as in the published code. Images of one view are packed alike in both.
@@ -85,34 +114,69 @@ def check_packing(config: Mapping[str, Any]) -> None:
         Naming the setting.
     """
     check_supported(config, MULTIMODAL)
+    if video:
+        check_supported(config, VIDEO)
+    if video or pooled:
+        check_supported(config, POOLING)
     anyres = str(config.get("image_aspect_ratio")).startswith("anyres")
     merge = {"mm_patch_merge_type": config.get("mm_patch_merge_type") or "flat"}
     allowed = ("spatial_unpad",) if anyres else ("flat", "spatial_unpad")
     check_supported(merge, {"mm_patch_merge_type": allowed})
 
 
-def language_config(config: Mapping[str, Any], traits: DecoderTraits) -> LanguageConfig:
+def rope_theta(config: Mapping[str, Any], default: float) -> float:
+    """The base of the rotary positions, wherever a config says it; the newest field counts.
+
+    Raises
+    ------
+    CheckpointError
+        For another kind of positions than the plain ones.
+    """
+    theta = _positive(config, "rope_theta", default)
+    for name in reversed(ROTARY_FIELDS):
+        given = config.get(name)
+        if given is None:
+            continue
+        if not isinstance(given, Mapping) or not _is_plain(given):
+            raise CheckpointError(
+                f"{name}={given!r} is not supported; supported: rope_type 'default', perhaps with "
+                "its rope_theta"
+            )
+        theta = _positive(given, "rope_theta", theta)
+    return theta
+
+
+def _is_plain(given: Mapping[str, Any]) -> bool:
+    """Whether settings of rotary positions change nothing but the base."""
+    others = {name: value for name, value in given.items() if name != "rope_theta"}
+    return all(value in _PLAIN.get(name, (None,)) for name, value in others.items())
+
+
+def language_config(
+    config: Mapping[str, Any], traits: DecoderTraits, layout: Layout = USUAL
+) -> LanguageConfig:
     """Read the decoder's geometry; unsupported settings raise `CheckpointError` naming them."""
-    check_supported(config, DECODER)
-    hidden, mlp, layers, heads, vocab = sizes(
-        config,
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "vocab_size",
-    )
+    own = {layout.field(name): allowed for name, allowed in DECODER.items()}
+    check_supported(config, {**own, **layout.supported})
+    config = layout.read(config)
+    hidden, mlp, layers, heads, vocab = sizes(config, *SIZES, layout=layout)
     optional = {
         "num_key_value_heads": heads,
         "tokenizer_model_max_length": traits.max_length,
     }
     given = optional | {name: config[name] for name in optional if config.get(name) is not None}
-    kv_heads, max_length = sizes(given, *optional)
+    kv_heads, max_length = sizes(given, *optional, layout=layout)
     if hidden % (2 * heads) or heads % kv_heads:
+        shown = zip(
+            ("hidden_size", "num_attention_heads", "num_key_value_heads"),
+            (hidden, heads, kv_heads),
+            strict=True,
+        )
         raise CheckpointError(
-            f"hidden_size={hidden}, num_attention_heads={heads}, num_key_value_heads={kv_heads}: "
+            f"{', '.join(f'{layout.field(name)}={value}' for name, value in shown)}: "
             "heads must share the hidden size evenly, each an even number, and key heads the heads"
         )
+    wide = config.get("rope_full_precision")
     return LanguageConfig(
         hidden_size=hidden,
         intermediate_size=mlp,
@@ -121,10 +185,11 @@ def language_config(config: Mapping[str, Any], traits: DecoderTraits) -> Languag
         n_kv_heads=kv_heads,
         vocab_size=vocab,
         rms_norm_eps=_positive(config, "rms_norm_eps", traits.rms_norm_eps),
-        rope_theta=_positive(config, "rope_theta", traits.rope_theta),
+        rope_theta=rope_theta(config, traits.rope_theta),
         max_length=max_length,
         qkv_bias=traits.qkv_bias,
         causal=traits.causal,
+        wide_rotary=traits.wide_rotary if wide is None else bool(wide),
     )
 
 

@@ -1,4 +1,5 @@
-"""A checkpoint's tokenizer: one file, or the vocabulary and merges of Qwen2's kind."""
+"""A checkpoint's tokenizer: one file, or the vocabulary and merges of Qwen2's kind; and the tokens
+that were added to either."""
 
 from pathlib import Path
 from typing import Any
@@ -20,19 +21,22 @@ _QWEN2 = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 """How Qwen2 cuts a text before it merges: digits one by one."""
+LARGEST_HOLE = 10_000
+"""Ids that may be left out before an added token: more are a mistake of the file."""
 
 
 def read_tokenizer(folder: Path) -> Tokenizer | None:
     """The checkpoint's fast tokenizer, or None if it has none.
 
-    Without a ``tokenizer.json`` it is made from ``vocab.json``, ``merges.txt`` and the added tokens
-    of ``tokenizer_config.json`` or, in older checkpoints, ``added_tokens.json``: byte-level BPE as
-    Qwen2's and Dream's.
+    Without a ``tokenizer.json`` it is made from ``vocab.json`` and ``merges.txt``: byte-level BPE
+    as Qwen2's and Dream's. In both cases it has the added tokens of ``tokenizer_config.json`` or,
+    in older checkpoints, ``added_tokens.json``, with the ids that stand there. Ids that none of the
+    files gives a token become special tokens of no meaning, which decode to nothing.
 
     Raises
     ------
     CheckpointError
-        If a file is damaged or missing, or an added token has another id than its files say.
+        If a file is damaged or missing, or an added token cannot have the id that its file says.
     """
     path = folder / TOKENIZER
     if path.exists():
@@ -44,6 +48,7 @@ def read_tokenizer(folder: Path) -> Tokenizer | None:
         tokenizer = _from_parts(folder)
     else:
         return None
+    _add(tokenizer, folder)
     # A training run's cutting and filling may be stored in the file; a prompt must stay whole.
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -68,14 +73,40 @@ def _from_parts(folder: Path) -> Tokenizer:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    for number, token in _added(folder):
-        tokenizer.add_tokens([token])
-        if tokenizer.token_to_id(token.content) != number:
-            raise CheckpointError(
-                f"{folder}: the added token {token.content!r} has the id {number}, but "
-                f"{tokenizer.token_to_id(token.content)} is the next of {VOCABULARY}"
-            )
     return tokenizer
+
+
+def _add(tokenizer: Tokenizer, folder: Path) -> None:
+    """Add the tokens that are not there yet, by ascending id."""
+    known, end = tokenizer.get_added_tokens_decoder(), n_ids(tokenizer)
+    for number, token in _added(folder):
+        if number in known and known[number].content == token.content:
+            continue
+        if number > end and tokenizer.token_to_id(token.content) is None:
+            tokenizer.add_tokens(_hole(end, number, folder, token.content))
+        tokenizer.add_tokens([token])
+        own = tokenizer.token_to_id(token.content)
+        if own != number:
+            raise CheckpointError(
+                f"{folder}: the added token {token.content!r} has the id {number}, but {own} is "
+                "the one that it has in the vocabulary, or the next that is free there"
+            )
+        end = max(end, number + 1)
+
+
+def _hole(first: int, stop: int, folder: Path, content: str) -> list[AddedToken]:
+    """Tokens for the ids that no file gives one, before the added token `content`."""
+    if stop - first > LARGEST_HOLE:
+        raise CheckpointError(
+            f"{folder}: the added token {content!r} has the id {stop}, but the vocabulary ends at "
+            f"{first - 1}"
+        )
+    return [AddedToken(f"<|unused {i}|>", special=True) for i in range(first, stop)]
+
+
+def n_ids(tokenizer: Tokenizer) -> int:
+    """One more than the largest id: the rows that an embedding needs."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
 
 def _added(folder: Path) -> list[tuple[int, AddedToken]]:

@@ -14,8 +14,8 @@ class GenerateOptions(TypedDict, total=False):
     """Options of `generate`, of all families together, so that editors complete them.
 
     Which of them a model takes, with what meaning and default, its settings say: `GenerateSettings`
-    (LLaDA-V), `LavidaSettings` (LaViDa-Dream) or `CausalSettings` (autoregressive). Others are
-    refused when `generate` is called.
+    (LLaDA-V), `LavidaSettings` (LaViDa-Dream), `BlockSettings` (LaViDa-LLaDA) or `CausalSettings`
+    (autoregressive). Others are refused when `generate` is called.
     """
 
     gen_length: int
@@ -41,6 +41,7 @@ class GenerateOptions(TypedDict, total=False):
     alg: str
     alg_temp: float
     prefix_lm: bool
+    step_per_block: int | None
     step_ratio: float | None
     schedule: str | None
     shift: float

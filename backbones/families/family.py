@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from saccade.backbones.checkpoints.layout import USUAL, Layout
 from saccade.backbones.decoding.llada.scheme import MaskedBlocks
 from saccade.backbones.decoding.llada.settings import GenerateSettings
 from saccade.backbones.decoding.options import Settings
@@ -34,10 +35,12 @@ class Family:
 
     Attributes
     ----------
+    name : str
+        What people call it.
     model_types : tuple of str
-        ``model_type`` values of its configs; the first is written.
+        ``model_type`` values of its configs; the first is written. Families may share one.
     architecture : str
-        Of its configs.
+        Of its configs, by which it is known where their ``model_type`` is another.
     origin : Origin
     template : ChatTemplate
         How a conversation is written.
@@ -51,6 +54,8 @@ class Family:
         Ids of special tokens, for checkpoints without a tokenizer.
     decoder : DecoderTraits
         What its config does not say about the decoder.
+    layout : Layout
+        What its configs and tensors are called.
     settings : type of Settings
         Options of its `generate`.
     scheme : callable
@@ -68,6 +73,7 @@ class Family:
         Capabilities of `BackboneSpec`; "commit" too where positions are masked.
     """
 
+    name: str
     model_types: tuple[str, ...]
     architecture: str
     origin: Origin
@@ -77,6 +83,7 @@ class Family:
     published_ids: Mapping[str, int]
     forbidden: tuple[str, ...] = ()
     decoder: DecoderTraits = field(default_factory=DecoderTraits)
+    layout: Layout = USUAL
     settings: type[Settings] = GenerateSettings
     scheme: Callable[..., Scheme] = MaskedBlocks
     pooled: bool = False

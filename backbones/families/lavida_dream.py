@@ -10,6 +10,7 @@ from saccade.backbones.inputs.chat import LAVIDA_CHAT
 from saccade.backbones.network.sizes import DecoderTraits
 
 FAMILY = Family(
+    name="LaViDa-Dream",
     model_types=("llava_dream",),
     architecture="LlavaDreamForMaskedDiffusion",
     origin="ar-to-diffusion",

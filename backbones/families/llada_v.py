@@ -8,6 +8,7 @@ from saccade.backbones.inputs.chat import LLADA_CHAT
 from saccade.backbones.network.sizes import DecoderTraits
 
 FAMILY = Family(
+    name="LLaDA-V",
     model_types=("llava_llada",),
     architecture="LlavaLLaDAModelLM",
     origin="from-scratch",

@@ -11,6 +11,7 @@ from saccade.backbones.inputs.chat import QWEN_CHAT
 from saccade.backbones.network.sizes import DecoderTraits
 
 FAMILY = Family(
+    name="LLaVA over Qwen2",
     model_types=("llava_qwen",),
     architecture="LlavaQwenForCausalLM",
     origin="autoregressive",

@@ -1,5 +1,6 @@
 """Canvas sizes for any-resolution pictures, as configs write them, and the one a picture gets."""
 
+import ast
 import re
 from collections.abc import Sequence
 
@@ -15,7 +16,8 @@ def parse_pinpoints(value: str | Sequence[Sequence[int]], tile: int) -> tuple[Pa
     ----------
     value : list of pairs, or str
         Pairs of (width, height) in pixels; or a range such as ``"(1x1),...,(6x6)"`` in tiles, of
-        which the first and the last pair count: all pairs between them, width slow, height fast.
+        which the first and the last pair count: all pairs between them, width slow, height fast. A
+        list of pairs may be written as text too.
     tile : int
         Side of a tile in pixels.
 
@@ -32,6 +34,7 @@ def parse_pinpoints(value: str | Sequence[Sequence[int]], tile: int) -> tuple[Pa
     """
     if tile < 1:
         raise ValueError(f"tile={tile}; must be 1 pixel or more")
+    value = _written_list(value) if isinstance(value, str) else value
     pairs = _range_of_pairs(value, tile) if isinstance(value, str) else _list_of_pairs(value)
     if not pairs:
         raise ValueError(f"no canvas size in {value!r}; give at least one (width, height) pair")
@@ -39,6 +42,15 @@ def parse_pinpoints(value: str | Sequence[Sequence[int]], tile: int) -> tuple[Pa
         if min(pair) < tile or pair[0] % tile or pair[1] % tile:
             raise ValueError(f"canvas size {pair}: sides must be positive multiples of tile={tile}")
     return pairs
+
+
+def _written_list(text: str) -> str | Sequence[Sequence[int]]:
+    """The list that a text such as ``"[(384, 768), (768, 384)]"`` writes; another text as it is."""
+    try:
+        found = ast.literal_eval(text.strip()) if text.lstrip().startswith("[") else text
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return found if isinstance(found, list) else text
 
 
 def _range_of_pairs(text: str, tile: int) -> tuple[Pair, ...]:

@@ -81,11 +81,12 @@ def rotary_angles(
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Rotate (B, H, L, d) by `rotary_angles`, pairing dimension i with i + d/2."""
+    """Rotate (B, H, L, d) by `rotary_angles`, pairing dimension i with i + d/2; in the wider dtype
+    of both."""
     cos, sin = angles
     first, second = x.chunk(2, dim=-1)
     out: Tensor = x * cos + torch.cat([-second, first], dim=-1) * sin
-    return out
+    return out.to(x.dtype)
 
 
 class Attended(NamedTuple):
@@ -229,6 +230,5 @@ def queries_keys(
 
 
 def _angles(config: LanguageConfig, rows: TokenStates) -> Tensor:
-    return rotary_angles(
-        rows.positions, config.head_dim, config.rope_theta, rows.hidden.dtype, config.rotary
-    )
+    dtype = torch.float32 if config.wide_rotary else rows.hidden.dtype
+    return rotary_angles(rows.positions, config.head_dim, config.rope_theta, dtype, config.rotary)

@@ -25,6 +25,8 @@ class LanguageConfig:
         Whether a row attends to earlier rows only.
     rotary : torch.dtype
         The rotary frequencies are rounded to it before they are used in float32.
+    wide_rotary : bool
+        Whether queries and keys are rotated in float32, and rounded once, in half precision too.
     """
 
     hidden_size: int
@@ -39,6 +41,7 @@ class LanguageConfig:
     qkv_bias: bool = False
     causal: bool = False
     rotary: torch.dtype = torch.float32
+    wide_rotary: bool = False
 
     @property
     def head_dim(self) -> int:
@@ -56,6 +59,7 @@ class DecoderTraits:
     qkv_bias: bool = False
     causal: bool = False
     rounded_rotary: bool = False
+    wide_rotary: bool = False
     rms_norm_eps: float = 1e-5
     rope_theta: float = 500000.0
     max_length: int = 16384

@@ -6,7 +6,8 @@ from typing import Any
 from torch import nn
 
 from saccade.backbones.checkpoints.config import check_packing
-from saccade.backbones.loading import _empty_network, _preprocessor
+from saccade.backbones.loading import empty_network
+from saccade.backbones.opening import preprocessor_of
 from saccade.backbones.published.companions import check_processor, own_tokenizer
 from saccade.backbones.published.geometry import config_of, language_of, tower_of
 from saccade.backbones.published.recognise import recognised
@@ -65,12 +66,12 @@ def wrap(model: nn.Module, tokenizer: Any = None, processor: Any = None) -> Wrap
     check_object(model)
     tensors = published_tensors(published)
     config = config_of(published.config)
-    check_packing(config)
+    check_packing(config, video=family.video, pooled=family.pooled)
     tower, language = tower_of(published, tensors), language_of(config, family, tensors)
     inside = None if processor is None else check_processor(processor, tower.image_size)
     given = inside if tokenizer is None else tokenizer
     words = None if given is None else own_tokenizer(given)
-    network = _empty_network(language, tower)
+    network = empty_network(language, tower)
     share(network, tensors)
     name = str(config.get("_name_or_path") or type(published).__name__)
     spec = family.spec(name, language, None if words is None else words.token_to_id)
@@ -79,5 +80,5 @@ def wrap(model: nn.Module, tokenizer: Any = None, processor: Any = None) -> Wrap
     # As `load` reads it, should the model be saved: the head is always a matrix of its own.
     config |= {"vocab_size": language.vocab_size, "tie_word_embeddings": False}
     config |= {"model_type": family.model_types[0], "architectures": [family.architecture]}
-    preprocessor = _preprocessor(config, tower, family)
+    preprocessor = preprocessor_of(config, tower, family)
     return Wrapped(network, family, spec, preprocessor, words, config, published, model)

@@ -13,9 +13,9 @@ from saccade.backbones.inputs.prepare import Prepared
 from saccade.backbones.inputs.processor import encode_for
 from saccade.backbones.inputs.tiling import ImagePreprocessor
 from saccade.backbones.inputs.token_ids import check_vocabulary
-from saccade.backbones.loading import _preprocessor
 from saccade.backbones.model import Model
 from saccade.backbones.network.network import Network
+from saccade.backbones.opening import preprocessor_of
 from saccade.backbones.published.arguments import Arguments, read_arguments
 from saccade.backbones.published.calls import Asked, Caller
 from saccade.backbones.published.geometry import config_of
@@ -164,7 +164,7 @@ class Wrapped(Model):
         """The prompt of a call, spliced as the object's config says now."""
         if given.images is None:
             return self._text(given.ids)
-        own = _preprocessor(dict(config), self.network.tower, self.family)
+        own = preprocessor_of(dict(config), self.network.tower, self.family)
         forms = PictureForms(self.network, self.family, own, config)
         pictures = forms.read(given.images, given.image_sizes, given.modalities)
         return self.processor.prepare_pictures(given.ids, pictures, encode_for(controller))

@@ -10,6 +10,8 @@ from rich.table import Table
 from typer import Option
 
 from saccade.studies.cli.consoles import emit, out
+from saccade.studies.cli.doctor_model import examine_model
+from saccade.studies.cli.doctor_table import show_model
 from saccade.studies.cli.environment import broken_imports, device_facts, extensions, versions
 
 MODEL = "embedded/llada-v"
@@ -19,14 +21,23 @@ needed: on other hardware it may err now and then, a broken one errs always."""
 
 
 def doctor(
+    model: Annotated[
+        str | None,
+        Option(help="Check this checkpoint instead: a folder, a cached hub id, an embedded name."),
+    ] = None,
+    revision: Annotated[str | None, Option(help="Branch, tag or commit of a hub id.")] = None,
     as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check this installation: versions, devices, what other packages add, and a
-    model's answers.
+    """Check this installation, or with --model a checkpoint.
 
-    The embedded model reads a few built-in documents. Ends with exit code 1 if something needed is
-    missing or broken.
+    Of the installation: versions, devices, what other packages add, and a model's answers; the
+    embedded model reads a few built-in documents. Of a checkpoint: family, sizes, memory,
+    tokenizer, what is missing and whether it loads; no weights are read and nothing is downloaded.
+    Ends with exit code 1 if something needed is missing or broken.
     """
+    if model is not None:
+        _doctor_model(model, revision, as_json)
+        return
     checks = [
         {"name": name, "ok": ok, "detail": detail}
         for name, (ok, detail) in (("packages", check_packages()), (MODEL, check_model()))
@@ -43,6 +54,16 @@ def doctor(
     else:
         _show(findings, out())
     if not findings["ok"]:
+        raise typer.Exit(1)
+
+
+def _doctor_model(name: str, revision: str | None, as_json: bool) -> None:
+    found = examine_model(name, revision)
+    if as_json:
+        emit(found)
+    else:
+        show_model(found, out())
+    if not found["ok"]:
         raise typer.Exit(1)
 
 

@@ -127,7 +127,7 @@ def generate(
         str | None, Option(help="think or no_think: suffixes that LLaDA-V was trained with.")
     ] = None,
     dtype: Annotated[
-        str | None, Option(help="float32, bfloat16 or float16. Default: float32 on a CPU.")
+        str | None, Option(help="float32, bfloat16 or float16. Default: as it is stored.")
     ] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
     revision: Annotated[str | None, Option(help="Branch, tag or commit on the hub.")] = None,

@@ -1,5 +1,6 @@
 """What commands read and write: pictures, models, devices and files, checked before any work."""
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,6 +127,9 @@ def load_model(
         If there is a checkpoint that cannot be used, or the hub cannot be reached.
     """
     from saccade.backbones import load
+    from saccade.studies.cli.loading_shown import bar_if_slow, told
 
     model_family(name, revision)
-    return load(name, dtype, device, revision)
+    level = logging.WARNING if name.startswith("embedded/") else logging.INFO
+    with told(level), bar_if_slow() as show:
+        return load(name, dtype, device, revision, progress=show)

@@ -75,7 +75,7 @@ def run(
     ] = 1,
     device: Annotated[str | None, Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
     dtype: Annotated[
-        str | None, Option(help="float32, bfloat16 or float16. Default: float32 on a CPU.")
+        str | None, Option(help="float32, bfloat16 or float16. Default: as it is stored.")
     ] = None,
     wandb: Wandb = None,
     tensorboard: TensorBoard = None,

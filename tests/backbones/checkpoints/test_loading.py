@@ -134,7 +134,9 @@ def test_cutting_and_filling_stored_with_a_tokenizer(speaking_folder: Path, tmp_
     assert own.processor.encode("yes") == plain.processor.encode("yes")
 
 
-@pytest.mark.parametrize("dtype", ["banana", "int8", torch.int64, "Tensor", ""])
+@pytest.mark.parametrize(
+    "dtype", ["banana", "int8", "float8_e4m3fn", torch.int64, "Tensor", "", "cpu"]
+)
 def test_a_wrong_dtype(dtype: Any, folder: Path) -> None:
     with pytest.raises(ValueError, match="float32, bfloat16 or float16"):
         load(folder, dtype=dtype)
@@ -147,24 +149,21 @@ def test_generate_in_half_precision(dtype: Any, folder: Path) -> None:
     assert half.device == torch.device("cpu") and len(out.tokens) == 4
 
 
-@pytest.mark.parametrize(
-    ("stored", "wanted"),
-    [
-        ({"torch_dtype": "float16"}, torch.float16),
-        ({"torch_dtype": None, "dtype": "float16"}, torch.float16),
-        ({"torch_dtype": "auto"}, torch.bfloat16),
-        ({"dtype": "auto"}, torch.bfloat16),
-        ({"torch_dtype": None}, torch.bfloat16),
-        ({}, torch.bfloat16),
-    ],
-)
-def test_the_checkpoints_own_dtype(
-    stored: dict[str, Any], wanted: torch.dtype, folder: Path
-) -> None:
-    """Off the CPU; the meta device stands for any other."""
-    edit_json(folder / "config.json", **{"torch_dtype": ..., **stored})
-    assert {v.dtype for v in weights(load(folder, device="meta")).values()} == {wanted}
-    assert {v.dtype for v in weights(load(folder, device="cpu")).values()} == {torch.float32}
+@pytest.mark.parametrize("config", ["float32", "float16", "auto", None, ...])
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_the_stored_dtype_is_kept(stored: torch.dtype, config: Any, tmp_path: Path) -> None:
+    """Whatever the config says; but float16 is computed as float32 on a CPU. The meta device stands
+    for any other."""
+    own = tiny_model()
+    own.network.to(stored)
+    own.save_pretrained(tmp_path)
+    edit_json(tmp_path / "config.json", torch_dtype=config, dtype=config)
+    here = torch.float32 if stored == torch.float16 else stored
+    for dtype in (None, "auto"):
+        for device, wanted in (("meta", stored), ("cpu", here)):
+            loaded = load(tmp_path, dtype, device)
+            assert {v.dtype for v in weights(loaded).values()} == {wanted}
+    assert len(loaded.generate(inputs=fake_request(loaded), mask_id=63, **SHAPE).tokens) == 4
 
 
 def test_shards_without_an_index(model: Model, tmp_path: Path) -> None:

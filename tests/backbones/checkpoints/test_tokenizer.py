@@ -50,9 +50,56 @@ def test_it_cuts_and_merges_as_transformers_does(tmp_path: Path) -> None:
     assert own.decode(own.encode("Hello, two.").ids) == "Hello, two."
 
 
-def test_an_added_token_has_the_id_that_is_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hole", [1, 3, 500])
+def test_ids_may_be_left_out_before_added_tokens(hole: int, tmp_path: Path) -> None:
+    """The tokens keep their ids; what is left out decodes to nothing, and no text gives it."""
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    without, own = read_tokenizer(write(plain)), read_tokenizer(write(tmp_path, first=hole))
+    assert without is not None and own is not None
+    stored = json.loads((tmp_path / "tokenizer_config.json").read_text())["added_tokens_decoder"]
+    for number, token in stored.items():
+        assert own.token_to_id(token["content"]) == int(number)
+    first = min(map(int, stored))
+    assert own.decode([*own.encode("a").ids, first - 1, *own.encode("b").ids]) == "ab"
+    for text in TEXTS:
+        ids = without.encode(text).ids
+        assert own.encode(text).ids == [i if i < first - hole else i + hole for i in ids]
+    again = tmp_path / "again"
+    again.mkdir()
+    own.save(str(again / "tokenizer.json"))
+    saved = read_tokenizer(again)
+    assert saved is not None and saved.get_vocab() == own.get_vocab()
+
+
+def test_a_hole_that_is_a_mistake_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"has the id \d+, but the vocabulary ends at \d+"):
+        read_tokenizer(write(tmp_path, first=10_001))
+
+
+@pytest.mark.parametrize("first", [-1, -200])
+def test_an_added_token_has_the_id_that_is_written(first: int, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"'<\|endoftext\|>' has the id \d+, but \d+ is the"):
-        read_tokenizer(write(tmp_path, first=3))
+        read_tokenizer(write(tmp_path, first=first))
+
+
+def test_tokens_that_only_the_config_adds(tmp_path: Path) -> None:
+    """As transformers does where ``tokenizer.json`` was written before they were added."""
+    whole = read_tokenizer(write(tmp_path))
+    assert whole is not None
+    content = json.loads(whole.to_str())
+    late = content["added_tokens"].pop()
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    own = read_tokenizer(tmp_path)
+    assert own is not None and own.token_to_id(late["content"]) == late["id"]
+    for text in TEXTS:
+        assert own.encode(text).ids == whole.encode(text).ids
+    (tmp_path / "tokenizer_config.json").unlink()
+    cut = read_tokenizer(tmp_path)
+    assert cut is not None and len(cut.encode(late["content"]).ids) > 1
+    (tmp_path / "added_tokens.json").write_text(json.dumps({late["content"]: late["id"]}))
+    older = read_tokenizer(tmp_path)
+    assert older is not None and older.encode(late["content"]).ids == [late["id"]]
 
 
 def test_added_tokens_of_an_older_checkpoint(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from saccade.backbones import Model, StepView
 from saccade.backbones.decoding.rules import sure_positions
 from saccade.backbones.families.lavida_dream import FAMILY as LAVIDA
+from saccade.backbones.families.lavida_llada import FAMILY as LAVIDA_LLADA
 from saccade.controller import BasePolicy, CommitRule, Controller, Plan, Signals, StepState
 from tests.tiny import fake_request, mixed_requests, tiny_model
 
@@ -56,6 +57,8 @@ FAMILIES: dict[str, tuple[Any, dict[str, Any]]] = {
     "prefix": (LAVIDA, {"steps": 8}),
     "scheduled": (LAVIDA, {"steps": 8, "schedule": "shift"}),
     "entropy": (LAVIDA, {"steps": 8, "alg": "entropy"}),
+    "lavida blocks": (LAVIDA_LLADA, {"block_length": 4, "steps": 8}),
+    "lavida blocks, cached": (LAVIDA_LLADA, {"block_length": 4, "steps": 8, "prefix_lm": True}),
 }
 
 

@@ -20,7 +20,7 @@ def test_they_are_those_of_all_families() -> None:
     assert GenerateOptions.__total__ is False
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.model_types[0])
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_a_family_refuses_those_of_others(family: object) -> None:
     settings = family.settings  # type: ignore[attr-defined]
     own = {field.name for field in fields(settings)}

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from saccade.backbones import Model, Prepared, Snapshot, StepView
 from saccade.backbones.families.lavida_dream import FAMILY as LAVIDA
+from saccade.backbones.families.lavida_llada import FAMILY as LAVIDA_LLADA
 from saccade.backbones.families.llada_v import FAMILY as LLADA
 from saccade.backbones.families.llava_ar import FAMILY as CAUSAL
 from saccade.backbones.families.registry import FAMILIES
@@ -34,6 +35,11 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "lavida by chance": (LAVIDA, {**LAVIDA_SHAPE, "alg": "origin", "seed": 3}),
     "lavida warm order": (LAVIDA, {**LAVIDA_SHAPE, "alg_temp": 0.5, "seed": 3}),
     "lavida shifted": (LAVIDA, {**LAVIDA_SHAPE, "schedule": "shift"}),
+    "lavida-llada": (LAVIDA_LLADA, BLOCKS),
+    "lavida-llada cached": (LAVIDA_LLADA, {**BLOCKS, "prefix_lm": True}),
+    "lavida-llada drawn": (LAVIDA_LLADA, {**BLOCKS, "temperature": 0.7, "seed": 3}),
+    "lavida-llada at random": (LAVIDA_LLADA, {**BLOCKS, "remasking": "random", "seed": 3}),
+    "lavida-llada shifted": (LAVIDA_LLADA, {**BLOCKS, "schedule": "shift"}),
     "causal": (CAUSAL, {"gen_length": 8}),
     "causal drawn": (CAUSAL, {"gen_length": 8, "temperature": 0.7, "seed": 3}),
 }

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from saccade.backbones import Model
-from saccade.backbones.families import lavida_dream, llava_ar
+from saccade.backbones.families import lavida_dream, lavida_llada, llava_ar
 from saccade.controller import (
     AfterShare,
     Auto,
@@ -56,6 +56,10 @@ FAMILIES: dict[str, tuple[Any, dict[str, Any]]] = {
     "full": (lavida_dream.FAMILY, {"gen_length": 8, "steps": 4, "prefix_lm": False}),
     "sampled": (lavida_dream.FAMILY, {"gen_length": 8, "steps": 5, "temperature": 0.8, "seed": 2}),
     "by chance": (lavida_dream.FAMILY, {"gen_length": 8, "steps": 5, "alg": "origin", "seed": 3}),
+    "blocks": (
+        lavida_llada.FAMILY,
+        {"gen_length": 8, "block_length": 4, "steps": 6, "prefix_lm": True},
+    ),
     "causal": (llava_ar.FAMILY, {"gen_length": 7}),
     "causal, sampled": (llava_ar.FAMILY, {"gen_length": 7, "temperature": 0.9, "seed": 5}),
 }
@@ -70,7 +74,7 @@ PAIRS = [
 
 def model_of(family: str) -> Model:
     kind = FAMILIES[family][0]
-    return MODELS.setdefault(kind.model_types[0], tiny_model(family=kind))
+    return MODELS.setdefault(kind.name, tiny_model(family=kind))
 
 
 @pytest.mark.parametrize(("family", "name"), PAIRS)

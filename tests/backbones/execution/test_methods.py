@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saccade.backbones import Model, Prepared
 from saccade.backbones.families.lavida_dream import FAMILY as LAVIDA
+from saccade.backbones.families.lavida_llada import FAMILY as BLOCKS
 from saccade.backbones.families.llada_v import FAMILY as LLADA_V
 from saccade.backbones.families.llava_ar import FAMILY as LLAVA_AR
 from saccade.backbones.families.registry import FAMILIES
@@ -28,15 +29,25 @@ MODES: list[tuple[Any, dict[str, Any]]] = [
     (LLADA_V, {"gen_length": 6, "block_length": 6, "steps": 3, "prefix_refresh_interval": 2}),
     (LAVIDA, {"gen_length": 6, "steps": 3}),
     (LAVIDA, {"gen_length": 6, "steps": 3, "prefix_lm": False}),
+    (BLOCKS, {"gen_length": 6, "block_length": 3, "steps": 4}),
+    (BLOCKS, {"gen_length": 6, "block_length": 3, "steps": 4, "prefix_lm": True}),
     (LLAVA_AR, {"gen_length": 3}),
 ]
-IDS = ["llada-v", "llada-v-prefix", "lavida-prefix", "lavida-full", "ar"]
+IDS = [
+    "llada-v",
+    "llada-v-prefix",
+    "lavida-prefix",
+    "lavida-full",
+    "lavida-llada-full",
+    "lavida-llada-prefix",
+    "ar",
+]
 LAYER = {"tower": 0, "entry": 0, "layer": 2}
 _models: dict[str, Model] = {}
 
 
 def model_of(family: Any) -> Model:
-    name = family.model_types[0]
+    name = family.name
     if name not in _models:
         _models[name] = tiny_model(family=family)
     return _models[name]
@@ -58,7 +69,7 @@ def policy_for(name: str, keep: float) -> Any:
 
 
 def test_every_family_is_here() -> None:
-    assert {family.model_types[0] for family, _ in MODES} == {f.model_types[0] for f in FAMILIES}
+    assert {family.name for family, _ in MODES} == {f.name for f in FAMILIES}
 
 
 @pytest.mark.parametrize(("family", "shape"), MODES, ids=IDS)

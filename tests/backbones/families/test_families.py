@@ -19,7 +19,7 @@ from saccade.backbones.network.sizes import SO400M
 from saccade.controller import CapabilityError
 from tests.tiny import SIDE, fake_page, tiny_model
 
-BY_NAME = {family.model_types[0]: family for family in FAMILIES}
+BY_NAME = {family.name: family for family in FAMILIES}
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -50,8 +50,9 @@ def test_prompts_end_where_the_assistant_speaks(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n, family in BY_NAME.items() if not family.video])
 def test_videos_are_for_models_that_read_them(name: str) -> None:
     model = tiny_model(tokenizer=True, family=BY_NAME[name])
+    kind = BY_NAME[name].model_types[0]
     frames = np.zeros((2, 8, 8, 3), dtype=np.uint8)
-    with pytest.raises(CapabilityError, match=f"a {name} model reads no videos"):
+    with pytest.raises(CapabilityError, match=f"a {kind} model reads no videos"):
         model.prepare("What?", video=frames)
 
 
@@ -104,7 +105,7 @@ def test_shrunk_tokens_lie_where_their_patches_lie() -> None:
 
 def test_half_precision_rounds_lavidas_frequencies(tmp_path: Path) -> None:
     for family in FAMILIES:
-        folder = tmp_path / family.model_types[0]
+        folder = tmp_path / family.name
         tiny_model(family=family).save_pretrained(folder)
         for kind in (torch.float32, torch.bfloat16):
             own = saccade.load(folder, kind, "cpu").network.language.rotary

@@ -1,0 +1,1 @@
+"""LaViDa-LLaDA's way of decoding."""
