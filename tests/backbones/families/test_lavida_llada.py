@@ -24,7 +24,7 @@ from tests.tiny import PINPOINTS, TOWER, fake_page, tiny_model
 D, HEADS, LAYERS, MLP, ROWS, MASK, THETA = 32, 4, 3, 48, 40, 39, 500.0
 CONFIG: dict[str, Any] = {
     "model_type": "llava_llada",
-    "architectures": ["LlavaLLaDAModelLM"],
+    "architectures": ["LlavaLladaForMaskedDiffusion"],
     "d_model": D,
     "n_heads": HEADS,
     "n_kv_heads": HEADS,
