@@ -2,12 +2,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OLDEST := .venv-oldest
+CORE := tests/backbones tests/controller tests/pruners tests/test_imports.py
 FOLDERS := backbones controller pruners studies tuning
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report docs test browser lint types links clean
+.PHONY: help demo report docs test oldest browser lint types links clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +26,9 @@ docs: $(STAMP) links  ## build the site with strict links (build/site), running 
 
 test: $(STAMP)  ## run the tests, two processes side by side
 	$(BIN)/python -m pytest -q -n 2 -m "not browser"
+
+oldest:  ## run the core's tests with the oldest versions that are supported (its own .venv-oldest, 6 GB)
+	@PYTHON=$(PYTHON) VENV=$(OLDEST) .ci/oldest $(CORE)
 
 browser: $(STAMP)  ## open the pages in Chromium and check them (skipped where there is none)
 	$(BIN)/python -m pytest -q -rs -m browser tests/browser

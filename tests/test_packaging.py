@@ -3,6 +3,8 @@
 import tomllib
 from pathlib import Path
 
+from packaging.version import Version
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -36,3 +38,14 @@ def test_what_is_read_when_installed_is_packaged() -> None:
         if path.is_file()
     }
     assert in_tree and in_tree <= found
+
+
+def test_lower_bounds_are_what_the_oldest_set_pins() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.lower().split("==") for line in lines if "==" in line)
+    needed = [*project["dependencies"], *project["optional-dependencies"]["oldest"]]
+    bounds = dict(line.lower().split(",")[0].split(">=") for line in needed if ">=" in line)
+    assert {line.lower().split(">=")[0] for line in project["dependencies"]} <= bounds.keys()
+    for name, bound in bounds.items():
+        assert Version(pins[name]) == Version(bound), f"{name}: {pins[name]} is tested"
