@@ -41,6 +41,12 @@ def command_to_send(runs: Path) -> str:
     return f"wandb sync {shlex.quote(str(runs))}/offline-run-*"
 
 
+def waiting_runs(runs: Path) -> list[Path]:
+    """Runs that were written but not sent."""
+    folders = sorted(runs.glob("offline-run-*"))
+    return [own for own in folders if not any(own.glob("*.synced"))]
+
+
 def send_runs(
     waiting: Sequence[Path], runs: Path, environment: Mapping[str, str], seconds: float
 ) -> str:
@@ -52,7 +58,7 @@ def send_runs(
         If they could not be sent, saying why and how to do it later; they stay where they are.
     """
     later = f"the runs are kept in {runs}; to send them: {command_to_send(runs)}"
-    problem = _unreachable(server())
+    problem = unreachable(server())
     if problem is not None:
         raise OSError(f"{server()} {problem}; {later}")
     command = [sys.executable, "-P", "-m", "wandb", "sync", *map(str, waiting)]
@@ -79,7 +85,7 @@ def send_runs(
     return f"wandb: {len(waiting)} runs sent to {server()}"
 
 
-def _unreachable(url: str) -> str | None:
+def unreachable(url: str) -> str | None:
     """Why a server takes nothing; None if it answers."""
     try:
         with urllib.request.urlopen(url, timeout=PATIENCE):
