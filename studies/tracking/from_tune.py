@@ -84,7 +84,8 @@ def _trial_run(
             "name": name,
             "policy": own.get("policy"),
             "pruner": own.get("pruner"),
-            "parameters": dict(trial.params),
+            # Trackers read dots in names as paths.
+            "parameters": {name.replace(".", "-"): v for name, v in trial.params.items()},
         },
         summary=figures | {"state": trial.state.name.lower()},
         series={"sample": Series("sample", points)} if points else {},
@@ -176,9 +177,7 @@ def _artifacts(
         yield f"{result['name']}-search", Artifact("search", files)
 
 
-def _files(
-    result: Mapping[str, Any], study: "Study", folder: Path
-) -> Iterator[tuple[str, bytes]]:
+def _files(result: Mapping[str, Any], study: "Study", folder: Path) -> Iterator[tuple[str, bytes]]:
     """Result, configuration, trials and preset; not where the trials are stored, which may be an
     address with a password."""
     for name in (RESULT, PRESET):
