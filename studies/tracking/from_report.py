@@ -104,7 +104,7 @@ def report_run(
     data = front_data(shown, sources.searches)
     return TrackedRun(
         id=key,
-        name=f"report: {title}",
+        name=f"report on {title}",
         group=group,
         kind="report",
         config={"sources": [run.label for run in shown], "groups": groups},

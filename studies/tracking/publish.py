@@ -8,7 +8,13 @@ from saccade.studies.tracking.apart import run_apart
 from saccade.studies.tracking.report_file import REPORT, StoredReport, read_report
 from saccade.studies.tracking.wandb_home import home_settings
 from saccade.studies.tracking.wandb_report import PublishReport
-from saccade.studies.tracking.wandb_sync import may_send, send_runs, server, waiting_runs
+from saccade.studies.tracking.wandb_sync import (
+    may_send,
+    send_runs,
+    server,
+    unreachable,
+    waiting_runs,
+)
 
 NO_CREDENTIALS = (
     "wandb has no credentials here, or WANDB_MODE is not online: set WANDB_API_KEY, or log in with "
@@ -63,11 +69,15 @@ def publish_report(home: Path, seconds: float) -> Sequence[str]:
     OSError
         If it could not be sent.
     """
+    kept = f"the Report is kept in {home / REPORT}"
+    problem = unreachable(server())
+    if problem is not None:
+        raise OSError(f"{server()} {problem}; {kept}")
     ended = run_apart([PublishReport(home)], seconds)
     why = [f"{server()} did not answer in {seconds:.0f} s"] if ended.late else ended.problems
     why += [f"wandb {ended.broke}"] if ended.broke else []
     if why:
-        raise OSError(f"the Report was not sent: {'; '.join(why)}; it is kept in {home / REPORT}")
+        raise OSError(f"the Report was not sent: {'; '.join(why)}; {kept}")
     return ended.notes
 
 
