@@ -1,6 +1,7 @@
 """What ``saccade report`` has to do with trackers: sending its sources, the page and a Report."""
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def _send_runs(found: "Gathered", wandb: str | None, tensorboard: Path | None) -
 
     for folder, runs in found.runs.items():
         sink = asked_sinks(folder, wandb, tensorboard, tell)
-        send_tracked(sink, lambda own=runs: own)
+        send_tracked(sink, partial(list, runs))
     return not problems
 
 

@@ -9,10 +9,22 @@ from tempfile import TemporaryDirectory
 
 from saccade.controller.errors import StudyError
 from saccade.studies.reports.compare.sources import Sources, read_sources
+from saccade.studies.runs.records import RECIPE
+from saccade.studies.runs.tune import CONFIG, PRESET, RESULT
+from saccade.studies.runs.tune_trials import TRIALS
 from saccade.studies.tracking.apart import run_apart
+from saccade.studies.tracking.from_bench import BENCH
 from saccade.studies.tracking.publish import NO_CREDENTIALS
 from saccade.studies.tracking.wandb_download import DownloadGroup
 from saccade.studies.tracking.wandb_sync import may_send, server, unreachable
+
+FILES = {
+    "results": (RECIPE, "records.jsonl.gz"),
+    "search": (RESULT, CONFIG, TRIALS, PRESET),
+    "bench": (BENCH,),
+    "preset": (PRESET,),
+}
+"""Files that are taken of each kind of artifact."""
 
 
 def split_group(text: str) -> tuple[str, str, str]:
@@ -71,7 +83,7 @@ def _downloaded(
     """A folder that is there for a while, and what was passed over."""
     with TemporaryDirectory(prefix="saccade-wandb-", ignore_cleanup_errors=True) as aside:
         home = Path(aside).resolve()
-        ended = run_apart([DownloadGroup(entity, project, group, home)], seconds)
+        ended = run_apart([DownloadGroup(entity, project, group, home, FILES)], seconds)
         if ended.late:
             raise OSError(f"{server()} did not send everything in {seconds:.0f} s")
         if ended.problems or ended.broke:

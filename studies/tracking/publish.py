@@ -35,7 +35,7 @@ def publish_folder(folder: Path, seconds: float) -> Sequence[str]:
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-    StudyError
+    StudyError, ValueError
         If there is nothing to send, or the Report is damaged.
     OSError
         If something could not be sent. Nothing is lost by that, and the same again is right.

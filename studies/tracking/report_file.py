@@ -1,20 +1,18 @@
 """The file of a wandb Report that is written beside runs, and sent with them or later."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from saccade.controller.errors import StudyError
-from saccade.studies.reports.compare.plain_files import json_file
-from saccade.studies.runs.files import replacing
 from saccade.studies.tracking.report_definition import ReportDefinition, Text, Value
 
 REPORT = Path("wandb") / "report.json"
 """From the folder of results on."""
+LARGEST = 16 << 20
+"""Bytes that it may have."""
 
 
 class Published(Value):
@@ -63,7 +61,7 @@ def store_report(
     made = StoredReport(entity=entity, project=project, folders=seen, definition=definition)
     try:
         before = read_report(folder)
-    except StudyError:  # damaged: nothing that could be lost
+    except ValueError:  # damaged: nothing that could be lost
         before = None
     if before is not None and _place(before) == _place(made):
         made = made.model_copy(update={"published": before.published})
@@ -74,8 +72,9 @@ def write_report_file(folder: Path, stored: StoredReport) -> None:
     """Write the file as a whole; `OSError` if that is not possible."""
     path = folder / REPORT
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        partial.write_text(stored.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(stored.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def read_report(folder: Path) -> StoredReport | None:
@@ -83,16 +82,19 @@ def read_report(folder: Path) -> StoredReport | None:
 
     Raises
     ------
-    StudyError
+    ValueError
         If the file is damaged.
     """
     path = folder / REPORT
     if not path.is_file():
         return None
     try:
-        return StoredReport.model_validate_json(json.dumps(json_file(path)))
-    except ValidationError as error:
-        raise StudyError(f"{path} is damaged: {error}; saccade report RUN --wandb") from error
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it has more than {LARGEST:,} bytes")
+        return StoredReport.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        again = "saccade report RUN --wandb writes it anew"
+        raise ValueError(f"{path} is damaged: {error}; {again}") from error
 
 
 def _place(stored: StoredReport) -> tuple[str, str | None, str]:

@@ -3,23 +3,15 @@
 import contextlib
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saccade.studies.runs.tune import CONFIG, PRESET, RESULT
-from saccade.studies.runs.tune_trials import TRIALS
-from saccade.studies.tracking.from_bench import BENCH
 from saccade.studies.tracking.wandb_home import quiet_settings, wandb_at_home
 
-FILES = {
-    "results": ("recipe.json", "records.jsonl.gz"),
-    "search": (RESULT, CONFIG, TRIALS, PRESET),
-    "bench": (BENCH,),
-    "preset": (PRESET,),
-}
-"""Files that are taken of each kind of artifact; all others stay where they are."""
+Files = Mapping[str, Sequence[str]]
+"""Which files are taken of each kind of artifact; all others stay where they are."""
 KINDS = ("study", "search", "bench", "report")
 """Kinds of runs whose artifacts are looked at."""
 LARGEST = 64 << 20
@@ -39,12 +31,15 @@ class DownloadGroup:
     entity, project, group : str
     folder : Path
         Exists; gets the folders in ``found``, and what wandb writes for itself.
+    files : mapping of str to sequence of str
+        See `Files`.
     """
 
     entity: str
     project: str
     group: str
     folder: Path
+    files: Files
 
     def __call__(self) -> Sequence[str]:
         """What was passed over.
@@ -65,7 +60,7 @@ class DownloadGroup:
         for place, (name, own) in enumerate(self._artifacts(wandb.Api(), passed)):
             slug = re.sub(r"[^\w-]+", "-", name, flags=re.ASCII)[:80]
             try:
-                take(own, found / f"{place:03}-{slug}")
+                take(own, self.files[own.type], found / f"{place:03}-{slug}")
             except ValueError as error:
                 passed.append(f"{name} is left out: {error}")
         return passed
@@ -79,7 +74,7 @@ class DownloadGroup:
             used = _newest(run.used_artifacts()) if run.job_type == "report" else []
             made = [own for own in made if own.type != "preset"]  # part of its search
             for own in [*made, *used]:
-                if own.id not in seen and own.type in FILES:
+                if own.id not in seen and own.type in self.files:
                     seen.add(own.id)
                     if len(seen) > MOST_ARTIFACTS:
                         passed.append(f"more than {MOST_ARTIFACTS} artifacts: the rest is left out")
@@ -116,7 +111,7 @@ def _version(artifact: Any) -> int:
     return int(artifact.name.rpartition(":v")[2])
 
 
-def take(artifact: Any, folder: Path) -> None:
+def take(artifact: Any, names: Sequence[str], folder: Path) -> None:
     """Write the known files of an artifact into a new folder.
 
     Raises
@@ -125,9 +120,9 @@ def take(artifact: Any, folder: Path) -> None:
         If it has none of them, or one is no plain file of an allowed size. Nothing is left then.
     """
     entries = artifact.manifest.entries
-    known = [entries[name] for name in FILES[artifact.type] if name in entries]
+    known = [artifact.get_entry(name) for name in names if name in entries]
     if not known:
-        raise ValueError(f"it has no {' or '.join(FILES[artifact.type])}")
+        raise ValueError(f"it has no {' or '.join(names)}")
     for entry in known:
         if entry.ref is not None:
             raise ValueError(f"{entry.path} is a reference to somewhere else")

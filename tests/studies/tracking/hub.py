@@ -160,8 +160,8 @@ class Hub(StandIn):
 
 
 def _run(name: str, own: dict[str, Any]) -> dict[str, Any]:
-    empty: dict[str, Any] = dict.fromkeys(("commit", "description", "notes", "user"))
-    empty |= {"tags": [], "historyKeys": None}
+    empty: dict[str, Any] = dict.fromkeys(("commit", "description", "notes"))
+    empty |= {"tags": [], "historyKeys": None, "user": {}}
     told = {"id": name, "name": name, "displayName": name, "state": "finished", "projectId": "1"}
     told |= {"group": own["groupName"], "jobType": own["jobType"], "readOnly": False}
     times = {"createdAt": "2026-01-01T00:00:00", "heartbeatAt": "2026-01-01T00:00:00"}
