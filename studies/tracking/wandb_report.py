@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,9 @@ class PublishReport:
 def workspaces_module() -> Any:
     """wandb's module of Reports; an `ImportError` that names the extra without it."""
     try:
-        import wandb_workspaces.reports.v2 as workspaces
+        return import_module("wandb_workspaces.reports.v2")
     except ImportError as error:
         raise ImportError(MISSING) from error
-    return workspaces
 
 
 def _find(api: Any, entity: str, project: str, own: ReportDefinition) -> Any:
