@@ -1,6 +1,5 @@
 """``saccade bench``: how close measured speed-ups come to what the arithmetic allows."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from saccade.studies.cli.consoles import emit, err, note, out, scaled, warn
 from saccade.studies.cli.inputs import check_device
 from saccade.studies.cli.progress import Steps
 from saccade.studies.cli.tracking import TensorBoard, Wandb, asked_sinks, tracked_bench
+from saccade.studies.tracking.sink import BENCHES
 
 if TYPE_CHECKING:
     from saccade.controller import Pruner
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 BEFORE = ("tower", "entry")
 """Sites of the pruners that are timed by default: they drop before the stack."""
 SIZES = "Sizes of the random model and its request"
-TRACKED = Path("runs/bench")
-"""Where wandb writes what is sent to it: a bench has no folder of its own."""
 POLICY = "A policy on a real model"
 REPEATS, PAIRS = 5, 30
 """Times that pruners and policies are timed by default."""
@@ -155,7 +153,7 @@ def bench(
     order. The speed-up has a 95 % interval over the repeats.
     """
     _check_together(context, policy)
-    sink = asked_sinks(TRACKED, wandb, tensorboard)
+    sink = asked_sinks(BENCHES, wandb, tensorboard)
     if policy is not None:
         return bench_policy(
             policy,

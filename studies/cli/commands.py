@@ -107,7 +107,7 @@ for _name, _command, _example in (
 ):
     app.command(
         _name,
-        cls=TrackedCommand if _command is bench else None,
+        cls=TrackedCommand if _command in (bench, report) else None,
         epilog=f"Example: saccade {_name} {_example}".rstrip(),
     )(_command)
 app.add_typer(study, name="study")

@@ -59,7 +59,12 @@ def with_project(args: list[str]) -> list[str]:
     return words
 
 
-def asked_sinks(folder: Path, wandb: str | None, tensorboard: Path | None) -> "Apart | None":
+def asked_sinks(
+    folder: Path,
+    wandb: str | None,
+    tensorboard: Path | None,
+    tell: Callable[[str], None] = warn,
+) -> "Apart | None":
     """Trackers that were asked for, checked before anything is run; None without any.
 
     Raises
@@ -71,7 +76,7 @@ def asked_sinks(folder: Path, wandb: str | None, tensorboard: Path | None) -> "A
         return None
     from saccade.studies.tracking.track import open_sinks
 
-    return open_sinks(folder, wandb, tensorboard, warn)
+    return open_sinks(folder, wandb, tensorboard, tell)
 
 
 def send_tracked(sink: "Apart | None", make: Callable[[], "Iterable[TrackedRun]"]) -> None:
@@ -82,7 +87,7 @@ def send_tracked(sink: "Apart | None", make: Callable[[], "Iterable[TrackedRun]"
 
     with err().status("[dim]telling the tracker (Ctrl-C leaves it)[/]"):
         try:
-            notes = send_all(make, sink, warn)
+            notes = send_all(make, sink, sink.tell)
         except KeyboardInterrupt:
             notes = ("the tracker was left; the same command sends what is missing",)
     for own in notes:

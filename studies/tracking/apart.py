@@ -15,6 +15,8 @@ from saccade.studies.tracking.sink import Sink, TrackedRun
 
 SECONDS = 600.0
 """How long all of it may take."""
+Step = Callable[[], Sequence[str]]
+"""What is done there; gives what is to be told."""
 
 
 @dataclass
@@ -49,37 +51,76 @@ class Apart:
             return ()
         runs, self._runs = self._runs, []
         try:
-            return self._said(_run_child(pickle.dumps((list(self.sinks), runs)), self.seconds))
+            ended = run_apart([_Sending(sink, runs) for sink in self.sinks], self.seconds)
         except Exception as error:
             self.tell(f"nothing was sent to the tracker: {type(error).__name__}: {error}")
             return ()
-
-    def _said(self, child: "_Child") -> Sequence[str]:
-        """What the other process had to say, problems told."""
-        for problem in child.problems:
+        for problem in ended.problems:
             self.tell(problem)
-        if child.late:
+        if ended.late:
             self.tell(
                 f"the tracker was stopped after {self.seconds:.0f} s; results are not touched, and "
                 "the same command sends what is missing"
             )
-        elif child.code != 0 and not child.problems:
-            self.tell(f"the tracker ended with code {child.code}: {child.last}")
-        return child.notes
+        elif ended.broke:
+            self.tell(f"the tracker {ended.broke}")
+        return ended.notes
 
 
 @dataclass(frozen=True, slots=True)
-class _Child:
-    """How the other process ended: what it said, whether it was stopped, code, last line."""
+class _Sending:
+    """A sink gets all runs."""
+
+    sink: Sink
+    runs: list[TrackedRun]
+
+    def __call__(self) -> Sequence[str]:
+        """Where they are."""
+        try:
+            for run in self.runs:
+                self.sink.send(run)
+        except Exception as error:
+            name = type(self.sink).__name__
+            raise RuntimeError(f"{name}: {error or type(error).__name__}") from error
+        return self.sink.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the other process ended.
+
+    Attributes
+    ----------
+    notes, problems : list of str
+        What its steps gave and raised.
+    late : bool
+        Whether it was stopped.
+    broke : str
+        How it ended by itself, telling nothing; empty if it did not.
+    """
 
     notes: list[str]
     problems: list[str]
     late: bool
-    code: int
-    last: str
+    broke: str
 
 
-def _run_child(work: bytes, seconds: float) -> _Child:
+def run_apart(steps: Sequence[Step], seconds: float) -> Ended:
+    """Take steps in a process of its own, one after the other; one that fails is passed over.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        That can be pickled.
+    seconds : float
+        For all of them together; what takes longer is killed, with all that it began.
+
+    Raises
+    ------
+    OSError, pickle.PicklingError
+        If it cannot begin.
+    """
+    work = pickle.dumps(list(steps))
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "saccade.studies.tracking.apart"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
@@ -98,13 +139,14 @@ def _run_child(work: bytes, seconds: float) -> _Child:
     finally:
         _kill(process)
     told = [_line(line) for line in out.splitlines()]
-    last = errors.decode(errors="replace").strip().splitlines()[-1:]
-    return _Child(
+    last = "".join(errors.decode(errors="replace").strip().splitlines()[-1:])[:300]
+    problems = [own["problem"] for own in told if "problem" in own]
+    broke = process.returncode != 0 and not problems and not late
+    return Ended(
         [own["note"] for own in told if "note" in own],
-        [own["problem"] for own in told if "problem" in own],
+        problems,
         late,
-        process.returncode,
-        "".join(last)[:300],
+        f"ended with code {process.returncode}: {last}" if broke else "",
     )
 
 
@@ -132,22 +174,15 @@ def _line(line: bytes) -> dict[str, str]:
 
 
 def main(work: IO[bytes], out: IO[str]) -> None:
-    """The other process: every sink gets every run; a sink that fails once is left alone."""
-    sinks, runs = pickle.load(work)
+    """The other process: every step is taken; what one raises is told."""
 
     def say(**content: Any) -> None:
         out.write(json.dumps(content) + "\n")
         out.flush()
 
-    for sink in sinks:
+    for step in pickle.load(work):
         try:
-            for run in runs:
-                sink.send(run)
-        except Exception as error:
-            say(problem=f"{type(sink).__name__}: {error or type(error).__name__}")
-            continue
-        try:
-            for note in sink.close():
+            for note in step():
                 say(note=note)
         except Exception as error:
             say(problem=f"{error or type(error).__name__}")

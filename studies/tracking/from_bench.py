@@ -1,12 +1,12 @@
 """From a bench to runs: one a row, and one with the table of all."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from saccade.studies.tracking.from_study import run_id
-from saccade.studies.tracking.sink import Cell, Grid, Series, TrackedRun
+from saccade.studies.tracking.sink import Artifact, Cell, Grid, Series, TrackedRun
 
 FIGURES = (
     *("speedup", "speedup_min", "speedup_max", "speedup_low", "speedup_high"),
@@ -15,17 +15,20 @@ FIGURES = (
 )
 """What was measured; everything else in a row says how."""
 TIMES = ("seconds", "seconds_bare")
+BENCH = "bench.json"
+"""The rows in a tracker, a file that ``saccade report`` reads."""
 
 
 def bench_runs(rows: Sequence[Mapping[str, Any]]) -> Iterator[TrackedRun]:
-    """Runs of the rows that ``saccade bench --json`` prints.
+    """Runs of the rows that ``saccade bench --json`` prints, or of those that were read from it.
 
     Times are measured anew whenever a bench runs, so every bench is a group of its own.
     """
     if not rows:
         return
+    rows = [_plain(row) for row in rows]
     key = run_id("bench", rows)
-    group = f"bench-{datetime.now(UTC):%Y-%m-%d}-{key[-6:]}"
+    group = f"bench-{key[-6:]}"
     for place, row in enumerate(rows):
         yield _row_run(row, place, key, group)
     columns = ("case", *(name for name in FIGURES if any(name in row for row in rows)))
@@ -38,6 +41,7 @@ def bench_runs(rows: Sequence[Mapping[str, Any]]) -> Iterator[TrackedRun]:
         config=_setup(rows[0]),
         summary={"rows": len(rows)},
         tables={"cases": Grid(columns, table)},
+        makes={group: Artifact("bench", {BENCH: json.dumps(rows, indent=1).encode() + b"\n"})},
     )
 
 
@@ -56,6 +60,20 @@ def _row_run(row: Mapping[str, Any], place: int, key: str, group: str) -> Tracke
         summary={name: row[name] for name in FIGURES if _is_number(row.get(name))},
         series={"repeats": Series("repeat", points)} if points else {},
     )
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: what is no number is None, so that files give the same ids."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case str() | int() | None:
+            return value
+        case Mapping():
+            return {str(key): _plain(own) for key, own in value.items()}
+        case Sequence() | set() | frozenset():
+            return [_plain(own) for own in value]
+    return str(value)
 
 
 def _setup(row: Mapping[str, Any]) -> dict[str, Any]:

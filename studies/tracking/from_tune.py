@@ -1,20 +1,22 @@
 """From a search to runs: one a trial, and one about all of them with the preset that it made."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saccade.controller.errors import SaccadeError
 from saccade.controller.preset_names import find_preset
+from saccade.studies.reports.compare.plain_files import json_file
 from saccade.studies.reports.tune_page import importances
-from saccade.studies.runs.tune import PRESET, RESULT
+from saccade.studies.runs.tune import CONFIG, PRESET, RESULT
+from saccade.studies.runs.tune_trials import TRIALS, trials_text
 from saccade.studies.tracking.from_study import run_id
 from saccade.studies.tracking.scatter import front_figure
 from saccade.studies.tracking.sink import Artifact, Cell, Grid, Series, TrackedRun
 from saccade.studies.tracking.study_files import preset_artifact
 from saccade.tuning.goal import Goal
 from saccade.tuning.result import Tried, all_tried, front, hypervolume
-from saccade.tuning.setting import NOTHING
 from saccade.tuning.study import NAME, recipe_of
 
 if TYPE_CHECKING:
@@ -82,7 +84,8 @@ def _trial_run(
             "name": name,
             "policy": own.get("policy"),
             "pruner": own.get("pruner"),
-            "parameters": dict(trial.params),
+            # Trackers read dots in names as paths.
+            "parameters": {name.replace(".", "-"): v for name, v in trial.params.items()},
         },
         summary=figures | {"state": trial.state.name.lower()},
         series={"sample": Series("sample", points)} if points else {},
@@ -118,7 +121,7 @@ def _search_run(
         series={"trials": _history(tried)},
         tables=tables,
         figures={"front": _front_figure(tried)},
-        makes=dict(_artifacts(result, folder)),
+        makes=dict(_artifacts(result, study, folder)),
     )
 
 
@@ -159,16 +162,29 @@ def _front_figure(tried: list[Tried]) -> str:
     return front_figure(points, best, "times less work than the unpruned model", "score")
 
 
-def _artifacts(result: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Artifact]]:
-    """The preset, and the whole result."""
-    if result["chosen"]["policy"] != NOTHING.policy or (folder / PRESET).is_file():
+def _artifacts(
+    result: Mapping[str, Any], study: "Study", folder: Path
+) -> Iterator[tuple[str, Artifact]]:
+    """The preset, and a folder that ``saccade report`` reads."""
+    files = dict(_files(result, study, folder))
+    if PRESET in files:
         try:
             found = find_preset(folder / PRESET)
             yield f"preset-{found.preset.name}", preset_artifact(found)
         except (SaccadeError, OSError):
             pass
-    if (folder / RESULT).is_file():
-        yield (
-            f"{result['name']}-search",
-            Artifact("search", {RESULT: (folder / RESULT).read_bytes()}),
-        )
+    if RESULT in files:
+        yield f"{result['name']}-search", Artifact("search", files)
+
+
+def _files(result: Mapping[str, Any], study: "Study", folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Result, configuration, trials and preset; not where the trials are stored, which may be an
+    address with a password."""
+    for name in (RESULT, PRESET):
+        if (folder / name).is_file():
+            yield name, (folder / name).read_bytes()
+    config = json_file(folder / CONFIG)
+    if isinstance(config, dict):
+        shown = {key: config[key] for key in ("config", "study") if key in config}
+        yield CONFIG, json.dumps(shown, indent=2).encode() + b"\n"
+    yield TRIALS, trials_text(study).encode()

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
-Kind = Literal["case", "study", "trial", "search", "bench"]
-"""What a run is of: a case or all cases of a study, a trial or all of a search, a bench's row."""
+BENCHES = Path("runs/bench")
+"""From where benches are sent, which have no folder of their own."""
+Kind = Literal["case", "study", "trial", "search", "bench", "report"]
+"""What a run is of: a case or all cases of a study, a trial or all of a search, a bench's row, a
+report about several of those."""
 
 
 @dataclass(frozen=True, slots=True)

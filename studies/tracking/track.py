@@ -14,7 +14,7 @@ from saccade.studies.tracking.sample_table import Masks
 from saccade.studies.tracking.sink import Sink, TrackedRun
 from saccade.studies.tracking.tensorboard_sink import MISSING as NO_TENSORBOARD
 from saccade.studies.tracking.tensorboard_sink import TensorBoardSink
-from saccade.studies.tracking.wandb_sink import MISSING as NO_WANDB
+from saccade.studies.tracking.wandb_home import MISSING as NO_WANDB
 from saccade.studies.tracking.wandb_sink import WandbSink
 
 PROJECT = "saccade"
@@ -88,9 +88,9 @@ def open_sinks(
     ValueError
         For a project's name or a time that cannot be.
     """
-    seconds, sinks = _seconds(), list[Sink]()
+    seconds, sinks = allowed_seconds(), list[Sink]()
     if wandb is not None:
-        entity, project = _place(wandb)
+        entity, project = place_of(wandb)
         if not _installed("wandb"):
             raise ImportError(NO_WANDB)
         sinks.append(WandbSink(folder, project, entity, SENDING * seconds))
@@ -107,7 +107,8 @@ def _installed(module: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
-def _place(text: str) -> tuple[str | None, str]:
+def place_of(text: str) -> tuple[str | None, str]:
+    """Entity and project of ``--wandb``; a `ValueError` says what they may be."""
     entity, slash, project = text.rpartition("/")
     bad = re.search(r"[/\\#?%:\x00-\x1f]", project)
     if bad or not project.strip() or len(project) > 128 or (slash and not entity.strip("/ ")):
@@ -118,7 +119,8 @@ def _place(text: str) -> tuple[str | None, str]:
     return entity or None, project
 
 
-def _seconds() -> float:
+def allowed_seconds() -> float:
+    """How long trackers may take; a `ValueError` if the environment says what cannot be."""
     text = os.environ.get(LIMIT, "")
     try:
         seconds = float(text) if text else SECONDS

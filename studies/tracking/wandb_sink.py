@@ -1,10 +1,8 @@
 """Runs in Weights & Biases: always written to the run's folder first, then sent if it may be."""
 
 import io
-import os
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +10,9 @@ from typing import Any
 
 from saccade.studies.tracking.ledger import Ledger
 from saccade.studies.tracking.sink import Artifact, Grid, Mask, Picture, TrackedRun
-from saccade.studies.tracking.wandb_sync import command_to_send, may_send, send_runs
+from saccade.studies.tracking.wandb_home import home_settings, quiet_settings, wandb_at_home
+from saccade.studies.tracking.wandb_sync import command_to_send, may_send, send_runs, waiting_runs
 
-MISSING = 'wandb is not installed: pip install "saccade-dmllm[wandb]"'
-FOLDERS = {
-    "WANDB_DIR": ".",
-    "WANDB_DATA_DIR": "wandb/data",
-    "WANDB_CACHE_DIR": "wandb/cache",
-    "WANDB_CONFIG_DIR": "wandb/config",
-}
-"""Where wandb keeps what, from the run's folder."""
 BUSY = 16 << 20
 """Bytes that must be free beside what is written: a full disk loses records without a word."""
 
@@ -96,42 +87,18 @@ class WandbSink:
 
     def close(self) -> Sequence[str]:
         """Send what is written, where that is allowed and possible."""
-        waiting = self._waiting()
+        waiting = waiting_runs(self.runs)
         if not waiting:
             return (f"wandb: nothing new in {self.runs}",)
         if not may_send():
             return (f"wandb: runs in {self.runs}; to send them: {command_to_send(self.runs)}",)
-        return (send_runs(waiting, self.runs, self._environment(), self.seconds),)
-
-    def _waiting(self) -> list[Path]:
-        """Runs that were written but not sent."""
-        folders = sorted(self.runs.glob("offline-run-*"))
-        return [own for own in folders if not any(own.glob("*.synced"))]
-
-    def _environment(self) -> dict[str, str]:
-        return {name: str((self.folder / own).resolve()) for name, own in FOLDERS.items()}
+        return (send_runs(waiting, self.runs, home_settings(self.folder), self.seconds),)
 
     def _wandb(self) -> Any:
         """The module, told to keep to the folder and to itself."""
-        own = self._environment()
-        for path in own.values():
-            Path(path).mkdir(parents=True, exist_ok=True)
-        if "wandb" not in sys.modules:
-            os.environ |= own
-        wandb = wandb_module()
-        wandb.setup(
-            wandb.Settings(
-                mode="offline",
-                root_dir=own["WANDB_DIR"],
-                silent=True,
-                console="off",
-                disable_git=True,
-                disable_code=True,
-                disable_job_creation=True,
-                x_disable_stats=True,
-                x_disable_meta=True,
-            )
-        )
+        wandb = wandb_at_home(self.folder)
+        own = home_settings(self.folder)["WANDB_DIR"]
+        wandb.setup(quiet_settings(wandb, mode="offline", root_dir=own))
         return wandb
 
     def _forget_unfinished(self, run: TrackedRun, known: Sequence[str]) -> None:
@@ -146,15 +113,6 @@ class WandbSink:
         free = shutil.disk_usage(self.folder).free
         if free <= need:
             raise OSError(f"no space left for wandb in {self.folder}: {free:,} bytes are free")
-
-
-def wandb_module() -> Any:
-    """The module wandb; an `ImportError` that names the extra without it."""
-    try:
-        import wandb
-    except ImportError as error:
-        raise ImportError(MISSING) from error
-    return wandb
 
 
 def _size(run: TrackedRun) -> int:
@@ -176,9 +134,9 @@ def _write(wandb: Any, own: Any, run: TrackedRun, step: int) -> int:
     for series in run.series.values():
         own.define_metric(series.axis, summary="none")
         for name in {name for _, values in series.points for name in values}:
-            own.define_metric(_metric(name), step_metric=series.axis, summary="none")
+            own.define_metric(metric_name(name), step_metric=series.axis, summary="none")
         for place, values in series.points:
-            named = {_metric(name): value for name, value in values.items()}
+            named = {metric_name(name): value for name, value in values.items()}
             own.log({series.axis: place, **named}, step=step)
             step += 1
     media = {name: _table(wandb, grid) for name, grid in run.tables.items()}
@@ -188,11 +146,11 @@ def _write(wandb: Any, own: Any, run: TrackedRun, step: int) -> int:
         step += 1
     for name, artifact in run.makes.items():
         own.log_artifact(_artifact(wandb, name, artifact))
-    own.summary.update({_metric(name): value for name, value in run.summary.items()})
+    own.summary.update({metric_name(name): value for name, value in run.summary.items()})
     return step
 
 
-def _metric(name: str) -> str:
+def metric_name(name: str) -> str:
     """A name that wandb does not read as a pattern or a path into nested values."""
     return re.sub(r"[*.\\\"\x00-\x1f]+", "-", name)
 

@@ -2,10 +2,12 @@
 
 import netrc
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,9 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 SERVER = "https://api.wandb.ai"
+STAGES = ("case", "study", "search", "report")
+"""Kinds of runs in the order in which they are sent: what uses artifacts comes after what made
+them, so that the server knows where they are from. All other kinds are sent first."""
 PATIENCE = 10.0
 """Seconds in which a server has to answer once, before anything is sent to it."""
 
@@ -41,6 +46,12 @@ def command_to_send(runs: Path) -> str:
     return f"wandb sync {shlex.quote(str(runs))}/offline-run-*"
 
 
+def waiting_runs(runs: Path) -> list[Path]:
+    """Runs that were written but not sent."""
+    folders = sorted(runs.glob("offline-run-*"))
+    return [own for own in folders if not any(own.glob("*.synced"))]
+
+
 def send_runs(
     waiting: Sequence[Path], runs: Path, environment: Mapping[str, str], seconds: float
 ) -> str:
@@ -52,34 +63,52 @@ def send_runs(
         If they could not be sent, saying why and how to do it later; they stay where they are.
     """
     later = f"the runs are kept in {runs}; to send them: {command_to_send(runs)}"
-    problem = _unreachable(server())
+    problem = unreachable(server())
     if problem is not None:
         raise OSError(f"{server()} {problem}; {later}")
-    command = [sys.executable, "-P", "-m", "wandb", "sync", *map(str, waiting)]
+    end = time.monotonic() + seconds
+    for stage in STAGES:
+        own = [run for run in waiting if _stage(run) == stage]
+        said = _sync(own, os.environ | environment, end - time.monotonic()) if own else ""
+        if said is None:
+            raise OSError(f"{server()} did not take them in {seconds:.0f} s; {later}")
+        if said:
+            raise OSError(f"wandb sync failed: {said}; {later}")
+    return f"wandb: {len(waiting)} runs sent to {server()}"
+
+
+def _stage(run: Path) -> str:
+    """Which of `STAGES` a folder's run belongs to; the first for all others."""
+    kinds = re.findall(r"-([a-z]+)-[0-9a-f]{16}$", run.name)
+    return kinds[0] if kinds and kinds[0] in STAGES else STAGES[0]
+
+
+def _sync(runs: Sequence[Path], environment: Mapping[str, str], seconds: float) -> str | None:
+    """Send runs; what went wrong, "" if nothing did, None if it took too long."""
     process = subprocess.Popen(
-        command,
-        env=os.environ | environment,
+        [sys.executable, "-P", "-m", "wandb", "sync", *map(str, runs)],
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
     try:
-        said, _ = process.communicate(timeout=seconds)
+        said, _ = process.communicate(timeout=max(0.0, seconds))
     except subprocess.TimeoutExpired:
-        raise OSError(f"{server()} did not take them in {seconds:.0f} s; {later}") from None
+        return None
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    if process.returncode != 0 or any(not any(own.glob("*.synced")) for own in waiting):
-        lines = said.decode(errors="replace").strip().splitlines()
-        told = next((line for line in reversed(lines) if "rror" in line), lines[-1:] or "")
-        raise OSError(f"wandb sync failed: {str(told)[:300]}; {later}")
-    return f"wandb: {len(waiting)} runs sent to {server()}"
+    if process.returncode == 0 and all(any(own.glob("*.synced")) for own in runs):
+        return ""
+    lines = said.decode(errors="replace").strip().splitlines()
+    told = next((line for line in reversed(lines) if "rror" in line), "".join(lines[-1:]))
+    return told[:300] or f"it ended with code {process.returncode}"
 
 
-def _unreachable(url: str) -> str | None:
+def unreachable(url: str) -> str | None:
     """Why a server takes nothing; None if it answers."""
     try:
         with urllib.request.urlopen(url, timeout=PATIENCE):

@@ -104,7 +104,7 @@ def comparison_html(
         section = samples(sources.summaries, n_samples, baseline, progress=progress)
     return render_page(
         "compare.html.j2",
-        title=_title(runs, sources),
+        title=page_title(runs, sources),
         lead=lead_parts(runs, sources),
         rule=f"Best is the fastest that keeps at least {percent(1 - MAX_DROP)} of the unpruned "
         "score, mean over the tasks of a class. It is chosen on the same samples that its figures "
@@ -171,7 +171,8 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _title(runs: Sequence[Run], sources: Sources) -> str:
+def page_title(runs: Sequence[Run], sources: Sources) -> str:
+    """What the page is about, in a few names."""
     names = list(dict.fromkeys(run.summary.config.name for run in runs))
     names += ["searches"] if sources.searches else []
     names += ["presets"] if sources.presets else []

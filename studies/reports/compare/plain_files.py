@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from saccade.controller.errors import StudyError
 from saccade.studies.runs.tune import CONFIG
+from saccade.studies.runs.tune_trials import TRIALS, in_memory, study_of_trials
 from saccade.studies.tasks.json_lines import parse_line, read_lines
 from saccade.tuning.storage import DATABASE
 
@@ -32,35 +33,30 @@ def json_file(path: Path) -> Any:
 
 
 def search_history(folder: Path) -> "Study":
-    """The trials of a search's own database, in memory.
+    """The trials of a search's own database, or of a file of trials, in memory.
 
-    A copy is opened, as a database writes beside itself even when it is only read.
+    A copy is opened, as a database writes beside itself even when it is only read. Name and numbers
+    are kept.
 
     Raises
     ------
     StudyError
-        If there is none in the folder.
+        If there is neither in the folder, or the file is damaged.
     TuneError, ImportError
-        If it is none of ours, or optuna is missing.
+        If the database is none of ours, or optuna is missing.
     """
     from saccade.studies.runs.tune_show import load_study_of
-    from saccade.tuning.errors import optuna_module
     from saccade.tuning.storage import default_url
-    from saccade.tuning.study import RECIPE
 
     if not (folder / DATABASE).is_file():
+        if (folder / TRIALS).is_file():
+            return study_of_trials(json_file(folder / TRIALS), str(folder / TRIALS))
         raise StudyError(f"they are not in {DATABASE} beside its result")
     content = json_file(folder / CONFIG)
     name = content.get("study") if isinstance(content, dict) else None
     if not isinstance(name, str):
         raise StudyError(f"{CONFIG} does not say which study of {DATABASE} it is")
-    optuna = optuna_module()
     with TemporaryDirectory() as aside:
         for file in folder.glob(f"{DATABASE}*"):
             shutil.copyfile(file, Path(aside) / file.name)
-        found = load_study_of(default_url(Path(aside)), name)
-        own: Study = optuna.create_study(directions=[d.name.lower() for d in found.directions])
-        own.set_user_attr(RECIPE, found.user_attrs[RECIPE])
-        ended = [trial for trial in found.get_trials() if trial.state.is_finished()]
-        own.add_trials(ended)
-    return own
+        return in_memory(load_study_of(default_url(Path(aside)), name))

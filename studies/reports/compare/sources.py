@@ -100,6 +100,11 @@ def read_sources(paths: Sequence[Path]) -> Sources:
     return sources
 
 
+def is_result(path: Path) -> bool:
+    """Whether a path is a result itself."""
+    return path.exists() and _reader(path) is not None
+
+
 def _read(path: Path, sources: Sources, seen: set[Path]) -> bool:
     """Read a path if it is a result, and say whether it is one."""
     if path.resolve() in seen:
@@ -141,10 +146,13 @@ def _read_inside(folder: Path, sources: Sources, seen: set[Path]) -> None:
 
 
 def _walk(folder: Path, deepest: int) -> Iterator[Path]:
-    """Folders and files in a folder, each before what is in it; links are not followed."""
+    """Folders and files in a folder, each before what is in it; links are not followed, and what
+    wandb has copied is left."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
+        if path.name == "wandb" and path.is_dir():
+            continue
         yield path
         if deepest > 1 and path.is_dir() and not path.is_symlink():
             yield from _walk(path, deepest - 1)

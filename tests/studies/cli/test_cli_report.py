@@ -38,6 +38,25 @@ def test_tables_are_printed(form: str, start: str, folder: Path, tmp_path: Path)
     assert file.read_text(encoding="utf-8") == result.stdout
 
 
+@pytest.mark.slow
+def test_what_is_sent_waits_beside_the_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    words = (folder, "--format", "csv", "--tensorboard", tmp_path / "tb", "--wandb")
+    result = invoke(*words)
+    assert result.exit_code == 0 and result.stdout.startswith("study,"), result.output
+    assert "to send it and its runs: saccade report --wandb-publish" in result.stderr
+    sent = sorted(path.name for path in (folder / "wandb").glob("offline-run-*"))
+    assert len(sent) == 4 and (folder / "wandb" / "report.json").is_file()
+    assert (tmp_path / "tb" / "sent.json").is_file()
+    assert invoke(*words).stdout == result.stdout
+    assert sent == sorted(path.name for path in (folder / "wandb").glob("offline-run-*"))
+    failed = invoke("--wandb-publish", folder)
+    assert failed.exit_code == 1 and "WANDB_MODE is not online" in failed.stderr
+
+
 Words = Callable[[Path], list[object]]
 
 
@@ -49,8 +68,18 @@ Words = Callable[[Path], list[object]]
         (lambda own: [own.parent / "none"], "no results at"),
         (lambda own: [own, "-o", own.parent / "none" / "r.html"], "none"),
         (lambda own: [own / "units"], "nothing to show in"),
+        (lambda own: [], "give one of RUN..., --from-wandb and --wandb-publish"),
+        (lambda own: [own, "--wandb-publish", own], "not RUN and --wandb-publish"),
+        (lambda own: ["--wandb", own], "these are results, not a project"),
+        (lambda own: ["--from-wandb", "a/b/c", "--wandb"], "goes not with --from-wandb"),
+        (lambda own: ["--from-wandb", "a/b"], "give ENTITY/PROJECT/GROUP"),
+        (lambda own: ["--wandb-publish", own], "nothing to publish in"),
+        (lambda own: [own, "--wandb", "a:b"], "give PROJECT or ENTITY/PROJECT"),
     ],
-    ids=["baseline", "format", "path", "out", "nothing"],
+    ids=[
+        *("baseline", "format", "path", "out", "nothing", "none", "two"),
+        *("swallowed", "there already", "no group", "nothing waits", "no project"),
+    ],
 )
 def test_mistakes_end_in_one_clear_line(words: Words, said: str, folder: Path) -> None:
     result = invoke(*words(folder))

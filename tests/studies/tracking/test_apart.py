@@ -58,7 +58,8 @@ def test_a_process_that_cannot_begin_is_told(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_other_process_loads_nothing_heavy() -> None:
     code = (
         "import sys, saccade.studies.tracking.apart, saccade.studies.tracking.wandb_sink, "
-        "saccade.studies.tracking.tensorboard_sink\n"
+        "saccade.studies.tracking.tensorboard_sink, saccade.studies.tracking.wandb_report, "
+        "saccade.studies.tracking.wandb_download\n"
         "heavy = {'torch', 'pandas', 'plotly', 'wandb', 'tensorboard', 'numpy'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
