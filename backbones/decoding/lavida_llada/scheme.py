@@ -52,7 +52,9 @@ class AnswerBlocks:
         suffix: Sequence[int],
         generator: torch.Generator | None,
     ) -> BlockAnswer:
-        return BlockAnswer(self.settings, self.spec.mask_id, stops)
+        mask = self.spec.mask_id
+        assert mask is not None
+        return BlockAnswer(self.settings, mask, stops)
 
     def next_span(self, sequence: SequenceState, refresh: bool) -> Span:
         prompt, response = len(sequence.inputs), len(sequence.answer.ids)
