@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from saccade.backbones.hf.kept_cache import adopt, copied, empty, kept_cache, release
+from saccade.backbones.hf.kept_cache import adopt, copied, empty, kept_cache, layers_of, release
 from saccade.backbones.hf.kinds import Kind
 from saccade.backbones.hf.measured import Measured
 from saccade.backbones.hf.row_hooks import RowHooks
@@ -83,7 +83,7 @@ class ControlledCall:
         self.encoder: nn.Module = attrgetter(kind.encoder)(model)
         self.decoder: nn.Module = attrgetter(kind.decoder)(model)
         self.cache = kept_cache(model.config) if cache is None else adopt(cache, model.config)
-        for layer in self.cache.layers:
+        for layer in layers_of(self.cache):
             layer.steered = True
         self.past = copied(self.cache) if self.cache.get_seq_length() else None
         self.steps: list[Step] = []
@@ -181,7 +181,7 @@ class ControlledCall:
     def _wants(self, own: CallSequence, before: Step) -> bool:
         """Whether a sequence's plan needs the prompt to be computed again."""
         step = self.steps[own.number]
-        if step.plan.refresh or not fits(self.session, self.cache.layers, own, step):
+        if step.plan.refresh or not fits(self.session, layers_of(self.cache), own, step):
             return True
         if step.plan.drops == before.plan.drops or not self.session.needs & OF_THE_PROMPT:
             return False
@@ -206,11 +206,11 @@ class ControlledCall:
             for i in which:
                 self._count(i, 0)
         chosen = [i in which for i in range(len(self.sequences))]
-        for layer, new in zip(self.cache.layers, fresh.layers, strict=True):
+        for layer, new in zip(layers_of(self.cache), layers_of(fresh), strict=True):
             if all(chosen):
                 vars(layer).update(vars(new))
             else:
-                layer.hide([None] * len(chosen))
+                layer.show()
                 layer.taken(new, chosen)
         for i in which:
             self.steps[i].refreshed, self.sequences[i].age = True, 0
@@ -225,7 +225,7 @@ class ControlledCall:
         assert isinstance(norm, nn.Module)
         left = {} if cache is not self.cache else self._left(steps)
         return Steering(
-            self.session, self.sequences, steps, cache.layers, norm, queries, measured, left
+            self.session, self.sequences, steps, layers_of(cache), norm, queries, measured, left
         )
 
     def _left(self, steps: Sequence[Step]) -> dict[int, Tensor]:
@@ -255,7 +255,7 @@ class ControlledCall:
     def _count(self, i: int, head: int, extra: int = 0) -> None:
         """Add what the present forward computed of a sequence, with so many rows of the head."""
         counted, own, geometry = self.forward.counted, self.sequences[i], self.spec.geometry
-        rows, keys = counted.rows(own), counted.keys(own)
+        _, rows, keys = counted.of(own)
         work = self.work[i]
         work.rows.append(rows)
         work.keys.append(keys)
@@ -341,7 +341,7 @@ class ControlledCall:
             signals=signals,
             committed=committed,
             tokens=tuple(own.tokens),
-            visual_per_layer=forward.counted.visual(own),
+            visual_per_layer=forward.counted.of(own)[0],
             rows_per_layer=tuple(map(sum, zip(*work.rows, strict=True))),
             keys_per_layer=work.keys[-1],
             refreshed=step.refreshed,

@@ -2,7 +2,7 @@
 less of it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -43,18 +43,19 @@ class KeptLayer(DynamicLayer):
     is_croppable = False
 
     def __init__(self, window: int | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.is_sliding, self.window, self.seen = window is not None, window, 0
         self.places: Tensor | None = None
         self.shown: Tensor | None = None
         self.steered, self.readable = False, True
         self._arriving: tuple[Tensor, int] | None = None
         self._few: tuple[Tensor, Tensor] | None = None
+        self._gone: list[Tensor | None] | None = None
 
     # What models read.
 
     @property
-    def keys(self) -> Tensor | None:  # type: ignore[override]
+    def keys(self) -> Tensor | None:
         return self._keys if self.shown is None else self._cut()[0]
 
     @keys.setter
@@ -62,7 +63,7 @@ class KeptLayer(DynamicLayer):
         self._keys = value
 
     @property
-    def values(self) -> Tensor | None:  # type: ignore[override]
+    def values(self) -> Tensor | None:
         return self._values if self.shown is None else self._cut()[1]
 
     @values.setter
@@ -133,10 +134,7 @@ class KeptLayer(DynamicLayer):
         """Original positions (B, n) of all keys that are held, -1 for padding."""
         if self.places is not None:
             return self.places
-        if self._keys is None:
-            return torch.zeros(batch, 0, dtype=torch.int64)
-        n = self._keys.shape[2]
-        return _run(self.seen - n, n, batch)
+        return _run(self.seen - self.n, self.n, batch)
 
     def shown_places(self, batch: int) -> Tensor:
         """Original positions (B, m) of the keys that are shown, -1 for padding."""
@@ -144,6 +142,11 @@ class KeptLayer(DynamicLayer):
         if self.shown is None:
             return held
         return held.gather(1, self.shown.clamp(min=0)).masked_fill(self.shown < 0, -1)
+
+    @property
+    def n(self) -> int:
+        """Keys that are held."""
+        return 0 if self._keys is None else self._keys.shape[2]
 
     @property
     def in_order(self) -> bool:
@@ -154,6 +157,9 @@ class KeptLayer(DynamicLayer):
         """Show all but these original positions (n,) of each sequence; None for none of them."""
         if self._keys is None:
             return
+        if self._gone is not None and all(map(_same, lost, self._gone)):
+            return  # what came since is shown
+        self._gone = list(lost)
         if all(own is None or not len(own) for own in lost):
             self.shown = self._few = None
             return
@@ -166,6 +172,10 @@ class KeptLayer(DynamicLayer):
         same = shown is not None and self.shown is not None and torch.equal(shown, self.shown)
         if not same:
             self.shown, self._few = shown, None
+
+    def show(self) -> None:
+        """Show all that is held."""
+        self.shown = self._few = self._gone = None
 
     def taken(self, other: "KeptLayer", which: Sequence[bool]) -> None:
         """Become, for the sequences named by `which`, what another layer of equal length holds."""
@@ -181,7 +191,7 @@ class KeptLayer(DynamicLayer):
         self._keys = torch.stack([_padded(keys, most) for keys, _, _ in parts])
         self._values = torch.stack([_padded(values, most) for _, values, _ in parts])
         pads = [torch.nn.functional.pad(p, (0, most - len(p)), value=-1) for _, _, p in parts]
-        self.places, self.shown, self._few = torch.stack(pads), None, None
+        self.places, self.shown, self._few, self._gone = torch.stack(pads), None, None, None
 
     def _begin(self, key_states: Tensor, value_states: Tensor) -> None:
         self.dtype, self.device, self.is_initialized = key_states.dtype, key_states.device, True
@@ -245,6 +255,11 @@ def windows_of(config: Any) -> list[int | None]:
     return [text.sliding_window if kind == "sliding_attention" else None for kind in kinds]
 
 
+def layers_of(cache: Cache) -> list[KeptLayer]:
+    """The layers of a cache that was made or adopted here."""
+    return cast(list[KeptLayer], cache.layers)
+
+
 def adopt(cache: Cache, config: Any) -> Cache:
     """Let the layers of a dynamic cache hide keys; the cache stays the same object.
 
@@ -262,45 +277,46 @@ def adopt(cache: Cache, config: Any) -> Cache:
         )
     windows = windows_of(config)
     made = [
-        own if isinstance(own, KeptLayer) else _kept(own, window)
+        own if isinstance(own, KeptLayer) else _kept(cast(DynamicLayer, own), window)
         for own, window in zip(layers, windows, strict=False)
     ]
-    cache.layers = made + [KeptLayer(window) for window in windows[len(made) :]]
+    cache.layers = [*made, *(KeptLayer(window) for window in windows[len(made) :])]
     cache.layer_class_to_replicate = None
     return cache
 
 
 def release(cache: Cache) -> None:
     """Show all that is held, and give back plain layers where nothing is missing."""
-    for layer in cache.layers:
-        layer.hide([None])
+    layers = layers_of(cache)
+    for layer in layers:
+        layer.show()
         layer.steered = False
-    whole = all(layer.in_order for layer in cache.layers)
-    for layer in cache.layers:
+    whole = all(layer.in_order for layer in layers)
+    for layer in layers:
         layer.readable = whole
     if whole:
-        cache.layers = [_plain(layer) for layer in cache.layers]
+        cache.layers = [_plain(layer) for layer in layers]
 
 
 def empty(like: Cache) -> Cache:
     """An empty cache with layers like those of another one, for a prompt to be computed again."""
-    made = [KeptLayer(layer.window) for layer in like.layers]
+    made = [KeptLayer(layer.window) for layer in layers_of(like)]
     for layer in made:
         layer.steered = True
-    return Cache(layers=made)
+    return Cache(layers=list(made))
 
 
 def copied(cache: Cache) -> Cache:
     """A cache that holds the same, and does not see what the other one gets afterwards."""
     out = empty(cache)
-    for own, layer in zip(out.layers, cache.layers, strict=True):
+    for own, layer in zip(layers_of(out), layers_of(cache), strict=True):
         vars(own).update(vars(layer))
     return out
 
 
 def _kept(layer: DynamicLayer, window: int | None) -> KeptLayer:
     out = KeptLayer(window)
-    if layer.is_initialized and layer.keys is not None:
+    if layer.is_initialized and layer.keys is not None and layer.values is not None:
         out._begin(layer.keys, layer.values)
         out._keys, out._values = layer.keys, layer.values
         out.seen = layer.get_seq_length()
@@ -315,6 +331,12 @@ def _plain(layer: KeptLayer) -> DynamicLayer:
         if isinstance(out, DynamicSlidingWindowLayer):
             out.cumulative_length = layer.seen
     return out
+
+
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one is other or torch.equal(one, other)
 
 
 def _heads(t: Tensor) -> tuple[int, int, int]:
