@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from saccade.backbones.hf.kept_cache import KeptLayer, layers_of
+from saccade.backbones.hf.kept_cache import layers_of
+from saccade.backbones.hf.kept_layer import KeptLayer
 from saccade.backbones.hf.masks import cut_mask
 
 Rows = Sequence[Tensor] | None

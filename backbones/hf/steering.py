@@ -7,7 +7,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from saccade.backbones.hf.kept_cache import KeptLayer
+from saccade.backbones.hf.kept_layer import KeptLayer
 from saccade.backbones.hf.measured import Measured
 from saccade.backbones.hf.row_hooks import LayerRows, Rows
 from saccade.backbones.hf.seen_attention import SeenAttention
