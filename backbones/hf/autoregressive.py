@@ -101,7 +101,7 @@ class _Logits(LogitsProcessor):
     def __init__(self, call: AutoregressiveCall) -> None:
         self.call = call
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # type: ignore[override]
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         self.call.shown(scores)
         return scores
 
@@ -112,7 +112,7 @@ class _Tokens(StoppingCriteria):
     def __init__(self, call: AutoregressiveCall) -> None:
         self.call = call
 
-    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         self.call.written(input_ids)
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 

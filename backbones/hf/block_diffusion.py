@@ -211,7 +211,7 @@ class _Canvases(StoppingCriteria):
     def __init__(self, call: BlockDiffusionCall) -> None:
         self.call = call
 
-    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         self.call.ended(input_ids)
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Self
 
@@ -12,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from saccade.backbones.hf.kept_cache import adopt, copied, empty, kept_cache, release
+from saccade.backbones.hf.kept_cache import adopt, copied, empty, kept_cache, layers_of, release
 from saccade.backbones.hf.kinds import Kind
 from saccade.backbones.hf.measured import Measured
+from saccade.backbones.hf.recording import Work, record_of, signals_of, tables_of
 from saccade.backbones.hf.row_hooks import RowHooks
 from saccade.backbones.hf.sequence import CallSequence, Step
 from saccade.backbones.hf.steering import Resting, Steering, fits
@@ -23,31 +23,12 @@ from saccade.backbones.hf.watching import named, watched_by
 from saccade.controller.cost import forward_macs, paper_macs
 from saccade.controller.plan import Plan
 from saccade.controller.session import Session
-from saccade.controller.signals import MEASUREMENTS, ForwardResult, Signals
-from saccade.controller.step_record import StepRecord
 from saccade.controller.trace import Trace
 from saccade.controller.types import BackboneSpec, StepState, round_keep
 from saccade.controller.view_fields import OF_THE_PROMPT
 
 BARE = Plan()
 _current: ContextVar["ControlledCall | None"] = ContextVar("saccade_call", default=None)
-
-
-@dataclass(slots=True, eq=False)
-class Work:
-    """What the forwards of one step computed of one sequence.
-
-    Attributes
-    ----------
-    rows : list of tuple of int
-        By layer, of every forward; the keys that they read in `keys`.
-    macs, macs_paper : int
-    """
-
-    rows: list[tuple[int, ...]] = field(default_factory=list)
-    keys: list[tuple[int, ...]] = field(default_factory=list)
-    macs: int = 0
-    macs_paper: int = 0
 
 
 class ControlledCall:
@@ -83,7 +64,7 @@ class ControlledCall:
         self.encoder: nn.Module = attrgetter(kind.encoder)(model)
         self.decoder: nn.Module = attrgetter(kind.decoder)(model)
         self.cache = kept_cache(model.config) if cache is None else adopt(cache, model.config)
-        for layer in self.cache.layers:
+        for layer in layers_of(self.cache):
             layer.steered = True
         self.past = copied(self.cache) if self.cache.get_seq_length() else None
         self.steps: list[Step] = []
@@ -181,7 +162,7 @@ class ControlledCall:
     def _wants(self, own: CallSequence, before: Step) -> bool:
         """Whether a sequence's plan needs the prompt to be computed again."""
         step = self.steps[own.number]
-        if step.plan.refresh or not fits(self.session, self.cache.layers, own, step):
+        if step.plan.refresh or not fits(self.session, layers_of(self.cache), own, step):
             return True
         if step.plan.drops == before.plan.drops or not self.session.needs & OF_THE_PROMPT:
             return False
@@ -206,11 +187,11 @@ class ControlledCall:
             for i in which:
                 self._count(i, 0)
         chosen = [i in which for i in range(len(self.sequences))]
-        for layer, new in zip(self.cache.layers, fresh.layers, strict=True):
+        for layer, new in zip(layers_of(self.cache), layers_of(fresh), strict=True):
             if all(chosen):
                 vars(layer).update(vars(new))
             else:
-                layer.hide([None] * len(chosen))
+                layer.show()
                 layer.taken(new, chosen)
         for i in which:
             self.steps[i].refreshed, self.sequences[i].age = True, 0
@@ -225,7 +206,7 @@ class ControlledCall:
         assert isinstance(norm, nn.Module)
         left = {} if cache is not self.cache else self._left(steps)
         return Steering(
-            self.session, self.sequences, steps, cache.layers, norm, queries, measured, left
+            self.session, self.sequences, steps, layers_of(cache), norm, queries, measured, left
         )
 
     def _left(self, steps: Sequence[Step]) -> dict[int, Tensor]:
@@ -255,7 +236,7 @@ class ControlledCall:
     def _count(self, i: int, head: int, extra: int = 0) -> None:
         """Add what the present forward computed of a sequence, with so many rows of the head."""
         counted, own, geometry = self.forward.counted, self.sequences[i], self.spec.geometry
-        rows, keys = counted.rows(own), counted.keys(own)
+        _, rows, keys = counted.of(own)
         work = self.work[i]
         work.rows.append(rows)
         work.keys.append(keys)
@@ -276,81 +257,27 @@ class ControlledCall:
         """
         forward = self.forward
         assert isinstance(forward, Steering) and forward.measured is not None
-        measured, measuring = forward.measured, self.session.measuring
-        seen = bool(measured.layers)
-        shown = ForwardResult(
-            logits,
-            chosen,
-            measured.masses if seen else None,
-            measured.received if seen else None,
-            measuring.kinds,
-        )
-        made = {name: own.make(shown) for name, own in MEASUREMENTS.items()}
-        tables = {name: table.cpu() for name, table in made.items() if table is not None}
+        measured = forward.measured
+        tables = tables_of(logits, chosen, measured, self.session.measuring.kinds)
         seconds, batch = time.perf_counter() - self._started, len(self.sequences)
         for own, step, filled in zip(self.sequences, self.steps, committed, strict=True):
             if own.done:
                 continue
-            signals = self._signals(own, step, tables, len(filled), new_block)
+            signals = signals_of(own, step, tables, len(filled), new_block)
             self._show(own, step, measured)
             self.session.observe(own.number, signals)
             if not step.accumulates:
                 self.session.settle(own.number)
             own.transfers += 1
-            own.records.append(self._record(own, step, signals, filled, seconds, batch))
+            work = self.work[own.number]
+            own.records.append(record_of(own, step, forward, work, signals, filled, seconds, batch))
             own.age += 1
             self.work[own.number] = Work()
-
-    def _signals(
-        self,
-        own: CallSequence,
-        step: Step,
-        tables: Mapping[str, Tensor],
-        committed: int,
-        new_block: bool,
-    ) -> Signals:
-        seen: dict[str, Any] = {"masked": step.masked, "committed": committed}
-        for name, table in tables.items():
-            axis, values = MEASUREMENTS[name].axis, table[own.number]
-            if axis == "positions":
-                seen[name] = values.double()
-            elif step.watched:
-                seen[name] = (values[: own.n_visual] if axis == "tokens" else values).float()
-        before = own.records[-1].signals if own.records and not new_block else None
-        return Signals.after(before, **seen, bypassed=step.plan.bypass)
 
     def _show(self, own: CallSequence, step: Step, measured: Measured) -> None:
         if step.accumulates and "rows:before" in self.session.needs:
             i = own.number
             self.session.show(i, {"rows:before": lambda: measured.rows(i)})
-
-    def _record(
-        self,
-        own: CallSequence,
-        step: Step,
-        signals: Signals,
-        committed: tuple[int, ...],
-        seconds: float,
-        batch: int,
-    ) -> StepRecord:
-        forward, work = self.forward, self.work[own.number]
-        assert isinstance(forward, Steering)
-        return StepRecord(
-            state=step.state,
-            plan=step.plan,
-            signals=signals,
-            committed=committed,
-            tokens=tuple(own.tokens),
-            visual_per_layer=forward.counted.visual(own),
-            rows_per_layer=tuple(map(sum, zip(*work.rows, strict=True))),
-            keys_per_layer=work.keys[-1],
-            refreshed=step.refreshed,
-            kept=tuple(forward.reductions[own.number].kept.tolist()),
-            macs=work.macs,
-            macs_paper=work.macs_paper,
-            seconds=seconds,
-            batch=batch,
-        )
 
     # The end.
 

@@ -55,6 +55,8 @@ class Kind:
         Fields of its config that name the token of a picture's (or a video's) place.
     grids : callable or None
         Where its visual tokens lie in their pictures; None where that is not known.
+    budget : str or None
+        Option of its picture processor for the most tokens of a picture; None without one.
     encoder, decoder : str
         Paths of the pile that computes the prompt, and of that which computes the answer; the same
         in an autoregressive model.
@@ -63,6 +65,7 @@ class Kind:
     origin: Origin
     visual: tuple[str, ...]
     grids: Grids | None = None
+    budget: str | None = None
     encoder: str = "model.language_model"
     decoder: str = "model.language_model"
 
@@ -96,12 +99,16 @@ KINDS: Mapping[str, Kind] = {
         "autoregressive", ("image_token_id", "image_token_index"), picture_grids.fixed
     ),
     "Gemma4ForConditionalGeneration": Kind(
-        "autoregressive", ("image_token_id", "video_token_id"), picture_grids.pooled
+        "autoregressive",
+        ("image_token_id", "video_token_id"),
+        picture_grids.pooled,
+        budget="max_soft_tokens",
     ),
     "DiffusionGemmaForBlockDiffusion": Kind(
         "ar-to-diffusion",
         ("image_token_id",),
         picture_grids.pooled,
+        budget="max_soft_tokens",
         encoder="model.encoder.language_model",
         decoder="model.decoder",
     ),

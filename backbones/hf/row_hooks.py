@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from saccade.backbones.hf.kept_cache import KeptLayer
+from saccade.backbones.hf.kept_cache import layers_of
+from saccade.backbones.hf.kept_layer import KeptLayer
 from saccade.backbones.hf.masks import cut_mask
 
 Rows = Sequence[Tensor] | None
@@ -68,6 +69,7 @@ class RowHooks:
         self.layers, self.director, self.writes = layers, director, writes
         self._handles: list[Any] = []
         self._waiting: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        self._alike: tuple[tuple[int, ...], LayerRows] | None = None
 
     def __enter__(self) -> "RowHooks":
         for i, layer in enumerate(self.layers):
@@ -89,7 +91,7 @@ class RowHooks:
             hidden: Tensor = args[0] if args else kwargs["hidden_states"]
             memory = kwargs["past_key_values"]
             assert isinstance(memory, Cache)
-            held = memory.layers[i]
+            held = layers_of(memory)[i]
             rows = director.before_layer(i, hidden, held)
             planned = self._planned(rows, hidden, held)
             director.runs(i, planned, held)
@@ -101,6 +103,8 @@ class RowHooks:
 
     def _planned(self, rows: Rows, hidden: Tensor, held: KeptLayer) -> LayerRows:
         batch, n = hidden.shape[:2]
+        if rows is None and held.in_order:
+            return self._in_order(held.seen, held.n, n, batch)
         numbers = None
         placed = torch.arange(held.seen, held.seen + n).expand(batch, -1)
         if rows is not None and any(len(own) < n for own in rows):
@@ -109,12 +113,20 @@ class RowHooks:
             numbers = torch.where(placed < 0, last[:, None], placed) - held.seen
         return LayerRows(placed, torch.cat([held.shown_places(batch), placed], 1), numbers)
 
+    def _in_order(self, seen: int, held: int, n: int, batch: int) -> LayerRows:
+        """That of layers that compute all rows and read all keys, one value for them all."""
+        key = seen, held, n, batch
+        if self._alike is None or self._alike[0] != key:
+            places = torch.arange(seen - held, seen + n).expand(batch, -1)
+            self._alike = key, LayerRows(places[:, held:], places, None)
+        return self._alike[1]
+
     def _cut(
         self, layer: nn.Module, i: int, args: Any, kwargs: dict[str, Any], planned: LayerRows
     ) -> Any:
         """Arguments of a layer that runs on some rows, or reads some keys."""
         hidden: Tensor = args[0] if args else kwargs["hidden_states"]
-        held, numbers = kwargs["past_key_values"].layers[i], planned.numbers
+        held, numbers = layers_of(kwargs["past_key_values"])[i], planned.numbers
         rows = planned.rows if numbers is None else numbers + held.seen
         kwargs["attention_mask"] = cut_mask(
             kwargs.get("attention_mask"),

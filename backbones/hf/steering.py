@@ -7,7 +7,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from saccade.backbones.hf.kept_cache import KeptLayer
+from saccade.backbones.hf.kept_layer import KeptLayer
 from saccade.backbones.hf.measured import Measured
 from saccade.backbones.hf.row_hooks import LayerRows, Rows
 from saccade.backbones.hf.seen_attention import SeenAttention
@@ -40,25 +40,27 @@ class Counted:
     """Takes down which rows the layers of a forward computed, and which keys they read."""
 
     def __init__(self) -> None:
-        self._layers: list[tuple[Tensor, Tensor]] = []
+        self._layers: list[tuple[LayerRows, int]] = []
+        self._known: dict[tuple[int, int, int], tuple[int, int, int]] = {}
 
     def add(self, at: LayerRows, offset: int) -> None:
         """Take down a layer whose rows see no key before `offset`."""
-        self._layers.append((at.rows, at.columns.masked_fill(at.columns < offset, -1)))
+        self._layers.append((at, offset))
 
-    def rows(self, own: CallSequence) -> tuple[int, ...]:
-        """Rows computed of a sequence, by layer; padding does not count."""
-        return tuple(int((rows[own.number] >= own.start).sum()) for rows, _ in self._layers)
+    def of(self, own: CallSequence) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Visual tokens that a sequence's rows read, rows computed, and keys read, by layer;
+        padding does not count."""
+        visual, rows, keys = zip(*(self._one(own, *layer) for layer in self._layers), strict=True)
+        return visual, rows, keys
 
-    def keys(self, own: CallSequence) -> tuple[int, ...]:
-        """Keys that its rows read, by layer."""
-        return tuple(int((keys[own.number] >= own.start).sum()) for _, keys in self._layers)
-
-    def visual(self, own: CallSequence) -> tuple[int, ...]:
-        """Visual tokens among them, by layer."""
-        return tuple(
-            int(torch.isin(own.visual, keys[own.number]).sum()) for _, keys in self._layers
-        )
+    def _one(self, own: CallSequence, at: LayerRows, offset: int) -> tuple[int, int, int]:
+        key = own.number, id(at), offset  # layers that read alike share one `LayerRows`
+        if key not in self._known:
+            places = at.columns[own.number]
+            places = places[places >= max(own.start, offset)]
+            rows = int((at.rows[own.number] >= own.start).sum())
+            self._known[key] = int(torch.isin(own.visual, places).sum()), rows, len(places)
+        return self._known[key]
 
 
 class Resting:

@@ -8,8 +8,8 @@ import torch
 from saccade.backbones.hf import wrap_hf
 from saccade.controller import Controller, Drop, Plan
 from tests.backbones.hf.dense_oracle import Dense, Passes
-from tests.backbones.hf.hf_models import AUTOREGRESSIVE, PICTURE, Kind, Request
-from tests.backbones.hf.scripted import Script, Spread, readable
+from tests.backbones.hf.hf_models import AUTOREGRESSIVE, PICTURE, Request
+from tests.backbones.hf.scripted import Script, Spread, readable, spread
 
 HOW: dict[str, Any] = {
     "max_new_tokens": 6,
@@ -17,7 +17,10 @@ HOW: dict[str, Any] = {
     "output_logits": True,
     "return_dict_in_generate": True,
 }
-ALL = [pytest.param(kind, id=name) for name, kind in AUTOREGRESSIVE.items()]
+KERNELS = [("sdpa", kind) for kind in AUTOREGRESSIVE] + [
+    ("eager", "qwen2.5-vl"),
+    ("eager", "gemma3"),
+]
 
 
 def controlled(model: Any, request: Request, plans: dict[int, Plan], **how: Any) -> Any:
@@ -36,9 +39,9 @@ def lost_in(visual: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     return visual[gone]
 
 
-@pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_an_empty_plan_changes_no_bit(kind: Kind, attention: str) -> None:
+@pytest.mark.parametrize(("attention", "name"), KERNELS)
+def test_an_empty_plan_changes_no_bit(attention: str, name: str) -> None:
+    kind = AUTOREGRESSIVE[name]
     model, request = kind.model(attention), kind.request()
     plain = model.generate(**request, **HOW)
     out, traces = controlled(model, request, {0: Plan()})
@@ -63,9 +66,23 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize("plans", CASES.values(), ids=CASES)
-def test_plans_equal_dense_masks(kind: Kind, plans: dict[int, Plan]) -> None:
+def readable_of(plan: Plan, left: torch.Tensor, total: int) -> list[torch.Tensor]:
+    """What layers read where a plan chooses among the tokens that are left."""
+    (drop,) = plan.drops
+    chosen = left[spread(len(left), round(drop.keep * total))]
+    return [torch.arange(total) if i < drop.layer else chosen for i in range(6)]
+
+
+FEW = ("in two places", "more later", "skipping, then dropping")
+"""What every class is tried with; the first one with all."""
+PAIRS = [
+    (name, case) for name in AUTOREGRESSIVE for case in (CASES if name == "qwen2.5-vl" else FEW)
+]
+
+
+@pytest.mark.parametrize(("name", "case"), PAIRS)
+def test_plans_equal_dense_masks(name: str, case: str) -> None:
+    kind, plans = AUTOREGRESSIVE[name], CASES[case]
     model, request = kind.model(), kind.request()
     passes = Passes(model.model.language_model)
     with passes.recorded():
@@ -87,15 +104,4 @@ def test_plans_equal_dense_masks(kind: Kind, plans: dict[int, Plan]) -> None:
         logits = dense.model.lm_head(hidden[:, -1:])[:, 0]
         scale = out.logits[step].abs().max()
         assert (out.logits[step] - logits).abs().max() < 2e-5 * max(1, scale), step
-        assert traces[0].steps[step].kept == tuple(
-            (now[-1] if 5 not in plan.bypass else before).tolist()
-        )
-
-
-def readable_of(plan: Plan, left: torch.Tensor, total: int) -> list[torch.Tensor]:
-    """What layers read where a plan chooses among the tokens that are left."""
-    (drop,) = plan.drops
-    from tests.backbones.hf.scripted import spread
-
-    chosen = left[spread(len(left), round(drop.keep * total))]
-    return [torch.arange(total) if i < drop.layer else chosen for i in range(6)]
+        assert traces[0].steps[step].kept == tuple(now[-1].tolist())
