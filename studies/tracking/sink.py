@@ -101,7 +101,8 @@ class TrackedRun:
     Attributes
     ----------
     id : str
-        The same for the same recipe and case, whenever it is sent.
+        The same whenever it is sent, also from a copy of its folder; that of another run of the
+        same recipe differs.
     name, group : str
         As people see them; runs of one study share the group.
     kind : Kind

@@ -13,6 +13,7 @@ from saccade.studies.analysis.summary import Summary
 from saccade.studies.config.case_controllers import preset_of
 from saccade.studies.config.cases import model_slug
 from saccade.studies.config.study import Case, StudyConfig
+from saccade.studies.runs.identity import IDENTITY
 from saccade.studies.runs.record import Record
 from saccade.studies.tracking.sink import Artifact
 
@@ -33,7 +34,8 @@ def study_results(summary: Summary) -> Artifact:
     """Recipe, all records, and the summary of a run."""
     parquet = io.BytesIO()
     summary.frame.to_parquet(parquet, index=False)
-    files = {
+    files = {} if summary.identity is None else {IDENTITY: f"{summary.identity}\n".encode()}
+    files |= {
         "recipe.json": json.dumps(summary.recipe, indent=2).encode() + b"\n",
         "records.jsonl.gz": _lines(summary.records),
         "summary.parquet": parquet.getvalue(),
