@@ -182,8 +182,8 @@ def summarise(folder: str | Path) -> Summary:
                 rows.append(row)
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *COMMITTED])
     done = len({(record.task, record.unit) for record in records})
-    total, own = len(plan_units(config)), Path(folder)
-    return Summary(frame, recipe, config, done, total, records, own, identity_of(own))
+    total, where = len(plan_units(config)), Path(folder)
+    return Summary(frame, recipe, config, done, total, records, where, identity_of(where))
 
 
 def summarise_all(folder: str | Path) -> list[Summary]:

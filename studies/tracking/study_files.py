@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,12 +14,13 @@ from saccade.studies.config.cases import model_slug
 from saccade.studies.config.study import Case, StudyConfig
 from saccade.studies.runs.identity import IDENTITY
 from saccade.studies.runs.record import Record
+from saccade.studies.tracking.remembering import name_from
 from saccade.studies.tracking.sink import Artifact
 
 
 def slug(summary: Summary) -> str:
     """Study and model in a name of an artifact."""
-    name = re.sub(r"[^\w.-]+", "-", summary.config.name).strip("-.") or "study"
+    name = name_from(summary.config.name) or "study"
     return f"{name}-{model_slug(summary.config.model)}"
 
 
