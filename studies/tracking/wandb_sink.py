@@ -199,8 +199,12 @@ def _metric(name: str) -> str:
 
 
 def _table(wandb: Any, grid: Grid) -> Any:
+    """A table whose columns have types, as pictures are drawn in columns of pictures alone."""
     rows = [[_cell(wandb, cell) for cell in row] for row in grid.rows]
-    return wandb.Table(columns=list(grid.columns), data=rows, allow_mixed_types=True)
+    try:
+        return wandb.Table(columns=list(grid.columns), data=rows)
+    except TypeError:  # a column with numbers and words
+        return wandb.Table(columns=list(grid.columns), data=rows, allow_mixed_types=True)
 
 
 def _cell(wandb: Any, cell: Any) -> Any:
