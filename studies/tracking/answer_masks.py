@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from saccade.studies.reports.samples.answering import Again
     from saccade.studies.runs.record import Record
 
-SHARE, LEAST = 0.02, 5.0
+SHARE, LEAST = 0.01, 2.0
 """How much is answered again: what took this share of the run, or so many seconds, at least."""
 TIME = 0.25
 """Share of the trackers' time in which it has to be done."""

@@ -87,12 +87,12 @@ def test_text_says_which_masks_so_that_nothing_is_answered_to_know(quarter: Path
 def test_a_share_of_the_run_is_answered_again(study: Callable[..., Summary]) -> None:
     summary = study()
     summary.recipe["model_files"] = {"model.safetensors": "0"}
-    half = [replace(r, seconds=4.0, visual_tokens_ratio=0.5) for r in summary.records]
+    half = [replace(r, seconds=1.5, visual_tokens_ratio=0.5) for r in summary.records]
     tables = [[r for r in half if (r.case, r.task) == ("half", task)] for task in ("yesno", "code")]
     found = later_masks(summary, tables)
     again = [key for key, one in found.items() if isinstance(one, AnswerMasks)]
-    assert again == [("half", "yesno", 0, 0)], "5 s at least, and each answer took 4"
-    many = replace(summary, records=[*half] * 45)  # 2 % of 3600 s
+    assert again == [("half", "yesno", 0, 0)], "2 s at least, and each answer took 1.5"
+    many = replace(summary, records=[*half] * 50)  # 1 % of 1500 s
     found = later_masks(many, tables)
     assert len([one for one in found.values() if isinstance(one, AnswerMasks)]) == len(found) == 10
     assert not any(
