@@ -103,7 +103,8 @@ def _kept(layer: DynamicLayer, window: int | None) -> KeptLayer:
 
 
 def _plain(layer: KeptLayer) -> DynamicLayer:
-    out = DynamicLayer() if layer.window is None else DynamicSlidingWindowLayer(layer.window)
+    kind: Any = DynamicLayer
+    out = kind() if layer.window is None else DynamicSlidingWindowLayer(layer.window)
     if layer._keys is not None and layer._values is not None:
         out.lazy_initialization(layer._keys, layer._values)
         out.keys, out.values = layer._keys, layer._values

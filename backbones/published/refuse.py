@@ -153,7 +153,7 @@ def _check_patches(model: nn.Module) -> None:
 def _own(module: nn.Module, name: str) -> bool:
     """Whether a method of a module is that of its class: untouched, put back by a hook that was
     removed, inside a hook of accelerate, or taken over by us."""
-    there = vars(module).get(name)
+    there: Any = vars(module).get(name)
     while hasattr(module, "_hf_hook") and hasattr(there, "__wrapped__"):
         there = there.__wrapped__
     if there is None or isinstance(there, TakenOver):

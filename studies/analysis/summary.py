@@ -16,6 +16,7 @@ from saccade.studies.analysis.results_html import results_html
 from saccade.studies.config.cases import model_slug
 from saccade.studies.config.study import StudyConfig, plan_units
 from saccade.studies.runs.files import replacing
+from saccade.studies.runs.identity import identity_of
 from saccade.studies.runs.model_folders import run_folders
 from saccade.studies.runs.recipe import Recipe
 from saccade.studies.runs.record import Record
@@ -70,6 +71,10 @@ class Summary:
         Units with records, and units of the study.
     records : list of Record
         What it summarises.
+    folder : Path or None
+        Where they lie.
+    identity : str or None
+        Which run it is, see `saccade.studies.runs.identity`.
     """
 
     frame: pd.DataFrame
@@ -78,6 +83,8 @@ class Summary:
     done: int
     total: int
     records: Sequence[Record] = ()
+    folder: Path | None = None
+    identity: str | None = None
 
     def __repr__(self) -> str:
         own, units = self.config, f"{self.done} of {self.total} units"
@@ -177,7 +184,8 @@ def summarise(folder: str | Path) -> Summary:
                 rows.append(row)
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *COMMITTED])
     done = len({(record.task, record.unit) for record in records})
-    return Summary(frame, recipe, config, done, len(plan_units(config)), records)
+    total, where = len(plan_units(config)), Path(folder)
+    return Summary(frame, recipe, config, done, total, records, where, identity_of(where))
 
 
 def summarise_all(folder: str | Path) -> list[Summary]:

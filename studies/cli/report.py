@@ -130,10 +130,10 @@ def _sources(runs: list[Path] | None, from_wandb: str | None) -> "Sources":
     if from_wandb is None:
         return read_sources(runs or [])
     from saccade.studies.tracking.from_wandb import read_wandb
-    from saccade.studies.tracking.track import allowed_seconds
+    from saccade.studies.tracking.limits import time_limit
 
     with err().status("[dim]reading from wandb[/]"):
-        return read_wandb(from_wandb, allowed_seconds())
+        return read_wandb(from_wandb, time_limit())
 
 
 def _write(

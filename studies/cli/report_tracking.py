@@ -64,9 +64,10 @@ def _send_runs(found: "Gathered", wandb: str | None, tensorboard: Path | None) -
 
 def _send_definition(found: "Gathered", wandb: str, whole: bool) -> None:
     """Write the Report beside its runs, and send it if they were sent."""
+    from saccade.studies.tracking.limits import time_limit
     from saccade.studies.tracking.publish import publish_report
     from saccade.studies.tracking.report_file import REPORT, store_report
-    from saccade.studies.tracking.track import allowed_seconds, place_of
+    from saccade.studies.tracking.track import place_of
     from saccade.studies.tracking.wandb_sync import may_send
 
     entity, project = place_of(wandb)
@@ -77,7 +78,7 @@ def _send_definition(found: "Gathered", wandb: str, whole: bool) -> None:
         return
     try:
         with err().status("[dim]sending the wandb Report (Ctrl-C leaves it)[/]"):
-            said = publish_report(found.home, allowed_seconds())
+            said = publish_report(found.home, time_limit())
     except OSError as error:
         warn(f"{error}; to send it: {later}")
         return
@@ -93,10 +94,10 @@ def publish(folder: Path) -> None:
     StudyError, OSError
         See `publish_folder`.
     """
+    from saccade.studies.tracking.limits import time_limit
     from saccade.studies.tracking.publish import publish_folder
-    from saccade.studies.tracking.track import allowed_seconds
 
     with err().status("[dim]sending[/]"):
-        said = publish_folder(folder, allowed_seconds())
+        said = publish_folder(folder, time_limit())
     for own in said:
         note(own)

@@ -10,6 +10,7 @@ from typing import Self
 from saccade.controller.errors import StudyError
 from saccade.studies.config.study import StudyConfig, Unit, plan_units
 from saccade.studies.runs.files import PARTIAL, lock_folder, replacing
+from saccade.studies.runs.identity import give_identity
 from saccade.studies.runs.recipe import Recipe
 from saccade.studies.runs.recipe_files import check_recipe, extends, read_recipe, write_recipe
 from saccade.studies.runs.record import RECORD, Record
@@ -190,6 +191,7 @@ class RecordStore:
         try:
             if before is None or longer:
                 write_recipe(self.folder / RECIPE, recipe)
+            give_identity(self.folder, new=before is None)
             return read_units(self.folder, self.config)
         except OSError as error:
             raise StudyError(f"{self.folder} cannot be written: {reason(error)}") from error

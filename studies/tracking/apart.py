@@ -11,10 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from saccade.studies.tracking.limits import SECONDS
 from saccade.studies.tracking.sink import Sink, TrackedRun
 
-SECONDS = 600.0
-"""How long all of it may take."""
 Step = Callable[[], Sequence[str]]
 """What is done there; gives what is to be told."""
 

@@ -47,7 +47,7 @@ def study_runs(
     beside : Path, optional
         Folder of the study's file, from which presets are looked for.
     """
-    known = sorted(summaries, key=_study_key)
+    known = sorted((one for one in summaries if one.done), key=_study_key)
     for _, group in groupby(known, key=_study_key):
         together = list(group)
         for summary in together:
@@ -65,6 +65,14 @@ def _study_key(summary: Summary) -> str:
     return json.dumps(parts)
 
 
+def _which(summary: Summary) -> list[Any]:
+    """What tells a run from others: those of the same recipe in other folders, too.
+
+    Of a run from before folders had an id, the time that it measured first is told instead.
+    """
+    return [_bound(summary.recipe), summary.identity or summary.records[0].seconds]
+
+
 def run_id(kind: str, *parts: Any) -> str:
     """An id that the same parts give again."""
     text = json.dumps(parts, sort_keys=True, default=str)
@@ -79,11 +87,11 @@ def _bound(recipe: Recipe) -> Recipe:
 def _case_run(
     summary: Summary, case: Case, tables: SampleTables, beside: Path | None, *, several: bool
 ) -> TrackedRun:
-    config, recipe = summary.config, summary.recipe
+    config = summary.config
     rows = [row for row in summary.rows() if row["case"] == case.name]
     records = [record for record in summary.records if record.case == case.name]
     return TrackedRun(
-        id=run_id("case", _bound(recipe), case.name),
+        id=run_id("case", *_which(summary), case.name),
         name=f"{case.name}, {config.model}" if several else case.name,
         group=config.name,
         kind="case",
@@ -138,7 +146,7 @@ def _overview(summaries: Sequence[Summary]) -> TrackedRun:
     grid = Grid(COLUMNS, tuple(tuple(row[name] for name in COLUMNS) for row in rows))
     done, total = (sum(getattr(s, n) for s in summaries) for n in ("done", "total"))
     return TrackedRun(
-        id=run_id("study", _bound(first.recipe)),
+        id=run_id("study", *_which(first)),
         name=first.config.name,
         group=first.config.name,
         kind="study",

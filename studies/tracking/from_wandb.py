@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from saccade.controller.errors import StudyError
 from saccade.studies.reports.compare.sources import Sources, read_sources
+from saccade.studies.runs.identity import IDENTITY
 from saccade.studies.runs.records import RECIPE
 from saccade.studies.runs.tune import CONFIG, PRESET, RESULT
 from saccade.studies.runs.tune_trials import TRIALS
@@ -19,7 +20,7 @@ from saccade.studies.tracking.wandb_download import DownloadGroup
 from saccade.studies.tracking.wandb_sync import may_send, server, unreachable
 
 FILES = {
-    "results": (RECIPE, "records.jsonl.gz"),
+    "results": (RECIPE, "records.jsonl.gz", IDENTITY),
     "search": (RESULT, CONFIG, TRIALS, PRESET),
     "bench": (BENCH,),
     "preset": (PRESET,),

@@ -11,6 +11,7 @@ from saccade.studies.config.study import Case, Unit
 from saccade.studies.runs.record import Record
 from saccade.studies.runs.unit_runner import samples_of
 from saccade.studies.tasks.task import Sample
+from saccade.studies.tracking.answer_masks import key_of, later_masks
 from saccade.studies.tracking.sink import Cell, Grid, Mask, Picture
 
 Masks = Callable[[Summary, Record], Mapping[str, Mask]]
@@ -35,6 +36,7 @@ class SampleTables:
     n : int
         Answers per case and task: one of each kind that exists, then those that lost most.
     masks : callable, optional
+        Which visual tokens an answer kept, where that is known; else `later_masks`.
     """
 
     def __init__(self, summary: Summary, n: int, masks: Masks | None = None) -> None:
@@ -42,15 +44,20 @@ class SampleTables:
         self._pictures: dict[tuple[str, int, int], tuple[str, bytes, str] | None] = {}
         baseline = summary.config.baseline
         self._baseline = {_key(r): r for r in summary.records if r.case == baseline}
+        self._chosen = self._all_chosen()
+        self._later = later_masks(summary, [*self._chosen.values()]) if masks is None else {}
 
     def of_case(self, case: Case) -> dict[str, Grid]:
         """A table for each task that has answers."""
-        tables = {}
-        for task in self.summary.config.tasks:
-            own = [r for r in self.summary.records if (r.case, r.task) == (case.name, task)]
-            if own:
-                tables[task] = self._table(chosen(own, self._baseline, self.n))
-        return tables
+        found = ((task, self._chosen.get((case.name, task))) for task in self.summary.config.tasks)
+        return {task: self._table(own) for task, own in found if own}
+
+    def _all_chosen(self) -> dict[tuple[str, str], list[Record]]:
+        """The answers that are shown, by case and task."""
+        own: dict[tuple[str, str], list[Record]] = {}
+        for record in self.summary.records:
+            own.setdefault((record.case, record.task), []).append(record)
+        return {key: chosen(records, self._baseline, self.n) for key, records in own.items()}
 
     def _table(self, records: Sequence[Record]) -> Grid:
         return Grid(COLUMNS, tuple(self._row(record) for record in records))
@@ -60,7 +67,8 @@ class SampleTables:
         question, picture = "", None
         if drawn is not None:
             masks = {} if self.masks is None else self.masks(self.summary, record)
-            question, picture = drawn[0], Picture(drawn[1], drawn[2], masks)
+            later = self._later.get(key_of(record))
+            question, picture = drawn[0], Picture(drawn[1], drawn[2], masks, later)
         return (
             *(kind_of(record, before), record.task, record.seed, record.sample),
             *(picture, short(question), short(record.expected)),

@@ -1,7 +1,7 @@
 """What a tracker is, and what is sent to one: plain values that know of no tracker."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -38,11 +38,22 @@ class Picture:
     caption : str
     masks : mapping of str to Mask
         What is laid over it, by name; none where it is not known.
+    later : callable, optional
+        Gives masks that take time to make, and a word on them: called when the picture is sent. Its
+        text form says what it gives, so that nobody need call it to see that this was sent before.
     """
 
     png: bytes
     caption: str = ""
     masks: Mapping[str, Mask] = field(default_factory=dict)
+    later: "Callable[[], tuple[Mapping[str, Mask], str]] | None" = None
+
+    def whole(self) -> "Picture":
+        """The picture with its masks, and with the word in its caption."""
+        if self.later is None:
+            return self
+        masks, word = self.later()
+        return Picture(self.png, f"{self.caption}; {word}", {**self.masks, **masks})
 
 
 Cell = str | int | float | bool | Picture | None
@@ -61,6 +72,19 @@ class Grid:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Those in its cells."""
+        return [cell for row in self.rows for cell in row if isinstance(cell, Picture)]
+
+    def whole(self) -> "Grid":
+        """The table with all masks of its pictures."""
+        return replace(self, rows=tuple(tuple(map(_whole, row)) for row in self.rows))
+
+
+def _whole(cell: Cell) -> Cell:
+    return cell.whole() if isinstance(cell, Picture) else cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +129,8 @@ class TrackedRun:
     Attributes
     ----------
     id : str
-        The same for the same recipe and case, whenever it is sent.
+        The same whenever it is sent, also from a copy of its folder; that of another run of the
+        same recipe differs.
     name, group : str
         As people see them; runs of one study share the group.
     kind : Kind

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +12,15 @@ from saccade.studies.analysis.summary import Summary
 from saccade.studies.config.case_controllers import preset_of
 from saccade.studies.config.cases import model_slug
 from saccade.studies.config.study import Case, StudyConfig
+from saccade.studies.runs.identity import IDENTITY
 from saccade.studies.runs.record import Record
+from saccade.studies.tracking.remembering import name_from
 from saccade.studies.tracking.sink import Artifact
 
 
 def slug(summary: Summary) -> str:
     """Study and model in a name of an artifact."""
-    name = re.sub(r"[^\w.-]+", "-", summary.config.name).strip("-.") or "study"
+    name = name_from(summary.config.name) or "study"
     return f"{name}-{model_slug(summary.config.model)}"
 
 
@@ -33,7 +34,8 @@ def study_results(summary: Summary) -> Artifact:
     """Recipe, all records, and the summary of a run."""
     parquet = io.BytesIO()
     summary.frame.to_parquet(parquet, index=False)
-    files = {
+    files = {} if summary.identity is None else {IDENTITY: f"{summary.identity}\n".encode()}
+    files |= {
         "recipe.json": json.dumps(summary.recipe, indent=2).encode() + b"\n",
         "records.jsonl.gz": _lines(summary.records),
         "summary.parquet": parquet.getvalue(),

@@ -2,13 +2,12 @@
 
 import io
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saccade.studies.tracking.ledger import Ledger
+from saccade.studies.tracking.remembering import Remembering, name_from
 from saccade.studies.tracking.sink import Grid, Picture, TrackedRun
 
 MISSING = 'tensorboard is not installed: pip install "saccade-dmllm[tensorboard]"'
@@ -17,12 +16,13 @@ MOST_TEXT = 200
 
 
 @dataclass
-class TensorBoardSink:
+class TensorBoardSink(Remembering):
     """A log folder of TensorBoard.
 
-    Series and figures of the summary become scalars, config and summary hyperparameters, tables
-    text and pictures. TensorBoard keeps no artifacts and draws no plotly figures: those stay in the
-    results' folder and in wandb.
+    Series and figures of the summary become scalars; config and summary hyperparameters with their
+    metrics, which TensorBoard draws against each other; tables text and pictures, on which dropped
+    visual tokens are dark and restored ones green; fronts pictures of their points. TensorBoard has
+    no artifacts: records and presets are in the results' folder, and in wandb.
 
     Parameters
     ----------
@@ -32,8 +32,13 @@ class TensorBoardSink:
 
     folder: Path
 
-    def send(self, run: TrackedRun) -> None:
-        """Write what of a run was not written before; nothing if that is nothing.
+    @property
+    def sent(self) -> Path:
+        """File of the ledger."""
+        return self.folder / "sent.json"
+
+    def write(self, rest: TrackedRun, note: Mapping[str, Any]) -> dict[str, Any]:
+        """Write parts of a run as event files.
 
         Raises
         ------
@@ -42,15 +47,11 @@ class TensorBoardSink:
         OSError
             Where it cannot be written.
         """
-        ledger = Ledger(self.folder / "sent.json")
-        rest = ledger.rest(run)
-        if rest is None:
-            return
-        own = self.folder / _slug(run.group) / f"{_slug(run.name)}-{run.id[-6:]}"
-        step = ledger.note_of(run).get("step", 0)
+        own = self.folder / _slug(rest.group) / f"{_slug(rest.name)}-{rest.id[-6:]}"
+        step = note.get("step", 0)
         with writer_class()(str(own)) as writer:
             _write(writer, rest, step)
-        ledger.keep(run, {"step": step + 1})
+        return {"step": step + 1}
 
     def close(self) -> Sequence[str]:
         """Say how to look at it."""
@@ -67,6 +68,10 @@ def writer_class() -> Any:
 
 
 def _write(writer: Any, run: TrackedRun, step: int) -> None:
+    import numpy as np
+
+    from saccade.studies.tracking.front_picture import front_picture
+
     for series in run.series.values():
         for place, values in series.points:
             for name, value in values.items():
@@ -80,8 +85,10 @@ def _write(writer: Any, run: TrackedRun, step: int) -> None:
         writer.add_scalar(name, value, step)
     for name, grid in run.tables.items():
         writer.add_text(name, _markdown(grid), step)
-        for place, picture in enumerate(_pictures(grid)):
+        for place, picture in enumerate(grid.pictures):
             writer.add_image(f"{name}/{place}", _pixels(picture), step, dataformats="HWC")
+    for name, figure in run.figures.items():
+        writer.add_image(name, np.asarray(front_picture(figure)), step, dataformats="HWC")
     writer.add_text("config", _fenced(json.dumps(dict(run.config), indent=2, default=str)), step)
     _hyperparameters(writer, run, numbers)
 
@@ -98,7 +105,7 @@ def _hyperparameters(writer: Any, run: TrackedRun, numbers: dict[str, float]) ->
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^\w .,%+-]+", "-", name).strip(" .-")[:80] or "run"
+    return name_from(name, " ,%+", 80) or "run"
 
 
 def _markdown(grid: Grid) -> str:
@@ -112,7 +119,7 @@ def _plain(cell: Any) -> str:
         case None:
             return ""
         case Picture():
-            return "picture"
+            return _plain(cell.caption or "picture")
         case float():
             return f"{cell:.6g}"
     text = " ".join(str(cell).split())
@@ -124,12 +131,14 @@ def _fenced(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
-def _pictures(grid: Grid) -> list[Picture]:
-    return [cell for row in grid.rows for cell in row if isinstance(cell, Picture)]
-
-
 def _pixels(picture: Picture) -> Any:
+    """The picture, and beside it what each of its masks says."""
     import numpy as np
     from PIL import Image
 
-    return np.array(Image.open(io.BytesIO(picture.png)).convert("RGB"))
+    from saccade.studies.tracking.token_masks import mask_pixels, shaded
+
+    pixels = np.array(Image.open(io.BytesIO(picture.png)).convert("RGB"))
+    height, width, _ = pixels.shape
+    masks = [mask_pixels(mask, (width, height)) for mask in picture.masks.values()]
+    return np.concatenate([pixels, *(shaded(pixels, mask) for mask in masks)], axis=1)

@@ -1,15 +1,14 @@
 """What commands call: results in, runs at the trackers, whatever the trackers do."""
 
-import math
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from saccade.studies.analysis.summary import Summary
-from saccade.studies.tracking.apart import SECONDS, Apart
+from saccade.studies.tracking.apart import Apart
 from saccade.studies.tracking.from_study import study_runs
+from saccade.studies.tracking.limits import time_limit
 from saccade.studies.tracking.sample_table import Masks
 from saccade.studies.tracking.sink import Sink, TrackedRun
 from saccade.studies.tracking.tensorboard_sink import MISSING as NO_TENSORBOARD
@@ -18,8 +17,6 @@ from saccade.studies.tracking.wandb_home import MISSING as NO_WANDB
 from saccade.studies.tracking.wandb_sink import WandbSink
 
 PROJECT = "saccade"
-LIMIT = "SACCADE_TRACK_SECONDS"
-"""Environment variable: how long trackers may take, in seconds."""
 SENDING = 0.5
 """Share of that time in which wandb may send what is written."""
 
@@ -40,7 +37,8 @@ def track(
     sink : Sink
         From `open_sinks`; it is closed.
     masks : callable, optional
-        Which visual tokens an answer kept, where that is known.
+        Which visual tokens an answer kept, where that is known; else the few answers that are shown
+        are given again to see it, where the model is at hand.
     beside : Path, optional
         Folder of the study's file.
     tell : callable
@@ -88,7 +86,7 @@ def open_sinks(
     ValueError
         For a project's name or a time that cannot be.
     """
-    seconds, sinks = allowed_seconds(), list[Sink]()
+    seconds, sinks = time_limit(), list[Sink]()
     if wandb is not None:
         entity, project = place_of(wandb)
         if not _installed("wandb"):
@@ -117,15 +115,3 @@ def place_of(text: str) -> tuple[str | None, str]:
             "/, \\, #, ?, % or :"
         )
     return entity or None, project
-
-
-def allowed_seconds() -> float:
-    """How long trackers may take; a `ValueError` if the environment says what cannot be."""
-    text = os.environ.get(LIMIT, "")
-    try:
-        seconds = float(text) if text else SECONDS
-    except ValueError:
-        seconds = math.nan
-    if not 1 <= seconds <= 86400:
-        raise ValueError(f"{LIMIT}={text!r}: must be a number of seconds, 1 to 86400")
-    return seconds

@@ -3,12 +3,12 @@
 import io
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saccade.studies.tracking.ledger import Ledger
+from saccade.studies.tracking.remembering import Remembering, name_from
 from saccade.studies.tracking.sink import Artifact, Grid, Mask, Picture, TrackedRun
 from saccade.studies.tracking.wandb_home import home_settings, quiet_settings, wandb_at_home
 from saccade.studies.tracking.wandb_sync import command_to_send, may_send, send_runs, waiting_runs
@@ -18,7 +18,7 @@ BUSY = 16 << 20
 
 
 @dataclass
-class WandbSink:
+class WandbSink(Remembering):
     """A project in wandb.
 
     Nothing is sent while runs are written, so neither a slow nor an absent server matters then.
@@ -46,8 +46,13 @@ class WandbSink:
         """Folder of the runs that are written."""
         return self.folder / "wandb"
 
-    def send(self, run: TrackedRun) -> None:
-        """Write what of a run was not written before; nothing if that is nothing.
+    @property
+    def sent(self) -> Path:
+        """File of the ledger."""
+        return self.runs / "sent.json"
+
+    def write(self, rest: TrackedRun, note: Mapping[str, Any]) -> dict[str, Any]:
+        """Write parts of a run as an offline run that goes on from the ones before.
 
         Raises
         ------
@@ -56,22 +61,17 @@ class WandbSink:
         OSError
             Where there is no room.
         """
-        ledger = Ledger(self.runs / "sent.json")
-        rest = ledger.rest(run)
-        if rest is None:
-            return
         wandb = self._wandb()
-        note = ledger.note_of(run)
-        self._forget_unfinished(run, note.get("folders", []))
+        self._forget_unfinished(rest, note.get("folders", []))
         self._check_room(rest)
         own = wandb.init(
             entity=self.entity,
             project=self.project,
-            id=run.id,
-            name=run.name,
-            group=run.group,
-            job_type=run.kind,
-            config=dict(run.config),
+            id=rest.id,
+            name=rest.name,
+            group=rest.group,
+            job_type=rest.kind,
+            config=dict(rest.config),
             resume="allow",
             reinit="create_new",
         )
@@ -83,7 +83,7 @@ class WandbSink:
             raise
         own.finish()
         self._check_room()
-        ledger.keep(run, {"step": step, "folders": [*note.get("folders", []), folder.name]})
+        return {"step": step, "folders": [*note.get("folders", []), folder.name]}
 
     def close(self) -> Sequence[str]:
         """Send what is written, where that is allowed and possible."""
@@ -118,11 +118,12 @@ class WandbSink:
 def _size(run: TrackedRun) -> int:
     """Bytes of what is large in a run."""
     artifacts = [*run.uses.values(), *run.makes.values()]
-    cells = [cell for grid in run.tables.values() for row in grid.rows for cell in row]
+    grids = run.tables.values()
+    texts = (c for grid in grids for row in grid.rows for c in row if isinstance(c, str))
     return (
         sum(len(data) for own in artifacts for data in own.files.values())
-        + sum(len(cell.png) for cell in cells if isinstance(cell, Picture))
-        + sum(len(cell) for cell in cells if isinstance(cell, str))
+        + sum(len(picture.png) for grid in grids for picture in grid.pictures)
+        + sum(map(len, texts))
     )
 
 
@@ -156,8 +157,12 @@ def metric_name(name: str) -> str:
 
 
 def _table(wandb: Any, grid: Grid) -> Any:
+    """A table whose columns have types, as pictures are drawn in columns of pictures alone."""
     rows = [[_cell(wandb, cell) for cell in row] for row in grid.rows]
-    return wandb.Table(columns=list(grid.columns), data=rows, allow_mixed_types=True)
+    try:
+        return wandb.Table(columns=list(grid.columns), data=rows)
+    except TypeError:  # a column with numbers and words
+        return wandb.Table(columns=list(grid.columns), data=rows, allow_mixed_types=True)
 
 
 def _cell(wandb: Any, cell: Any) -> Any:
@@ -172,12 +177,9 @@ def _cell(wandb: Any, cell: Any) -> Any:
 
 def _mask(mask: Mask, size: tuple[int, int]) -> dict[str, Any]:
     """A mask of one class a pixel, as wandb wants it."""
-    import numpy as np
-    from PIL import Image
+    from saccade.studies.tracking.token_masks import mask_pixels
 
-    cells = Image.fromarray(np.array(mask.cells, dtype=np.uint8))
-    data = np.array(cells.resize(size, Image.Resampling.NEAREST))
-    return {"mask_data": data, "class_labels": dict(mask.labels)}
+    return {"mask_data": mask_pixels(mask, size), "class_labels": dict(mask.labels)}
 
 
 def _figure(wandb: Any, figure: str) -> Any:
@@ -187,7 +189,7 @@ def _figure(wandb: Any, figure: str) -> Any:
 
 
 def _artifact(wandb: Any, name: str, artifact: Artifact) -> Any:
-    slug = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")[:120] or artifact.kind
+    slug = name_from(name, most=120, ascii_only=True) or artifact.kind
     made = wandb.Artifact(slug, artifact.kind, metadata=dict(artifact.about))
     for file, data in artifact.files.items():
         with made.new_file(file, "wb") as out:
