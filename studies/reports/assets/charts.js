@@ -14,8 +14,10 @@ function inPageColours(chart) {
   (chart.layout.shapes || []).forEach((_, i) => { layout[`shapes[${i}].line.color`] = soft; });
   const marked = chart.data.flatMap((trace, i) => trace.marker && trace.marker.line ? [i] : []);
   Plotly.update(chart, {"marker.line.color": card}, layout, marked)
-    .then(() => Plotly.Plots.resize(chart)); // its box may have changed while it was drawn
+    .then(() => fitted(chart)); // its box may have changed while it was drawn
 }
+// Plotly refuses to fit a chart that nobody sees.
+const fitted = chart => { if (chart.checkVisibility()) Plotly.Plots.resize(chart); };
 const inAllCharts = () => every().forEach(inPageColours);
 const onPaper = printed => {
   document.documentElement.classList.toggle("printed", printed);
@@ -28,7 +30,7 @@ addEventListener("afterprint", () => onPaper(false));
 
 // Each was drawn before those after it, and perhaps a scrollbar, took their share of the row.
 const fit = new ResizeObserver(boxes => boxes.forEach(box =>
-  Plotly.Plots.resize(box.target.querySelector(".plotly-graph-div"))));
+  fitted(box.target.querySelector(".plotly-graph-div"))));
 document.querySelectorAll(".plot").forEach(box => fit.observe(box));
 
 document.querySelectorAll("[data-line]").forEach(button => button.addEventListener("click", () => {
@@ -48,7 +50,10 @@ function pointsOf(chart) {
     if (trace.visible === false || trace.hoverinfo === "skip") return [];
     const {type, _length, z} = chart._fullData[curveNumber];
     if (type !== "heatmap") return Array.from({length: _length || 0}, (_, i) => point(i));
-    return Array.from(z, (row, i) => Array.from(row, (_, j) => point([i, j]))).flat();
+    // Plotly finds what lies at a place of a heat map, but not the place of one of its cells.
+    const {x, y} = chart._fullData[curveNumber];
+    return Array.from(z, (row, i) => Array.from(row, (_, j) =>
+      ({curveNumber, xval: x ? x[j] : j, yval: y ? y[i] : i, subplot}))).flat();
   });
 }
 function goTo(chart, key) {

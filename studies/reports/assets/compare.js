@@ -1,4 +1,4 @@
-// Sorts, filters and copies tables, gives the data of charts, and fits charts to their boxes.
+// Sorts, filters and copies tables, and gives the data of charts.
 "use strict";
 const csvCell = value => {
   const text = value === null || value === undefined ? "" : String(value);
@@ -6,7 +6,7 @@ const csvCell = value => {
 };
 const csv = rows => rows.map(row => row.map(csvCell).join(",")).join("\n") + "\n";
 const markdown = rows => {
-  const line = cells => `| ${cells.map(text => text.replace(/\|/g, "\\|")).join(" | ")} |`;
+  const line = cells => `| ${cells.map(text => text.replace(/[\\|<>*_`[\]]/g, "\\$&")).join(" | ")} |`;
   return [line(rows[0]), line(rows[0].map((_, i) => i ? "---:" : "---")), ...rows.slice(1).map(line)]
     .join("\n") + "\n";
 };
@@ -55,7 +55,7 @@ document.querySelectorAll(".tool-table").forEach(box => {
     const titles = box.querySelector("tr.section") ? [""] : [];
     const head = [...titles, ...heads.map(cleaned)];
     return [head, ...lines().map(line => {
-      const title = line.parentElement.querySelector("tr.section th");
+      const title = line.parentElement.querySelector("tr.section th > div");
       const name = title ? [title.firstChild.textContent.trim()] : titles;
       return [...name, ...[...line.cells].map(cleaned)];
     })];
@@ -120,13 +120,3 @@ document.querySelectorAll("[data-download]").forEach(button => button.addEventLi
   give(name, csv(front ? [fronts.columns, ...fronts.groups[front[1]].rows]
     : chartRows(document.getElementById(name))));
 }));
-document.querySelectorAll("[data-line]").forEach(button => button.addEventListener("click", () => {
-  const visible = button.getAttribute("aria-pressed") !== "true";
-  button.setAttribute("aria-pressed", visible);
-  Plotly.restyle(document.getElementById(button.dataset.chart), {visible},
-    [Number(button.dataset.line)]);
-}));
-const fitting = new ResizeObserver(boxes => boxes.forEach(box => {
-  if (box.contentRect.width) Plotly.Plots.resize(box.target);
-}));
-every().forEach(chart => fitting.observe(chart));

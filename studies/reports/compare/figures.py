@@ -41,7 +41,7 @@ def achieved_panels(
     if not shown:
         return []
     keys = tuple(
-        Key(name, COLOURS[i % len(COLOURS)], "solid", SYMBOLS[i % len(SYMBOLS)][1])
+        Key(name, COLOURS[i % len(COLOURS)], "", SYMBOLS[i % len(SYMBOLS)][1])
         for i, (name, _) in enumerate(shown)
     )
     return [Panel("Achieved against ideal", _achieved(shown), keys)]

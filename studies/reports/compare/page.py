@@ -12,7 +12,7 @@ from markupsafe import Markup
 from saccade import __version__
 from saccade.studies.analysis.summary import COLUMNS, Summary
 from saccade.studies.reports.bench_tables import policy_table, pruners_table, signals_table
-from saccade.studies.reports.charts import DASHES, Panel, chart_html
+from saccade.studies.reports.charts import shown_panels
 from saccade.studies.reports.compare.banners import banners
 from saccade.studies.reports.compare.figures import achieved_panels, paper_panels
 from saccade.studies.reports.compare.front import MORE, front_data
@@ -119,7 +119,7 @@ def comparison_html(
         methods=methods(runs),
         retention=[retention(run) for run in runs if run.rows],
         figures=_figures(runs),
-        achieved=_panels(achieved_panels(runs, sources.searches, sources.benches), "ideal"),
+        achieved=shown_panels(achieved_panels(runs, sources.searches, sources.benches), "ideal"),
         searches=_searches(sources),
         presets=presets_table(sources),
         tune_help=HELP,
@@ -193,28 +193,15 @@ def _results(runs: Sequence[Run]) -> TableGroup | None:
 
 def _figures(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return [
-        {"heading": heading, "panels": _panels(panels, f"figure-{i}"), "missing": missing}
+        {"heading": heading, "panels": shown_panels(panels, f"figure-{i}"), "missing": missing}
         for i, (heading, panels, missing) in enumerate(paper_panels(runs))
     ]
 
 
 def _searches(sources: Sources) -> list[dict[str, Any]]:
     return [
-        {"told": told, "panels": _panels(told.panels, f"search-{i}")}
+        {"told": told, "panels": shown_panels(told.panels, f"search-{i}")}
         for i, told in enumerate(told_searches(sources.searches))
-    ]
-
-
-def _panels(panels: Sequence[Panel], name: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "title": panel.title,
-            "name": f"{name}-{i}",
-            "chart": chart_html(panel.figure, f"{name}-{i}"),
-            "keys": [(key, DASHES[key.dash]) for key in panel.keys],
-            "wide": panel.wide,
-        }
-        for i, panel in enumerate(panels)
     ]
 
 
