@@ -38,7 +38,7 @@ function give(name, text) {
   link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
   link.download = `${name}.csv`;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000); // a slow one may begin late
 }
 const cleaned = cell => {
   const own = cell.cloneNode(true);
