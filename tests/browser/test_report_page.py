@@ -88,9 +88,8 @@ def test_arrow_keys_say_the_whole_recipe_of_a_point(view: "View") -> None:
 
 def column(table: "Locator", place: int) -> list[str]:
     """What a table shows in a column, of the rows that one sees."""
-    cells: list[str] = table.locator(
-        f"tr[data-row]:visible > *:nth-child({place})"
-    ).all_inner_texts()
+    where = f"tr[data-row]:visible > *:nth-child({place})"
+    cells: list[str] = table.locator(where).all_inner_texts()
     return cells
 
 
@@ -210,3 +209,5 @@ def test_everything_that_was_given_is_there(view: "View") -> None:
         *("study", "study", "search", "preset", "bench")
     ]
     assert view.page.locator(".missing").count() == 0
+    links = view.ask("() => [...document.querySelectorAll('nav a')].map(one => one.hash)")
+    assert len(links) == 12 and all(view.page.locator(own).count() == 1 for own in links)

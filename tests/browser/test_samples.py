@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.browser.views import View
 
 pytestmark = pytest.mark.browser
+OPTION = "#samples [role=option]"
 SHOWN = """() => ["pictures] g", "layers]", "confidence]", "text]"]
   .map(part => document.querySelector("#samples [data-part=" + part).innerHTML)"""
 
@@ -36,7 +37,7 @@ def view(opened_once: "View") -> "View":
         part(opened_once, "by", name).select_option("")
     part(opened_once, "by", "order").select_option("loss")
     part(opened_once, "by", "text").fill("")
-    opened_once.page.get_by_role("option").first.click()
+    opened_once.page.locator(OPTION).first.click()
     return opened_once
 
 
@@ -45,7 +46,7 @@ def part(view: "View", kind: str, name: str) -> "Locator":
 
 
 def listed(view: "View") -> list[str]:
-    texts: list[str] = view.page.locator("#samples [role=option]").all_inner_texts()
+    texts: list[str] = view.page.locator(OPTION).all_inner_texts()
     return texts
 
 
@@ -82,7 +83,7 @@ def test_a_choice_leaves_those_that_have_it(view: "View", name: str) -> None:
 def test_words_of_answers_are_searched(view: "View") -> None:
     part(view, "by", "text").fill("NOT ")
     assert 0 < len(listed(view)) < SAMPLES
-    for option in view.page.get_by_role("option").all():
+    for option in view.page.locator(OPTION).all():
         option.click()
         assert "not " in view.page.locator("#samples .answers").inner_text()
     part(view, "by", "text").fill("no such answer")
@@ -107,11 +108,9 @@ def test_words_that_differ_are_marked(view: "View") -> None:
     assert after.inner_text() == f"not {before.inner_text()}"
     assert "".join(after.locator("mark").all_inner_texts()).strip() == "not"
     assert before.locator("mark").all_inner_texts() == []
-    ink, own = (
-        "() => getComputedStyle(document.querySelector(%r)).color" % where
-        for where in ("#samples h3", "#samples .answers .said span")
-    )
-    assert view.ask(ink) == view.ask(own), "an answer has no colour of right or wrong"
+    colour = "where => getComputedStyle(document.querySelector(where)).color"
+    own = view.ask(colour, "#samples .answers .said span")
+    assert own == view.ask(colour, "#samples h3"), "an answer has no colour of right or wrong"
 
 
 @pytest.mark.parametrize("where", ["slider", "list"])
@@ -119,15 +118,11 @@ def test_arrow_keys_step_through_the_answer(view: "View", where: str) -> None:
     part(view, "by", "task").select_option("code")
     part(view, "by", "case").select_option("half from the start")
     now, slider = part(view, "part", "now"), part(view, "part", "slider")
-    (slider if where == "slider" else view.page.get_by_role("option").first).focus()
+    (slider if where == "slider" else view.page.locator(OPTION).first).focus()
     before = view.ask(SHOWN)
     assert now.inner_text().startswith("step 1 of ")
     view.page.keyboard.press("ArrowRight")
     assert now.inner_text().startswith("step 2 of ")
-    layers, confidence, text = (
-        part(view, "part", own).inner_html() for own in ("layers", "confidence", "text")
-    )
-    assert [layers, confidence, text] != before[1:] and text != before[3]
     assert all(a != b for a, b in zip(before, view.ask(SHOWN), strict=True))
     assert part(view, "part", "pictures").locator("rect.dropped").count() > 0
     view.page.keyboard.press("ArrowLeft")
@@ -142,13 +137,9 @@ def test_keys_go_through_the_list(view: "View") -> None:
             ".indexOf(true)"
         )
 
-    view.page.get_by_role("option").first.focus()
-    for key, place in (
-        ("ArrowDown", 1),
-        ("End", SAMPLES - 1),
-        ("ArrowUp", SAMPLES - 2),
-        ("Home", 0),
-    ):
+    view.page.locator(OPTION).first.focus()
+    last = SAMPLES - 1
+    for key, place in (("ArrowDown", 1), ("End", last), ("ArrowUp", last - 1), ("Home", 0)):
         view.page.keyboard.press(key)
         assert chosen() == place
         shown = part(view, "part", "where").inner_text()
@@ -156,7 +147,7 @@ def test_keys_go_through_the_list(view: "View") -> None:
 
 
 def test_every_sample_shows_its_picture_and_both_answers(view: "View") -> None:
-    for option in view.page.get_by_role("option").all():
+    for option in view.page.locator(OPTION).all():
         option.click()
         assert view.page.locator("#samples .pictures image").count() >= 1
         assert part(view, "part", "missing").inner_text() == ""

@@ -10,7 +10,7 @@ const fronts = (() => {
   columns.forEach((name, i) => { at[name] = i; });
   const marks = [0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128];
   const fine = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2];
-  const marksOf = ([low, high]) => high - low > Math.log10(1.9) ? marks : fine;
+  const marksOf = ([low, high]) => high - low > Math.log10(2.2) ? marks : fine;
   // Plotly reads tags in texts, and would take %{...} for a field to fill in.
   const plain = text => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;").replaceAll("%{", "%&#123;");
