@@ -1,7 +1,7 @@
 """The page of a search: what was gained, the front, how it was reached, and what mattered."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SLICES = 6
 """Parameters whose slices are shown: the most important."""
+BELOW, NAME = 12, 22
+"""Letters that a name below an axis, and a line of one beside it, have at most."""
 ENOUGH = 4
 """Trials without which nothing is said about importance."""
 ALLOWED, LOST, FRONT, FLOOR = COLOURS[0], BASELINE, COLOURS[2], COLOURS[1]
@@ -189,18 +191,32 @@ def _bars(weights: Mapping[str, float]) -> "Figure":
 
 
 def _slice(study: "Study", goal: Goal, name: str) -> "Figure":
+    """Cost by one parameter; names that are too long to stand below an axis stand beside one."""
     from plotly.graph_objects import Scatter
 
     complete = optuna_module().trial.TrialState.COMPLETE
     trials = [t for t in study.get_trials(states=(complete,)) if name in t.params]
     values = [t.params[name] for t in trials]
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
-        values = [chart_text(str(value)) for value in values]
+    plain = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    shown = values if plain else [label_lines(str(value), NAME) for value in values]
+    costs = [t.values[-1] for t in trials]
+    beside = not plain and max(len(str(value)) for value in values) > BELOW
     points = Scatter(
-        x=values,
-        y=[t.values[-1] for t in trials],
-        text=[f"trial {t.number}" for t in trials],
-        hovertemplate="%{text}<br>%{x}: cost %{y:.3f}<extra></extra>",
+        x=costs if beside else shown,
+        y=shown if beside else costs,
+        text=[
+            f"trial {t.number}<br>{label_lines(str(v))}"
+            for t, v in zip(trials, values, strict=True)
+        ],
+        hovertemplate=f"%{{text}}: cost %{{{'x' if beside else 'y'}:.3f}}<extra></extra>",
         **_points(ALLOWED),
     )
-    return _figure([points], name, "cost").update_xaxes(automargin=True)
+    if not beside:
+        return _figure([points], name, "cost").update_xaxes(automargin=True)
+    figure = _figure([points], "cost", "").update_layout(height=_tall_enough(shown))
+    return figure.update_yaxes(automargin=True, nticks=None, ticklabelstandoff=6)
+
+
+def _tall_enough(names: Sequence[str]) -> int:
+    """Pixels of a chart with these names beside it, each in lines."""
+    return max(300, 90 + sum(16 * (name.count("<br>") + 2) for name in set(names)))

@@ -39,7 +39,7 @@ def file_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def find(name: str) -> Path:
         if name not in made:
-            made[name] = PAGES[name](tmp_path_factory.mktemp(name))
+            made[name] = PAGES[name](tmp_path_factory.mktemp(name), find)
         return made[name]
 
     return find

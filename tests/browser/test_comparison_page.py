@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 def view(browser: "Browser", file_of: Callable[[str], Path]) -> "Iterator[View]":
     from tests.browser.views import opened
 
-    with opened(browser, file_of("comparison")) as found:
+    with opened(browser, file_of("report")) as found:
         yield found
 
 
@@ -49,7 +49,7 @@ def test_a_browser_that_cannot_unpack_plotly_says_so(
     try:
         page = context.new_page()
         page.add_init_script("delete window.DecompressionStream")
-        page.goto(file_of("comparison").as_uri())
+        page.goto(file_of("report").as_uri())
         said = page.locator("#front-0").inner_text()
         assert "this browser is too old" in said and "Firefox from 113" in said
         page.locator("#results-0 [data-filter]").fill("half from")  # tables work as before

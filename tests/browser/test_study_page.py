@@ -80,6 +80,27 @@ def test_arrow_keys_go_through_the_points_of_a_chart_and_say_them(view: "View") 
     chart.locator(".hovertext").wait_for(state="detached")
 
 
+def test_cells_of_a_map_of_heat_are_said_on_a_phone(
+    browser: "Browser", file_of: Callable[[str], Path]
+) -> None:
+    """A chart that is scrolled sideways; its cells have no number, but a place."""
+    from tests.browser.views import PHONE, opened
+
+    with opened(browser, file_of("study"), PHONE) as view:
+        cells = "() => document.getElementById('figure-1-0')._fullData[0].z.map(row => [...row])"
+        values = view.ask(cells)
+        view.page.locator(".plot", has=view.page.locator("#figure-1-0")).focus()
+        for key, place in (("Home", (0, 0)), ("ArrowRight", (0, 1)), ("ArrowRight", (1, 0))):
+            assert said(view, key).startswith(f"layer {place[0]}, at ")
+            told = view.page.locator(".unseen").inner_text()
+            assert told.endswith(f": {values[place[0]][place[1]]:.3f}")
+        assert said(view, "End")  # at the other end
+        scrolled = "() => document.getElementById('figure-1-0').closest('.wide').scrollLeft"
+        assert view.ask(scrolled) > 0
+        said(view, "Home")
+        assert view.ask(scrolled) < 100, "the point is brought into sight"
+
+
 def test_charts_follow_the_scheme(view: "View") -> None:
     colour = "() => getComputedStyle(document.querySelector('#chart-0-0 .xtick text')).fill"
     light = view.ask(colour)

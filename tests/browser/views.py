@@ -11,8 +11,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 Scheme = Literal["light", "dark"]
 LAPTOP, PHONE = 1280, 390
 """Pixels of the widths that pages are looked at."""
-DRAWN = """() => [...document.querySelectorAll(".plotly-graph-div")]
-  .every(chart => chart._fullLayout && chart.querySelector(".main-svg"))"""
+DRAWN = """() => {
+  const ink = getComputedStyle(document.documentElement).getPropertyValue("--soft").trim();
+  return [...document.querySelectorAll(".plotly-graph-div")].every(chart =>
+    chart.querySelector(".main-svg") && chart._fullLayout.font.color === ink);
+}"""
+"""Whether all charts are drawn, and in the page's colours: the last that happens to them."""
 
 
 @dataclass

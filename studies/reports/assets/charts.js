@@ -24,6 +24,10 @@ function inPageColours(chart) {
   Plotly.update(chart, {"marker.line.color": card}, layout, marked)
     .then(() => fitted(chart)); // its box may have changed while it was drawn
 }
+// Plotly refuses to fit a chart that nobody sees, or that is still to be drawn.
+const fitted = chart => {
+  if (chart._fullLayout && chart.checkVisibility()) Plotly.Plots.resize(chart);
+};
 const inAllCharts = () => every().forEach(inPageColours);
 const onPaper = printed => {
   document.documentElement.classList.toggle("printed", printed);
@@ -32,14 +36,13 @@ const onPaper = printed => {
 addEventListener("beforeprint", () => onPaper(true));
 addEventListener("afterprint", () => onPaper(false));
 
-// Each was drawn before those after it, and perhaps a scrollbar, took their share of the row; what
-// is folded has no size.
-const fitted = chart => chart.clientWidth ? Plotly.Plots.resize(chart) : null;
-const fit = new ResizeObserver(boxes => boxes.forEach(box => fitted(box.target)));
+// Each was drawn before those after it, and perhaps a scrollbar, took their share of the row.
+const fit = new ResizeObserver(boxes => boxes.forEach(box =>
+  fitted(box.target.querySelector(".plotly-graph-div"))));
 whenDrawn(() => {
   inAllCharts();
   darkness.addEventListener("change", inAllCharts);
-  every().forEach(chart => fit.observe(chart));
+  document.querySelectorAll(".plot").forEach(box => fit.observe(box));
 });
 
 whenDrawn(() => document.querySelectorAll("[data-line]").forEach(button =>
@@ -60,7 +63,10 @@ function pointsOf(chart) {
     if (trace.visible === false || trace.hoverinfo === "skip") return [];
     const {type, _length, z} = chart._fullData[curveNumber];
     if (type !== "heatmap") return Array.from({length: _length || 0}, (_, i) => point(i));
-    return Array.from(z, (row, i) => Array.from(row, (_, j) => point([i, j]))).flat();
+    // Plotly finds what lies at a place of a heat map, but not the place of one of its cells.
+    const {x, y} = chart._fullData[curveNumber];
+    return Array.from(z, (row, i) => Array.from(row, (_, j) =>
+      ({curveNumber, xval: x ? x[j] : j, yval: y ? y[i] : i, subplot}))).flat();
   });
 }
 function goTo(chart, key) {

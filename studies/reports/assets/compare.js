@@ -6,7 +6,7 @@ const csvCell = value => {
 };
 const csv = rows => rows.map(row => row.map(csvCell).join(",")).join("\n") + "\n";
 const markdown = rows => {
-  const line = cells => `| ${cells.map(text => text.replace(/\|/g, "\\|")).join(" | ")} |`;
+  const line = cells => `| ${cells.map(text => text.replace(/[\\|<>*_`[\]]/g, "\\$&")).join(" | ")} |`;
   return [line(rows[0]), line(rows[0].map((_, i) => i ? "---:" : "---")), ...rows.slice(1).map(line)]
     .join("\n") + "\n";
 };
@@ -38,7 +38,7 @@ function give(name, text) {
   link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
   link.download = `${name}.csv`;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000); // a slow one may begin late
 }
 const cleaned = cell => {
   const own = cell.cloneNode(true);
@@ -55,7 +55,7 @@ document.querySelectorAll(".tool-table").forEach(box => {
     const titles = box.querySelector("tr.section") ? [""] : [];
     const head = [...titles, ...heads.map(cleaned)];
     return [head, ...lines().map(line => {
-      const title = line.parentElement.querySelector("tr.section th");
+      const title = line.parentElement.querySelector("tr.section th > div");
       const name = title ? [title.firstChild.textContent.trim()] : titles;
       return [...name, ...[...line.cells].map(cleaned)];
     })];

@@ -9,6 +9,8 @@ const fronts = (() => {
   const {columns, axes, kinds, groups} = frontData, at = {};
   columns.forEach((name, i) => { at[name] = i; });
   const marks = [0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128];
+  const fine = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2];
+  const marksOf = ([low, high]) => high - low > Math.log10(2.2) ? marks : fine;
   // Plotly reads tags in texts, and would take %{...} for a field to fill in.
   const plain = text => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;").replaceAll("%{", "%&#123;");
@@ -29,14 +31,14 @@ const fronts = (() => {
   const between = (low, high) => low === null ? "" : ` [${low.toFixed(2)}, ${high.toFixed(2)}]`;
   const told = (row, group, width) => [
     `<b>${folded(row[at.case], width)}<\/b>`,
-    `${plain(row[at.task])}: score ${number(row[at.score], 3)}` +
+    ...[`${row[at.task]}: score ${number(row[at.score], 3)}` +
       (row[at.score_se] === null ? "" : ` ± ${row[at.score_se].toFixed(3)}`) +
       `, ${percent(row[at.score_relative])} of the unpruned`,
     `measured ${number(row[at.speedup], 2)}${between(row[at.speedup_low], row[at.speedup_high])}`,
     `ideal ${number(row[at.speedup_ideal], 2)}, projected ${number(row[at.speedup_projected], 2)}`,
     `flips ${percent(row[at.flip_rate])}, changed ${percent(row[at.changed])}, ` +
-      `gen_length ${row[at.gen_length] === null ? "by task" : plain(row[at.gen_length])}`,
-    folded(group.cases[row[at.case]].text, width),
+      `gen_length ${row[at.gen_length] === null ? "by task" : row[at.gen_length]}`,
+    group.cases[row[at.case]].text].map(line => folded(line, width)),
   ].join("<br>");
   const ends = (values, least) => {
     const low = Math.min(...values), high = Math.max(...values);
@@ -86,6 +88,7 @@ const fronts = (() => {
       .filter(value => value !== null && value > 0).map(Math.log10);
     const ys = shown.flatMap(row => [-1, 1].map(sign =>
       row[at.score] + sign * (row[at.score_se] || 0)));
+    const range = ends([...xs, 0], 0.05), ticks = marksOf(range);
     const grid = "#8a8f98", dotted = {type: "line", layer: "below",
       line: {dash: "dot", width: 1, color: grid}};
     const base = shown.find(row => row[at.case] === group.baseline);
@@ -96,8 +99,8 @@ const fronts = (() => {
     return {template: "none", height: 380, margin: {l: 52, r: 16, t: 22, b: 46}, showlegend: false,
       font: {family: "system-ui, 'Segoe UI', sans-serif", size: 12, color: "#767c86"},
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hoverlabel: {align: "left"},
-      xaxis: {...common, type: "log", tickvals: marks, ticktext: marks.map(String),
-        range: ends([...xs, 0], 0.05), title: {text: axes.find(one => one.name === axis).title}},
+      xaxis: {...common, type: "log", tickvals: ticks, ticktext: ticks.map(String), range,
+        title: {text: axes.find(one => one.name === axis).title}},
       yaxis: {...common, range: ends(ys, 0.1), nticks: 6, title: {text: "score"}}, shapes};
   };
   function draw(place, task, axis) {

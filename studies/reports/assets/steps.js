@@ -204,6 +204,7 @@ const stepping = (home) => {
       $("pictures").replaceChildren();
       pictures = data.images.map(picture);
       $("slider").max = steps.length - 1;
+      $("why").hidden = !steps.some((own) => own.reason); // else it would be an empty line
       shown = clamp(step);
       overview();
       draw(shown);

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from saccade.studies.reports.charts import PLAIN, Key, Panel, chart_text
+from saccade.studies.reports.charts import PLAIN, Key, Panel, chart_text, label_lines
 from saccade.studies.reports.compare.runs import Run
 from saccade.studies.reports.compare.sources import BenchFile, Search
 from saccade.studies.reports.marks import COLOURS, SYMBOLS
@@ -41,7 +41,7 @@ def achieved_panels(
     if not shown:
         return []
     keys = tuple(
-        Key(name, COLOURS[i % len(COLOURS)], "solid", SYMBOLS[i % len(SYMBOLS)][1])
+        Key(name, COLOURS[i % len(COLOURS)], "", SYMBOLS[i % len(SYMBOLS)][1])
         for i, (name, _) in enumerate(shown)
     )
     return [Panel("Achieved against ideal", _achieved(shown), keys)]
@@ -84,7 +84,7 @@ def _achieved(shown: Sequence[tuple[str, Points]]) -> "Figure":
         figure.add_scatter(
             x=[ideal for _, ideal, _ in points],
             y=[measured for _, _, measured in points],
-            text=[chart_text(what) for what, _, _ in points],
+            text=[label_lines(what) for what, _, _ in points],
             name=chart_text(name),
             mode="markers",
             marker={

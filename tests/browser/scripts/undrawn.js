@@ -1,4 +1,5 @@
-() => [...document.querySelectorAll(".plotly-graph-div")].flatMap(chart => {
+() => [...document.querySelectorAll(".plotly-graph-div")]
+  .filter(chart => chart.checkVisibility()).flatMap(chart => {
   const box = chart.parentElement.getBoundingClientRect();
   const own = chart.querySelector(".main-svg").getBoundingClientRect();
   const wrong = [];
