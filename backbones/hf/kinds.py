@@ -116,6 +116,11 @@ KINDS: Mapping[str, Kind] = {
 """By the name of the class; subclasses count as it."""
 
 
+def is_known(model: object) -> bool:
+    """Whether `kind_of` knows a model's class."""
+    return _kind(model) is not None
+
+
 def kind_of(model: object) -> Kind:
     """The facts about a model's class.
 
@@ -124,13 +129,20 @@ def kind_of(model: object) -> Kind:
     CapabilityError
         If it is none of those, naming them.
     """
-    for base in type(model).__mro__:
-        if base.__name__ in KINDS and base.__module__.startswith("transformers."):
-            return KINDS[base.__name__]
+    kind = _kind(model)
+    if kind is not None:
+        return kind
     raise CapabilityError(
         f"{type(model).__name__} is none of the classes of transformers that a controller can "
         f"work on; those are {', '.join(sorted(KINDS))}"
     )
+
+
+def _kind(model: object) -> Kind | None:
+    for base in type(model).__mro__:
+        if base.__name__ in KINDS and base.__module__.startswith("transformers."):
+            return KINDS[base.__name__]
+    return None
 
 
 def visual_ids(kind: Kind, config: Any) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from saccade.backbones.hf.refusals import (
     check_model,
 )
 from saccade.backbones.hf.sequence import CallSequence, sequences_of
+from saccade.controller.attachment import Attachment, attach
 from saccade.controller.controller import Controller
 from saccade.controller.errors import CapabilityError
 from saccade.controller.trace import Generation, Trace
@@ -84,6 +85,21 @@ class WrappedModel:
         elif value is not None and self._own is None:
             self._own = {"generate": held["generate"]} if "generate" in held else {}
             held["generate"] = self.generate
+
+    @property
+    def last(self) -> Generation | None:
+        """The first of `generations`; None before the first call under a controller."""
+        return self.generations[0] if self.generations else None
+
+    def attach(self, controller: Controller) -> Attachment:
+        """Attach a controller until the handle's ``detach()``, or the end of a ``with`` over it.
+
+        Raises
+        ------
+        TypeError, CapabilityError, PlanError, ValueError
+            As ``with controller(wrapped)`` does.
+        """
+        return attach(controller, self)
 
     def __repr__(self) -> str:
         g = self.spec.geometry

@@ -30,6 +30,11 @@ ANSWERING = (
 """Methods that the published classes answer with."""
 
 
+def is_published(model: object) -> bool:
+    """Whether one of an object's classes, or of a PEFT model's base, has a published name."""
+    return bool({c.__name__ for c in type(_base_model(model)).__mro__} & TABLES.keys())
+
+
 def recognised(model: object) -> tuple[nn.Module, Family]:
     """The object of a published class, and its family.
 

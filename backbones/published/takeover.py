@@ -3,12 +3,10 @@
 import functools
 import inspect
 import threading
-from contextlib import AbstractContextManager
-from typing import Any, NoReturn, Protocol, Self
+from typing import Any, NoReturn, Protocol
 
 from torch import nn
 
-from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError
 
 NAME = "generate"
@@ -82,41 +80,3 @@ def give_back(model: Answers) -> None:
             delattr(model.published, NAME)
         else:  # what a hook put back when it was removed: the same method, as an attribute
             setattr(model.published, NAME, own._before)
-
-
-class Attachment:
-    """A controller that is attached until `detach`, or the end of a ``with`` block over it.
-
-    Parameters
-    ----------
-    block : context manager
-        Of a controller and a model, not entered yet.
-    controller : Controller
-    """
-
-    def __init__(self, block: AbstractContextManager[Any], controller: Controller) -> None:
-        block.__enter__()
-        self._block: AbstractContextManager[Any] | None = block
-        self.controller = controller
-
-    def __repr__(self) -> str:
-        state = "detached" if self._block is None else "attached"
-        return f"Attachment({self.controller!r}, {state})"
-
-    def detach(self) -> None:
-        """Give the object back as it was; nothing if that was done.
-
-        Raises
-        ------
-        SaccadeError
-            If another controller was attached to the same model in between and still is.
-        """
-        block, self._block = self._block, None
-        if block is not None:
-            block.__exit__(None, None, None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.detach()

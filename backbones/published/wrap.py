@@ -1,7 +1,7 @@
 """``wrap``: an object that people hold already to a native model over its weights."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -10,13 +10,19 @@ from saccade.backbones.loading import empty_network
 from saccade.backbones.opening import preprocessor_of
 from saccade.backbones.published.companions import check_processor, own_tokenizer
 from saccade.backbones.published.geometry import config_of, language_of, tower_of
-from saccade.backbones.published.recognise import recognised
+from saccade.backbones.published.recognise import is_published, recognised
 from saccade.backbones.published.refuse import check_object
 from saccade.backbones.published.weights import published_tensors, share
 from saccade.backbones.published.wrapped import Wrapped
+from saccade.controller.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from saccade.backbones.hf import WrappedModel
 
 
-def wrap(model: nn.Module, tokenizer: Any = None, processor: Any = None) -> Wrapped:
+def wrap(
+    model: nn.Module, tokenizer: Any = None, processor: Any = None
+) -> "Wrapped | WrappedModel":
     """Put a model that you hold already under a controller, with its own ``generate``.
 
     The weights are shared, not copied or moved, and the object stays exactly as it is, but that
@@ -27,17 +33,21 @@ def wrap(model: nn.Module, tokenizer: Any = None, processor: Any = None) -> Wrap
     ----------
     model : nn.Module
         Of LLaDA-V's class ``LlavaLLaDAModelLM`` or LaViDa-Dream's ``LlavaDreamForMaskedDiffusion``,
-        a subclass, or a PEFT model of one whose adapters are merged.
+        a subclass, or a PEFT model of one whose adapters are merged. Or of one of transformers' own
+        classes (Qwen2.5-VL, Qwen3-VL, LLaVA, LLaVA-OneVision, Gemma 3 and 4, DiffusionGemma), which
+        runs itself, under the controller.
     tokenizer : optional
         The object's, of transformers (fast, or slow with files of Qwen2's kind) or tokenizers.
         Without one, ids go in and out: answers have no text.
     processor : optional
-        The tower's image processor; only checked, against what the tower reads.
+        The tower's image processor; only checked, against what the tower reads. Of transformers'
+        own classes what made their inputs, so that answers have a text.
 
     Returns
     -------
-    Wrapped
-        A `Model`, which takes questions and pictures, too.
+    Wrapped or WrappedModel
+        Of a published class a `Model`, which takes questions and pictures, too. `traces`, `last`
+        and ``attach`` are those of both.
 
     Raises
     ------
@@ -62,6 +72,8 @@ def wrap(model: nn.Module, tokenizer: Any = None, processor: Any = None) -> Wrap
     ...     ids = model.generate(input_ids, images=tensors, image_sizes=sizes, steps=32)
     >>> wrapped.last.trace.visual_tokens_ratio  # doctest: +SKIP
     """
+    if _of_transformers(model):
+        return _controlled(model, tokenizer if processor is None else processor)
     published, family = recognised(model)
     check_object(model)
     tensors = published_tensors(published)
@@ -82,3 +94,23 @@ def wrap(model: nn.Module, tokenizer: Any = None, processor: Any = None) -> Wrap
     config |= {"model_type": family.model_types[0], "architectures": [family.architecture]}
     preprocessor = preprocessor_of(config, tower, family)
     return Wrapped(network, family, spec, preprocessor, words, config, published, model)
+
+
+def _of_transformers(model: object) -> bool:
+    """Whether a model is of a class that transformers itself ships."""
+    modules = [c.__module__ for c in type(model).__mro__]
+    ships = any(name.startswith("transformers.models.") for name in modules)
+    return ships and not is_published(model)
+
+
+def _controlled(model: nn.Module, processor: Any) -> "WrappedModel":
+    try:
+        from saccade.backbones.hf import wrap_hf
+    except ImportError as error:
+        import transformers
+
+        raise CapabilityError(
+            f"models of transformers {transformers.__version__} itself cannot be controlled, as it "
+            f"lacks what that needs ({error}); update transformers"
+        ) from error
+    return wrap_hf(model, processor)

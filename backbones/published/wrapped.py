@@ -24,11 +24,12 @@ from saccade.backbones.published.llada_v import LladaCaller
 from saccade.backbones.published.pictures import PictureForms
 from saccade.backbones.published.refuse import check_object
 from saccade.backbones.published.tables import TABLES
-from saccade.backbones.published.takeover import Attachment, give_back, take_over
+from saccade.backbones.published.takeover import give_back, take_over
 from saccade.backbones.published.weights import moved
+from saccade.controller.attachment import Attachment, attach
 from saccade.controller.controller import Controller
 from saccade.controller.errors import CapabilityError
-from saccade.controller.trace import Generation
+from saccade.controller.trace import Generation, Trace
 from saccade.controller.types import PROMPT, BackboneSpec, Segments
 
 CALLERS: Mapping[str, Caller] = {
@@ -100,6 +101,16 @@ class Wrapped(Model):
             take_over(self)
         self._controller = given
 
+    @property
+    def generations(self) -> tuple[Generation, ...]:
+        """`last` alone, or nothing before the first call."""
+        return () if self.last is None else (self.last,)
+
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        """Those of `generations`."""
+        return tuple(own.trace for own in self.generations)
+
     def attach(self, controller: Controller) -> Attachment:
         """Attach a controller until the handle's ``detach()``, or the end of a ``with`` over it.
 
@@ -108,9 +119,7 @@ class Wrapped(Model):
         TypeError, CapabilityError, PlanError, ValueError
             As ``with controller(wrapped)`` does.
         """
-        if not isinstance(controller, Controller):
-            raise TypeError(f"attach() takes a Controller(policy, pruner), not {controller!r}")
-        return Attachment(controller(self), controller)
+        return attach(controller, self)
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """Answer a question about pictures, as `Model.generate`; or a call in the published form.

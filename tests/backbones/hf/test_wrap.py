@@ -1,0 +1,36 @@
+"""``saccade.wrap`` of models that transformers ships."""
+
+import pytest
+import torch
+import transformers
+
+import saccade
+from saccade.backbones.hf import WrappedModel
+from tests.backbones.hf.hf_models import QWEN
+
+
+def test_wrap_knows_transformers_own_classes_and_gives_them_back() -> None:
+    model, given = QWEN.model(), QWEN.request() | {"max_new_tokens": 3, "do_sample": False}
+    before = model.generate(**given)
+    wrapped = saccade.wrap(model)
+    assert isinstance(wrapped, WrappedModel)
+    handle = wrapped.attach(saccade.Controller("after_steps(0, keep=0.5)", "random"))
+    model.generate(**given)
+    assert wrapped.last is wrapped.generations[0]
+    assert wrapped.traces[0].visual_tokens_ratio < 1
+    handle.detach()
+    assert "generate" not in vars(model)
+    assert torch.equal(before, model.generate(**given))
+
+
+def test_a_class_of_transformers_without_pictures_is_refused_by_name() -> None:
+    config = transformers.Qwen2Config(
+        vocab_size=8,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+    )
+    with pytest.raises(saccade.CapabilityError, match="Qwen2ForCausalLM is none of the classes"):
+        saccade.wrap(transformers.Qwen2ForCausalLM(config))
