@@ -158,6 +158,7 @@ def test_the_data_of_every_figure_are_given(view: "View", rows: list[list[Row]])
     for button in buttons.all():
         if not button.is_visible():  # of a search that is folded, or a front of another task
             continue
+        view.page.wait_for_timeout(120)  # Chromium begins ten downloads a second at most
         with view.page.expect_download() as given:
             button.click()
         name = button.get_attribute("data-download") or ""

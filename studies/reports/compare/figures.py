@@ -100,7 +100,7 @@ def _achieved(shown: Sequence[tuple[str, Points]]) -> "Figure":
     figure.add_shape(line | {"line": {"dash": "dot", "width": 1}, "layer": "below"})
     marks = [0.25, 0.5, 0.7, 1, 1.4, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64]
     ticks = {"type": "log", "tickvals": marks, "ticktext": [f"{mark:g}" for mark in marks]}
-    figure.update_xaxes(title_text="ideal speed-up, by exact multiply-accumulates", **ticks)
+    figure.update_xaxes(title_text="ideal speed-up", **ticks)
     figure.update_yaxes(title_text="measured speed-up", **ticks)
     figure.update_layout(**PLAIN, height=440, margin={"t": 12, "r": 16, "l": 56, "b": 48})
     figure.update_layout(showlegend=False)
