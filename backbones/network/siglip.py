@@ -15,7 +15,8 @@ from saccade.backbones.network.sizes import TextConfig, TowerConfig
 def embedding(rows: int, width: int) -> nn.Embedding:
     """An embedding whose weights are still to be filled: torch's own draws them first, for which it
     imports its compiler where they lie on the meta device."""
-    return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
+    made: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
+    return made
 
 
 class SelfAttention(nn.Module):
