@@ -40,6 +40,7 @@ def qwen(causal: Model) -> Qwen2ForCausalLM:
         num_key_value_heads=language.n_kv_heads,
         rms_norm_eps=language.rms_norm_eps,
         rope_parameters={"rope_type": "default", "rope_theta": language.rope_theta},
+        rope_theta=language.rope_theta,  # the name in older releases
         tie_word_embeddings=False,
         bos_token_id=None,
         eos_token_id=None,

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import SiglipTextConfig, SiglipTextModel
 
 from saccade.backbones import load
+from saccade.backbones.checkpoints.config import text_config
 from saccade.backbones.checkpoints.text_tower_files import PREFIX, read_text_tower
 from saccade.controller import AfterShare, CapabilityError, CheckpointError, Controller
 from saccade.pruners import TRIM
@@ -96,3 +97,32 @@ def test_what_does_not_fit_is_named(siglip: Path, tmp_path: Path) -> None:
     save_file({PREFIX + "head.bias": torch.zeros(16)}, str(tmp_path / "model.safetensors"))
     with pytest.raises(CheckpointError, match="lacks .* weights, the first is text_model"):
         read_text_tower(tmp_path, 16)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"hidden_act": "gelu"}, "hidden_act='gelu' is not supported; supported: 'gelu_pytorch"),
+        ({"num_attention_heads": 3}, "num_attention_heads=3: heads must share"),
+        ({"vocab_size": "5"}, "vocab_size='5': must be a whole number"),
+        ({"pad_token_id": 5}, "pad_token_id=5: must be a token below vocab_size=5"),
+        ({"layer_norm_eps": 0}, "layer_norm_eps=0: must be a number above 0"),
+        ({"projection_size": -1}, "projection_size=-1: must be a whole number"),
+    ],
+)
+def test_settings_that_would_change_what_is_computed_are_refused(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        text_config(CONFIG | given)
+
+
+def test_what_a_text_config_leaves_out_is_as_in_the_base_model() -> None:
+    """Published ones name their sizes and leave out the rest."""
+    base = SiglipTextConfig()
+    config = text_config({"hidden_size": 1152, "num_attention_heads": 16})
+    assert config.hidden_size == config.projection_size == 1152
+    assert config.n_layers == base.num_hidden_layers and config.vocab_size == base.vocab_size
+    assert config.intermediate_size == base.intermediate_size
+    assert config.length == base.max_position_embeddings
+    assert config.pad_id == base.pad_token_id and config.layer_norm_eps == base.layer_norm_eps
