@@ -64,7 +64,7 @@ def cramped(view: View) -> list[str]:
 
 
 def cut_labels(view: View) -> list[str]:
-    """Labels of points that reach beyond their chart when one points at them."""
+    """Labels of points that are cut at an edge of the window, or of their box, when one points."""
     return _found(view, "labels.js")
 
 

@@ -5,11 +5,14 @@ async () => {
     .filter(chart => chart.checkVisibility());
   for (const chart of shown) {
     chart.scrollIntoView({block: "center"});
-    const own = chart.querySelector(".main-svg").getBoundingClientRect();
+    // What reaches beyond a chart is seen, but for one that is scrolled in a box of its own.
+    const own = chart.closest(".wide") ? chart.querySelector(".main-svg").getBoundingClientRect()
+      : {left: 0, right: document.documentElement.clientWidth};
     for (const trace of chart._fullData) {
       const points = trace.x ? trace.x.length : 0;
       if (trace.visible !== true || trace.hoverinfo === "skip" || !points) continue;
-      for (const pointNumber of new Set([0, points >> 1, points - 1])) {
+      const some = [0, 1, 2, 3, 4].map(i => Math.round(i * (points - 1) / 4));
+      for (const pointNumber of new Set(some)) {
         const subplot = (trace.xaxis || "x") + (trace.yaxis || "y");
         const place = trace.type === "heatmap" ? {xval: trace.x[pointNumber], yval: 0} : {pointNumber};
         Plotly.Fx.hover(chart, [{curveNumber: trace.index, ...place}], subplot);
