@@ -12,8 +12,8 @@ from saccade.studies.runs.recipe import Recipe
 
 FREE = ("command",)
 """Fields that a run which goes on need not share."""
-LATER = ("backbone.attention",)
-"""Fields that recipes of earlier releases lack; they count where both have them."""
+SOMETIMES = ("backbone.attention", "versions.transformers")
+"""Fields that recipes of earlier or later releases lack; they count where both have them."""
 
 
 def read_recipe(path: Path) -> Recipe | None:
@@ -87,7 +87,7 @@ def binding(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
     return {
         name: pair
         for name, pair in differences(before, now).items()
-        if name not in FREE and not (name in LATER and None in pair)
+        if name not in FREE and not (name in SOMETIMES and None in pair)
     }
 
 

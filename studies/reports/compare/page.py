@@ -172,13 +172,13 @@ def _finite(value: Any) -> Any:
 
 
 def page_title(runs: Sequence[Run], sources: Sources) -> str:
-    """What the page is about, in a few names."""
+    """What the page is about: a few names, or how many studies."""
     names = list(dict.fromkeys(run.summary.config.name for run in runs))
+    names = names if len(names) <= 4 else [f"{len(names)} studies"]
     names += ["searches"] if sources.searches else []
     names += ["presets"] if sources.presets else []
     names += ["benches"] if sources.benches else []
-    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
-    return ", ".join(shown)
+    return ", ".join(names)
 
 
 def _pairs(runs: Sequence[Run]) -> TableGroup | None:
