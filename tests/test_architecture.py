@@ -24,6 +24,7 @@ ROOMS = {
         {"config"},
         {"runs"},
         {"analysis", "training"},
+        {"lmms"},
         {"timing", "reports"},
         {"tracking"},
         {"cli", "site"},
