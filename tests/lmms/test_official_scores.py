@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 pytest.importorskip("lmms_eval")
-from lmms.local_tasks import LOCAL, TASKS, write_tasks
+from tests.lmms.local_tasks import LOCAL, TASKS, write_tasks
 
 import saccade
 from saccade.controller.trace import Generation
 from saccade.studies.lmms.scores import benchmarks, scores_of
 
-VDC_VERDICTS = {"A square.": 3, "A grey square grows slowly.": 5}
+VDC_VERDICTS = {"A square": 3, "A grey square grows slowly": 5}
+"""Of answers without the full stop, which the published evaluation of LLaDA-V takes off."""
 ANSWERS: dict[str, list[str]] = {
     "mme": ["Yes", "no.", "Yes", "yes"],
     "scienceqa_img": ["A", "A"],
