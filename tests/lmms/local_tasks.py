@@ -210,7 +210,11 @@ def write_tasks(
     official = Path(lmms_eval.__file__).parent / "tasks"
     for name in names:
         file, split, documents = TASKS[name]
-        own = [{**MORE.get(name, {}), **document} for document in documents * repeat]
+        own = [
+            {**MORE.get(name, {}), **_numbered(document, turn)}
+            for turn in range(repeat)
+            for document in documents
+        ]
         data = folder / f"{name}.parquet"
         _write_documents(data, own, pictured=name not in VIDEOS)
         changed = {
@@ -229,6 +233,14 @@ def write_tasks(
         for place in VIDEO_PLACES:
             write_video(home / place / "grows.mp4")
     return [f"{name}_{LOCAL}" for name in names]
+
+
+def _numbered(document: dict[str, Any], turn: int) -> dict[str, Any]:
+    """A document as another one: MME pairs questions by this id."""
+    own = document.get("question_id")
+    return (
+        {**document, "question_id": f"{turn}-{own}"} if turn and isinstance(own, str) else document
+    )
 
 
 def _write_documents(path: Path, documents: list[dict[str, Any]], pictured: bool) -> None:

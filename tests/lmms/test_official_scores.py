@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 pytest.importorskip("lmms_eval")
-from tests.lmms.local_tasks import LOCAL, TASKS, write_tasks
-
 import saccade
 from saccade.controller.trace import Generation
 from saccade.studies.lmms.scores import benchmarks, scores_of
+from tests.lmms.local_tasks import LOCAL, TASKS, write_tasks
 
 VDC_VERDICTS = {"A square": 3, "A grey square grows slowly": 5}
 """Of answers without the full stop, which the published evaluation of LLaDA-V takes off."""
