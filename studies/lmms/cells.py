@@ -115,10 +115,17 @@ def command(cell: Cell, how: How) -> list[str]:
     if how.processes > 1:
         launch += ["accelerate.commands.launch", "--num_processes", str(how.processes)]
         launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-        launch += ["--main_process_port", "0"]
-        launch += ["--cpu"] if how.device == "cpu" or not _has_gpu() else ["--multi_gpu"]
-        launch += ["-m"]
+        # Of its launchers only this one starts several processes here, on CPUs, too.
+        launch += ["--main_process_port", "0", "--multi_gpu", "-m"]
     return [*launch, "lmms_eval", *parts]
+
+
+def _on_cpu(how: How) -> dict[str, str]:
+    """Without it accelerate's processes on CPUs do not find each other."""
+    import torch
+
+    cpu = how.device == "cpu" or not torch.cuda.is_available()
+    return {"ACCELERATE_USE_CPU": "true"} if cpu else {}
 
 
 def written_arguments(arguments: Mapping[str, Any]) -> str:
@@ -132,12 +139,6 @@ def written_arguments(arguments: Mapping[str, Any]) -> str:
         quote = "'" if '"' in text else '"'
         parts.append(f"{name}={text}" if plain else f"{name}={quote}{text}{quote}")
     return ",".join(parts)
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def is_done(cell: Cell) -> bool:
@@ -176,7 +177,7 @@ def run_cell(cell: Cell, how: How, check: Callable[[Cell], None] | None = None) 
                 command(cell, how),
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(how.environment or {})},
+                env={**os.environ, **_on_cpu(how), **(how.environment or {})},
                 preexec_fn=_ends_with_us if sys.platform == "linux" else None,
                 check=False,
             ).returncode

@@ -152,7 +152,8 @@ class Saccade(lmms):  # type: ignore[misc]
         """The device of this process; of several, accelerate says which."""
         from accelerate import PartialState
 
-        state = PartialState()
+        # Without a GPU accelerate joins the processes only where it is told that there is none.
+        state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
         self._rank, self._world_size = state.process_index, state.num_processes
         return str(state.device) if state.num_processes > 1 else device
 
