@@ -117,7 +117,8 @@ class Benchmarks:
                     study,
                     out,
                     lambda done, total, label: bar.update(done, total, label),
-                    how=How(self.jobs, device, self.dtype),
+                    dtype=self.dtype,
+                    how=How(self.jobs, device),
                     judge=self._judge(),
                     ray=self.ray,
                 )

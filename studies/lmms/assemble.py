@@ -26,7 +26,7 @@ from saccade.studies.runs.record import Record
 from saccade.studies.runs.records import UNITS, RecordStore
 
 OFFICIAL = "official.csv"
-NOT_KEPT = ("key", "task", "document", "text")
+NOT_KEPT = ("key", "recipe", "task", "document", "text")
 
 
 def assemble(study: LmmsStudy, model: str, cells: Sequence[Cell], folder: Path) -> list[str]:
@@ -79,9 +79,10 @@ def _records(cell: Cell) -> list[dict[str, Any]]:
 
 
 def _latest(cell: Cell) -> dict[int, Line]:
-    """Answers of a cell by document."""
-    own = read_answers(cell.folder / ANSWERS)
-    return {line["document"]: line for line in own if line["task"] == cell.task}
+    """Answers of a cell by document; those of other weights or settings are left out."""
+    own = (read_recipe(cell.folder / ANSWERS / RECIPE) or {}).get("key")
+    lines = read_answers(cell.folder / ANSWERS)
+    return {line["document"]: line for line in lines if line["recipe"] == own}
 
 
 def _unit(unit: Unit, cases: Sequence[Sequence[Mapping[str, Any]]]) -> list[Record]:

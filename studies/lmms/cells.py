@@ -31,7 +31,7 @@ class How:
     ----------
     processes : int
         That share the documents of a cell, through ``accelerate launch``.
-    device, dtype : str or None
+    device : str or None
         As in `saccade.load`.
     environment : mapping of str to str
         Variables of the processes, beside ours.
@@ -39,7 +39,6 @@ class How:
 
     processes: int = 1
     device: str | None = None
-    dtype: str | None = None
     environment: Mapping[str, str] | None = None
 
 
@@ -77,7 +76,7 @@ class Cell:
         return f"{self.task}: {self.case}"
 
 
-def cells_of(study: LmmsStudy, model: str, folder: Path) -> list[Cell]:
+def cells_of(study: LmmsStudy, model: str, folder: Path, dtype: str | None = None) -> list[Cell]:
     """All cells of a study on one model, task by task, the baseline first in each."""
     cases = sorted(study.on(model), key=lambda case: case.name != study.baseline)
     include = None if study.include_path is None else study.include_path.resolve()
@@ -87,7 +86,7 @@ def cells_of(study: LmmsStudy, model: str, folder: Path) -> list[Cell]:
             case.name,
             task,
             folder / "cells" / slug(task) / _folder_name(case.name),
-            arguments_of(study, model, case, task),
+            {**arguments_of(study, model, case, task), "dtype": dtype},
             include,
             study.limit,
         )
@@ -103,7 +102,7 @@ def _folder_name(case: str) -> str:
 
 def command(cell: Cell, how: How) -> list[str]:
     """The command that answers and scores a cell."""
-    own = {**cell.arguments, "device": how.device, "dtype": how.dtype}
+    own = {**cell.arguments, "device": how.device}
     own["answers"] = str((cell.folder / ANSWERS).resolve())
     parts = ["--model", "saccade", "--model_args", written_arguments(own), "--tasks", cell.task]
     parts += ["--output_path", str((cell.folder / RESULTS).resolve()), "--log_samples"]

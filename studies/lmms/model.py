@@ -270,6 +270,7 @@ class Request:
     ) -> None:
         self.context, self.task, self.document = context, task, int(document)
         self.to_visual, self.split, self.canvas = to_visual, split, canvas
+        self.recipe = recipe
         parts = [recipe, task, split, self.document, context, canvas.plain()]
         self.key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -278,7 +279,8 @@ class Request:
         text = out.text or ""
         if self.canvas.drop_period:
             text = text.strip().removesuffix(".")
-        own = {"key": self.key, "task": self.task, "document": self.document}
+        own = {"key": self.key, "recipe": self.recipe}
+        own |= {"task": self.task, "document": self.document}
         return {**own, "text": text.strip(), **shared, **figures_of(out)}
 
 

@@ -40,6 +40,7 @@ def run_lmms_study(
     out: str | Path,
     progress: Progress | None = None,
     *,
+    dtype: str | None = None,
     how: How | None = None,
     judge: Judge | None = None,
     ray: str | None = None,
@@ -53,6 +54,8 @@ def run_lmms_study(
         What is there already, of the same cases and tasks, is not asked again.
     progress : callable, optional
         ``progress(done, total, label)``, in cells.
+    dtype : str, optional
+        As in `saccade.load`.
     how : How, optional
     judge : Judge, optional
         For tasks whose answers a judge scores.
@@ -73,8 +76,7 @@ def run_lmms_study(
     out = Path(out)
     _check_folder(study, out)
     cells = {
-        model: cells_of(study, model, out / model_slug(model) if len(study.models) > 1 else out)
-        for model in study.models
+        model: cells_of(study, model, _own(study, model, out), dtype) for model in study.models
     }
     if len(study.models) > 1:
         config = study.as_study(study.models[0], {"any": 1})
@@ -92,9 +94,14 @@ def run_lmms_study(
     finished = [
         model
         for model, own in cells.items()
-        if assemble(study, model, own, out / model_slug(model) if len(study.models) > 1 else out)
+        if assemble(study, model, own, _own(study, model, out))
     ]
     return Outcome(out, failed, finished)
+
+
+def _own(study: LmmsStudy, model: str, out: Path) -> Path:
+    """Where what belongs to one of a study's models lies."""
+    return out / model_slug(model) if len(study.models) > 1 else out
 
 
 def run_here(

@@ -29,6 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     pytest.importorskip("lmms_eval")
     folder = tmp_path_factory.mktemp("home")
     write_tasks(folder / "tasks", folder, ["mme", "chartqa"], repeat=8)
+    write_tasks(folder / "tasks", folder, ["video_dc499"])
     before = dict(os.environ)
     os.environ |= environment(folder)
     yield folder

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,10 @@ import requests
 
 from saccade.controller.errors import StudyError
 from saccade.studies.lmms.cells import Cell, How
+from saccade.studies.lmms.config import load_lmms_study
 from saccade.studies.lmms.judge import VERDICTS, Asking, Judge, judged, needs_judge, verdict_of
+from saccade.studies.lmms.run import run_lmms_study
+from saccade.studies.runs.records import read_run
 
 HANGS, FAILS = "hangs", "fails"
 RIGHT = "{'score': 4}"
@@ -145,6 +148,28 @@ def test_a_task_that_needs_one_is_refused_without(tmp_path: Path) -> None:
     ):
         pass
     assert needs_judge("video_dc499") and not needs_judge("videomme")
+
+
+def test_a_study_goes_on_where_its_budget_ended(
+    made: list[StandIn], study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("lmms_eval")
+    study = load_lmms_study(
+        study_file("video_dc499", cases=1, frames=4, options={"gen_length": 8, "steps": 4})
+    )
+    made.append(StandIn(RIGHT, FAILS, RIGHT))
+    out, how = tmp_path / "out", How(device="cpu")
+    first = run_lmms_study(study, out, how=how, judge=Judge(made[0].url, "judge-1", calls=2))
+    assert len(first.failed) == 1 and "budget of 2 calls" in first.failed[0]
+    assert first.finished == [] and len(made[0].asked) == 2
+    answers = [path.read_bytes() for path in out.rglob("answers-*.jsonl")]
+
+    second = run_lmms_study(study, out, how=how, judge=Judge(made[0].url, "judge-1", calls=2))
+    assert second.failed == [] and second.finished == ["embedded/llada-v"]
+    assert len(made[0].asked) == 3  # the one verdict that was there was not asked for again
+    assert [path.read_bytes() for path in out.rglob("answers-*.jsonl")] == answers
+    assert [record.score for record in read_run(out)[2]] == [0.8, 0.8]  # 4 of 5
+    assert "video_dc499_local,none,gpt_eval_score,4.0" in (out / "official.csv").read_text()
 
 
 @pytest.mark.parametrize(
