@@ -26,6 +26,7 @@ ROOMS = {
         {"config"},
         {"runs"},
         {"analysis", "training"},
+        {"lmms"},
         {"timing", "reports"},
         {"tracking"},
         {"cli", "site"},

@@ -44,7 +44,7 @@ def test_the_study_of_the_page_loads(tmp_path: Path) -> None:
 
 
 def test_its_tables_name_every_key() -> None:
-    assert keys_of("key of a study") == set(StudyConfig.model_fields) - {"grown", "folder"}
+    assert keys_of("key of a study") == set(StudyConfig.model_fields) - {"grown", "folder", "sizes"}
     assert keys_of("key of a case") == set(Case.model_fields)
     assert keys_of("key of a benchmark") == set(QuestionFile.model_fields)
     listed = STUDIES.split("| `metric` |", 1)[1].split("\n", 1)[0]

@@ -190,7 +190,7 @@ def published_average(case: Case, origin: str) -> float | None:
 def published() -> tuple[dict[str, str], ...]:
     """All rows of the published tables that ship with the package."""
     rows: list[dict[str, str]] = []
-    for path in sorted(PUBLISHED.glob("*.csv")):
+    for path in sorted(PUBLISHED.glob("table*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             rows += csv.DictReader(file)
     return tuple(rows)

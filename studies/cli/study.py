@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
+from saccade.studies.cli.benchmarks import (
+    BENCHMARKS,
+    Benchmarks,
+    JudgeCalls,
+    JudgeModel,
+    JudgeUrl,
+    Ray,
+)
 from saccade.studies.cli.configs import find_config
 from saccade.studies.cli.consoles import emit, err, note, out
 from saccade.studies.cli.groups import ListingGroup
@@ -79,6 +87,19 @@ def run(
     ] = None,
     wandb: Wandb = None,
     tensorboard: TensorBoard = None,
+    lmms: Annotated[
+        bool,
+        Option(
+            "--lmms",
+            help="Run on the published benchmarks, through lmms-eval: CONFIG is a study over its "
+            "tasks, or table1, table2, table3.",
+            rich_help_panel=BENCHMARKS,
+        ),
+    ] = False,
+    ray: Ray = None,
+    judge_url: JudgeUrl = None,
+    judge_model: JudgeModel = None,
+    judge_calls: JudgeCalls = None,
 ) -> None:
     """Run a study, then show its table and write its report.
 
@@ -87,6 +108,18 @@ def run(
     come: after an interruption the same command goes on where it stopped, and a finished study is
     only shown again.
     """
+    asked = Benchmarks(
+        config, folder, tuple(model or ()), samples, jobs, device, dtype, ray, judge_url,
+        judge_model, judge_calls,
+    )  # fmt: skip
+    if lmms:
+        asked.refuse(benchmark=benchmark, wandb=wandb, tensorboard=tensorboard, threads=threads)
+        finished = asked.run()
+        for one in finished.shown:
+            _finish(one)
+        finished.tell()
+        return
+    asked.refuse_without()
     path = find_config(config)
     from saccade.studies.config.cases import load_study, with_own
     from saccade.studies.runs.runner import run_study

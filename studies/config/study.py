@@ -140,6 +140,9 @@ class StudyConfig(BaseModel):
     grown : tuple of int
         Samples it had before, ascending, if a run of it was extended: what was answered then keeps
         its batches. A run writes this into its recipe; no study needs it.
+    sizes : dict of str to int
+        Samples of tasks that have another number than `samples`, as benchmarks do. Runs write this,
+        too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -159,6 +162,7 @@ class StudyConfig(BaseModel):
     folder: Path | None = Field(default=None, exclude=True)
     takes: str | None = Field(default=None, exclude=True)
     grown: tuple[int, ...] = ()
+    sizes: dict[str, int] = {}
 
     @model_validator(mode="after")
     def _grew(self) -> Self:
@@ -206,6 +210,7 @@ _LATER: dict[str, Any] = {
     "group": None,
     "preset": None,
     "split": None,
+    "sizes": {},
 }
 """Entries that are left out where they say nothing, so that older recipes stay the same."""
 
@@ -233,15 +238,19 @@ class Unit:
 def plan_units(config: StudyConfig) -> tuple[Unit, ...]:
     """All units of a study in the order they run: task by task, batch by batch; samples that a run
     was extended by come after those before them."""
-    parts = itertools.pairwise((0, *config.grown, config.samples))
-    batches = [
+    return tuple(
+        Unit(task, number, tuple(batch), seed)
+        for task in config.tasks
+        for number, (seed, batch) in enumerate(_batches(config, task))
+    )
+
+
+def _batches(config: StudyConfig, task: str) -> list[tuple[int, range]]:
+    """Seeds and samples of a task's units."""
+    parts = itertools.pairwise((0, *config.grown, config.sizes.get(task, config.samples)))
+    return [
         (seed, range(start, min(start + config.batch, end)))
         for begin, end in parts
         for seed in config.every_seed
         for start in range(begin, end, config.batch)
     ]
-    return tuple(
-        Unit(task, number, tuple(batch), seed)
-        for task in config.tasks
-        for number, (seed, batch) in enumerate(batches)
-    )

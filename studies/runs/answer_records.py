@@ -14,7 +14,7 @@ from saccade.studies.tasks.task import Sample
 def record_of(sample: Sample, out: Generation, shared: dict[str, Any]) -> Record:
     """The record of one answer; `shared` has its sample's number in the study, and the fields that
     all answers of a batch have."""
-    answer, trace = out.text or "", out.trace
+    answer = out.text or ""
     score = sample.score(answer)
     return Record(
         answer=answer,
@@ -23,19 +23,27 @@ def record_of(sample: Sample, out: Generation, shared: dict[str, Any]) -> Record
         exact=score.exact,
         rows=score.rows,
         symbols=score.symbols,
-        forwards=trace.forwards,
-        response=len(trace.steps[-1].tokens),
-        macs=trace.macs,
-        macs_paper=trace.macs_paper,
-        prepare_macs=trace.prepare_macs,
-        n_visual=trace.n_visual,
-        visual_tokens=trace.visual_tokens,
-        visual_tokens_ratio=trace.visual_tokens_ratio,
-        keep=_keep(trace),
-        visual_runs=_visual_runs(trace),
-        refreshes=[step.state.step for step in trace if step.refreshed],
+        **figures_of(out),
         **shared,
     )
+
+
+def figures_of(out: Generation) -> dict[str, Any]:
+    """What the trace of an answer says: the fields of a record that depend on nothing else."""
+    trace = out.trace
+    return {
+        "forwards": trace.forwards,
+        "response": len(trace.steps[-1].tokens),
+        "macs": trace.macs,
+        "macs_paper": trace.macs_paper,
+        "prepare_macs": trace.prepare_macs,
+        "n_visual": trace.n_visual,
+        "visual_tokens": trace.visual_tokens,
+        "visual_tokens_ratio": trace.visual_tokens_ratio,
+        "keep": _keep(trace),
+        "visual_runs": _visual_runs(trace),
+        "refreshes": [step.state.step for step in trace if step.refreshed],
+    }
 
 
 def _keep(trace: Trace) -> list[float]:
