@@ -51,9 +51,9 @@ links:
 	@for name in __init__.py __init__.pyi py.typed; do ln -s ../../saccade/$$name .types/saccade/$$name; done
 	@for name in $(FOLDERS); do ln -s ../../$$name .types/saccade/$$name; done
 
-clean:  ## remove caches and build outputs (keeps .venv, .venv-lmms and runs)
+clean:  ## remove caches and build outputs (keeps environments and runs)
 	rm -rf build dist *.egg-info .types .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov
-	find . \( -path ./$(VENV) -o -path ./$(LMMS) \) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	find . \( -path ./$(VENV) -o -path ./$(LMMS) -o -path ./$(OLDEST) \) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { \
