@@ -279,7 +279,7 @@ class Request:
         text = out.text or ""
         if self.canvas.drop_period:
             text = text.strip().removesuffix(".")
-        own = {"key": self.key, "recipe": self.recipe}
+        own: Line = {"key": self.key, "recipe": self.recipe}
         own |= {"task": self.task, "document": self.document}
         return {**own, "text": text.strip(), **shared, **figures_of(out)}
 
