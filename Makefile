@@ -12,7 +12,7 @@ FOLDERS := backbones controller pruners studies tuning
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report docs test oldest browser lmms lint types links clean
+.PHONY: help demo report docs test slow oldest browser lmms lint types links clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,10 @@ docs: $(STAMP) links  ## build the site with strict links (build/site), running 
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 test: $(STAMP)  ## run the tests, two processes side by side
-	$(BIN)/python -m pytest -q -n 2 -m "not browser"
+	$(BIN)/python -m pytest -q -n 2 -m "not browser and not slow"
+
+slow: $(STAMP)  ## run the tests that start servers, or kill and resume processes
+	$(BIN)/python -m pytest -q -n 2 -m "slow and not browser"
 
 oldest:  ## run the core's tests with the oldest versions that are supported (its own .venv-oldest, 6 GB)
 	@PYTHON=$(PYTHON) VENV=$(OLDEST) .ci/oldest $(CORE)

@@ -62,7 +62,7 @@ def test_every_published_checkpoint_answers_as_written(
     rest = [line for line in lines if line not in loads]
     loaded: list[str] = []
 
-    def stand_in(name: str, dtype: str, device: str) -> Model:
+    def stand_in(name: str, device: str) -> Model:
         loaded.append(name)
         return load(stand_ins[name], dtype="float32", device="cpu")
 

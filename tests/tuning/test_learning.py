@@ -140,6 +140,7 @@ def test_errors_say_what_to_do(table: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_from_traces_to_a_policy_that_runs(tmp_path: Path) -> None:
     """Of the tiny model: what is learned is attached to it, and holds its risk."""
     model = word_model()

@@ -30,6 +30,7 @@ def test_all_long_kinds_are_asked_about_by_default() -> None:
     assert calibrate_layers._names(["code", "digit", "code"]) == ["code", "digit"]
 
 
+@pytest.mark.slow
 def test_it_recommends_what_all_kinds_allow_and_shows_the_recheck() -> None:
     words = ("--samples", 2, "--check", 2, "--loss", 1)
     content = found(*words)

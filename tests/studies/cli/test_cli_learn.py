@@ -62,6 +62,7 @@ def test_another_recipe_is_wrong_input(table: Path) -> None:
     assert result.exit_code == 2 and "seed 0, not 3" in result.stderr
 
 
+@pytest.mark.slow
 def test_it_is_learned_from_and_used(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     result = invoke("learn", table, "-o", out)

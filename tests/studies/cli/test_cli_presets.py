@@ -133,6 +133,7 @@ def test_certify_abstains_with_too_few_samples(file: Path, page: Path, tmp_path:
     assert checked.exit_code == 2 and "does nothing" in told(checked)
 
 
+@pytest.mark.slow
 def test_certify_tests_the_front_of_a_folder(file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     (folder / "front").mkdir(parents=True)

@@ -24,6 +24,7 @@ def invoke(*words: object) -> Result:
     return CliRunner(env={"COLUMNS": "120"}).invoke(app, list(map(str, words)))
 
 
+@pytest.mark.slow
 def test_make_measures_and_check_finds_the_same(tmp_path: Path) -> None:
     file = tmp_path / "made.json"
     words = ("--task", "code", "-p", "auto()", "--out", file, "--samples", "6")

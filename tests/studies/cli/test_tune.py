@@ -19,6 +19,7 @@ def call(*words: object) -> Any:
     return CliRunner().invoke(app, ["tune", *map(str, words)])
 
 
+@pytest.mark.slow
 def test_a_search_writes_a_preset_a_page_and_says_what_was_gained(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     done = call("run", "demo", *QUICK, "--workers", "1", "--out", folder)
@@ -46,6 +47,7 @@ def test_a_search_writes_a_preset_a_page_and_says_what_was_gained(tmp_path: Path
     assert kept["trials"] == 4
 
 
+@pytest.mark.slow
 def test_questions_without_answers_are_tuned_by_agreement(tmp_path: Path) -> None:
     rows = []
     for index in range(8):

@@ -196,6 +196,7 @@ run_study(config, Path(sys.argv[2]), progress, threads=1)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-c", KILLED, TINY.model_dump_json(), str(out)]
