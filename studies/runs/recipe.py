@@ -112,13 +112,14 @@ def _settings(config: StudyConfig) -> dict[str, dict[str, Any]]:
 
 def _backbone(model: Model) -> dict[str, Any]:
     spec, dtype = model.spec, model.network.model.image_newline.dtype
+    kernel = model.network.language.attention
     return {
         "name": spec.name,
         "origin": spec.origin,
         "geometry": asdict(spec.geometry),
         "dtype": str(dtype).removeprefix("torch."),
         "device": model.device.type,
-        "attention": attention_kernel(spec.geometry, model.device, dtype),
+        "attention": attention_kernel(spec.geometry, model.device, dtype, kernel),
     }
 
 
