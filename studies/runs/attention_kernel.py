@@ -6,8 +6,15 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend
 
+from saccade.backbones.model import Model
 from saccade.backbones.network.flash import package_for
 from saccade.controller.types import Geometry
+
+
+def attention_of(model: Model) -> str:
+    """The `attention_kernel` of a model."""
+    dtype, kernel = model.network.lm_head.weight.dtype, model.network.language.attention
+    return attention_kernel(model.spec.geometry, model.device, dtype, kernel)
 
 
 def attention_kernel(

@@ -231,9 +231,8 @@ def _check(given: argparse.Namespace, names: Sequence[str]) -> None:
             raise ValueError(not_allowed(name, value, known))
     if given.repeats < 1:
         raise ValueError(f"repeats={given.repeats}; give a whole number from 1")
-    if given.json is not None and (
-        given.json.is_dir() or not given.json.absolute().parent.is_dir()
-    ):
+    file = given.json
+    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
         raise ValueError(f"--json {file}: give a file in a folder that is there")
     for name in names:
         resolve(name)

@@ -1,6 +1,6 @@
 """Whether a GPU gives the answers that a CPU gives, in float32."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ def compared_devices(name: str, device: torch.device, n: int = 4) -> dict[str, A
     dict
         The model's name, how many answers were compared, and how many tokens of them differ.
     """
-    models = [load(name, "float32", where) for where in ("cpu", device)]
+    models = [_in_vocabulary(load(name, "float32", where)) for where in ("cpu", device)]
     # Convolutions of the tower would else be rounded to TF32 on a GPU.
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         first, second = (all_answers(model, n) for model in models)
@@ -55,14 +55,23 @@ def all_answers(model: Model, n: int) -> list[tuple[int, ...]]:
     task = tasks.make(TASK)
     inputs = [_prepared(model, sample) for sample in task.samples(range(n))]
     options: dict[str, Any] = dict(model.family.settings.for_lengths(16, 16, 8))
-    controllers: Sequence[Controller | None] = (None,)
-    if model.spec.origin != "ar":
-        controllers = (None, Controller("after_share(0.5, keep=0.5)", "divprune"))
+    controllers = (None, Controller("after_share(0.5, keep=0.5)", "divprune"))
     return [
         tuple(out.tokens)
         for controller in controllers
         for out in model.generate(inputs=inputs, controller=controller, seed=0, **options)
     ]
+
+
+def _in_vocabulary(model: Model) -> Model:
+    """A model whose special ids it has: small ones without a tokenizer have the published ids."""
+    spec, rows = model.spec, model.spec.geometry.vocab
+    if spec.mask_id is None or spec.mask_id < rows:
+        return model
+    allowed = tuple(i for i in spec.forbidden_ids if i < rows)
+    spec = replace(spec, mask_id=rows - 1, forbidden_ids=allowed)
+    parts = (model.preprocessor, model.tokenizer, model.config)
+    return Model(model.network, model.family, spec, *parts)
 
 
 def _prepared(model: Model, sample: Sample) -> Prepared:

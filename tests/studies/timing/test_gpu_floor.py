@@ -134,6 +134,13 @@ def test_other_answers_are_found(
     assert main(words) == 0
 
 
+def test_models_without_a_tokenizer_are_compared(tmp_path: Path) -> None:
+    """Their mask is that of the published vocabulary, which they do not have."""
+    tiny_model().save_pretrained(tmp_path)
+    told = same_on_devices.compared_devices(str(tmp_path), CPU, n=2)
+    assert told["answers"] == 4 and told["tokens"] == 64 and told["different_tokens"] == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
