@@ -21,6 +21,7 @@ from saccade.backbones.checkpoints.weights import Fit, Progress, fit, read_weigh
 from saccade.backbones.families.family import Family
 from saccade.backbones.families.registry import family_of
 from saccade.backbones.model import Model
+from saccade.backbones.network.attend import check_attention, check_kernel
 from saccade.backbones.network.network import Network
 from saccade.backbones.network.sizes import LanguageConfig, TowerConfig
 from saccade.backbones.opening import Opened, open_folder
@@ -130,6 +131,7 @@ def load(
     rounded_rotary: bool | None = None,
     weights_via_fp16: bool = False,
     text_tower: str | Path | None = None,
+    attention: str = "sdpa",
 ) -> Model:
     """Load a model from the layout of the real checkpoints.
 
@@ -168,6 +170,12 @@ def load(
     text_tower : str or Path, optional
         Folder of the whole SigLIP that the vision tower comes from, for methods that compare
         patches with the question (``TRIM("text-tower")``). No LLaVA-style checkpoint holds one.
+    attention : "sdpa", "flash" or "eager"
+        What computes attention in the language model. "sdpa" is torch's own choice of a kernel,
+        and what all published numbers here were made with. "flash" is the package flash-attn, 2 or
+        3 (extra ``flash``): on CUDA, in bfloat16 or float16; padding of a batch is left out.
+        "eager" writes it out in float32, and holds all scores of a layer at once. They round
+        differently.
 
     Raises
     ------
@@ -176,13 +184,16 @@ def load(
     UnknownNameError
         For an unknown embedded name.
     ValueError
-        For a dtype or a device that there is not.
+        For a dtype or a device that there is not, or on which `attention` does not run.
+    ImportError
+        If `attention` needs a package that is not installed, naming the extra.
 
     Notes
     -----
     A config that does not say where the newlines of a video go has them in
     every row ("grid").
     """
+    check_kernel(attention)
     where = place(device, device_map)
     check_there(where)
     folder = resolve(path_or_repo_id, revision)
@@ -190,9 +201,10 @@ def load(
     opened, made = examined.opened, examined.fit
     made.check()
     kind, said = choose_dtype(dtype, made, where)
+    check_attention(attention, where, kind, opened.language.head_dim)
     name = str(path_or_repo_id) if "/" in str(path_or_repo_id) else folder.name
     _announce(name, examined, kind, where, said, check_memory)
-    network = _rotated(examined, kind, rounded_rotary)
+    network = _settled(examined, kind, rounded_rotary, attention)
     via = torch.float16 if weights_via_fp16 else None
     read_weights(network, made, kind, where, via, progress)
     tokenizer, language = opened.tokenizer, network.language
@@ -239,15 +251,17 @@ def _announce(
     )
 
 
-def _rotated(examined: Examined, kind: torch.dtype, rounded: bool | None) -> Network:
-    """The network without weights, with the rotary frequencies of its dtype."""
+def _settled(
+    examined: Examined, kind: torch.dtype, rounded: bool | None, attention: str
+) -> Network:
+    """The network without weights, with the rotary frequencies of its dtype and its attention."""
     opened = examined.opened
     if rounded is None:
         rounded = opened.family.decoder.rounded_rotary and kind == torch.bfloat16
-    if not rounded:
-        return examined.network
-    language = replace(opened.language, rotary=torch.bfloat16)
-    return empty_network(language, opened.tower)
+    rotary = torch.bfloat16 if rounded else opened.language.rotary
+    language = replace(opened.language, rotary=rotary, attention=attention)
+    same = language == opened.language
+    return examined.network if same else empty_network(language, opened.tower)
 
 
 def empty_network(language: LanguageConfig, tower: TowerConfig) -> Network:

@@ -1,5 +1,6 @@
 """Scaled dot-product attention that can also tell how its rows were normalised."""
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -8,11 +9,21 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend
 
+from saccade.backbones.network.eager import eager
+from saccade.backbones.network.flash import check_flash, flash
+from saccade.controller.names import not_allowed
+
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, normalizer: bool = False
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    normalizer: bool = False,
+    kernel: str = "sdpa",
 ) -> tuple[Tensor, Tensor | None]:
-    """What torch's SDPA gives, to the last bit; and the log-sum-exp of every row, if at hand.
+    """Attention of all heads, and the log-sum-exp of every row, if at hand.
 
     Parameters
     ----------
@@ -22,9 +33,11 @@ def attend(
     mask : Tensor (B, 1, 1, K) bool or None
         True where a key may be attended to.
     causal : bool
-        Row i sees keys up to i alone.
+        Row i sees keys up to i alone; no mask then, and no fewer keys than rows.
     normalizer : bool
         Whether the log-sum-exp is wanted.
+    kernel : str
+        Of `KERNELS`. "sdpa" gives what torch's SDPA does, to the last bit.
 
     Returns
     -------
@@ -34,6 +47,34 @@ def attend(
         is ``exp(score - normalizer)``. None where it was not asked for, or where the kernel does
         not give it.
     """
+    return KERNELS[kernel](q, k, v, mask, causal, normalizer)
+
+
+def check_attention(kernel: object, device: torch.device, dtype: torch.dtype, width: int) -> None:
+    """Raise if a kernel cannot serve heads of `width` numbers on a device in a dtype.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kernel, or as `check_flash`.
+    ImportError
+        If it comes with a package that is not there, naming the extra.
+    """
+    check_kernel(kernel)
+    if kernel == "flash":
+        check_flash(device, dtype, width)
+
+
+def check_kernel(kernel: object) -> None:
+    """Raise `ValueError` for a name that is not in `KERNELS`."""
+    if not isinstance(kernel, str) or kernel not in KERNELS:
+        raise ValueError(not_allowed("attention", kernel, KERNELS))
+
+
+def _sdpa(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, normalizer: bool
+) -> tuple[Tensor, Tensor | None]:
+    """As `attend`, by torch."""
     if normalizer and _kernel_tells(q, k):
         added = None
         if mask is not None:
@@ -44,6 +85,10 @@ def attend(
     out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, enable_gqa=grouped)
     return out, None
 
+
+Kernel = Callable[[Tensor, Tensor, Tensor, Tensor | None, bool, bool], tuple[Tensor, Tensor | None]]
+KERNELS: Mapping[str, Kernel] = {"sdpa": _sdpa, "flash": flash, "eager": eager}
+"""What computes attention, by the names that `load` takes."""
 
 _packet: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 _KERNEL: Any = None if _packet is None else _packet.default

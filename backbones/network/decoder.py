@@ -110,12 +110,12 @@ class Attended(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Grouped-query attention through SDPA, bidirectional or causal."""
+    """Grouped-query attention, bidirectional or causal, by the kernel that the config names."""
 
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
         d, hd = config.hidden_size, config.head_dim
-        self.head_dim, self.causal = hd, config.causal
+        self.head_dim, self.causal, self.kernel = hd, config.causal, config.attention
         self.q_proj = nn.Linear(d, config.n_heads * hd, bias=config.qkv_bias)
         self.k_proj = nn.Linear(d, config.n_kv_heads * hd, bias=config.qkv_bias)
         self.v_proj = nn.Linear(d, config.n_kv_heads * hd, bias=config.qkv_bias)
@@ -149,7 +149,7 @@ class Attention(nn.Module):
         # Padding is on the right, where no causal row looks.
         causal = self.causal and past is None
         attn_mask = None if mask is None or causal else mask[:, None, None, :]
-        out, normalizer = attend(q, keys, values, attn_mask, causal, watched)
+        out, normalizer = attend(q, keys, values, attn_mask, causal, watched, self.kernel)
         return self.o_proj(out.transpose(1, 2).flatten(2)), Attended(q, k, v, keys, normalizer)
 
 

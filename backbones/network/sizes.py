@@ -27,6 +27,8 @@ class LanguageConfig:
         The rotary frequencies are rounded to it before they are used in float32.
     wide_rotary : bool
         Whether queries and keys are rotated in float32, and rounded once, in half precision too.
+    attention : str
+        What computes attention, a name of `saccade.backbones.network.attend.KERNELS`.
     """
 
     hidden_size: int
@@ -42,6 +44,7 @@ class LanguageConfig:
     causal: bool = False
     rotary: torch.dtype = torch.float32
     wide_rotary: bool = False
+    attention: str = "sdpa"
 
     @property
     def head_dim(self) -> int:

@@ -7,9 +7,10 @@ from torch import nn
 
 from saccade.backbones.checkpoints.config import check_packing
 from saccade.backbones.loading import empty_network
+from saccade.backbones.network.attend import check_attention, check_kernel
 from saccade.backbones.opening import preprocessor_of
 from saccade.backbones.published.companions import check_processor, own_tokenizer
-from saccade.backbones.published.geometry import config_of, language_of, tower_of
+from saccade.backbones.published.geometry import HEAD, config_of, language_of, tower_of
 from saccade.backbones.published.recognise import is_published, recognised
 from saccade.backbones.published.refuse import check_object
 from saccade.backbones.published.weights import published_tensors, share
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def wrap(
-    model: nn.Module, tokenizer: Any = None, processor: Any = None
+    model: nn.Module, tokenizer: Any = None, processor: Any = None, *, attention: str = "sdpa"
 ) -> "Wrapped | WrappedModel":
     """Put a model that you hold already under a controller, with its own ``generate``.
 
@@ -42,6 +43,8 @@ def wrap(
     processor : optional
         The tower's image processor; only checked, against what the tower reads. Of transformers'
         own classes what made their inputs, so that answers have a text.
+    attention : "sdpa", "flash" or "eager"
+        As of `load`, for published classes. transformers' own compute it as they were made to.
 
     Returns
     -------
@@ -53,6 +56,8 @@ def wrap(
     ------
     TypeError
         If `model` is of no published class, `tokenizer` no tokenizer, `processor` no processor.
+    ValueError, ImportError
+        If `attention` is unknown, or cannot run where the weights are; as `load`.
     CapabilityError
         If the object is quantised, offloaded, on several devices, has adapters that are not merged,
         was patched by a caching hook, has no tower or tensors that its class does not have.
@@ -72,7 +77,13 @@ def wrap(
     ...     ids = model.generate(input_ids, images=tensors, image_sizes=sizes, steps=32)
     >>> wrapped.last.trace.visual_tokens_ratio  # doctest: +SKIP
     """
+    check_kernel(attention)
     if _of_transformers(model):
+        if attention != "sdpa":
+            raise ValueError(
+                f"attention={attention!r}: a model of transformers' own computes attention as it "
+                f"was made to; leave it out, and give attn_implementation to from_pretrained"
+            )
         return _controlled(model, tokenizer if processor is None else processor)
     published, family = recognised(model)
     check_object(model)
@@ -83,7 +94,9 @@ def wrap(
     inside = None if processor is None else check_processor(processor, tower.image_size)
     given = inside if tokenizer is None else tokenizer
     words = None if given is None else own_tokenizer(given)
-    network = empty_network(language, tower)
+    head = tensors[HEAD]
+    check_attention(attention, head.device, head.dtype, language.head_dim)
+    network = empty_network(replace(language, attention=attention), tower)
     share(network, tensors)
     name = str(config.get("_name_or_path") or type(published).__name__)
     spec = family.spec(name, language, None if words is None else words.token_to_id)

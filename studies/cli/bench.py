@@ -103,6 +103,14 @@ def bench(
             "checkpoint's own with --policy.",
         ),
     ] = None,
+    attention: Annotated[
+        str | None,
+        Option(
+            help="What computes attention: sdpa (torch), flash (flash-attn, on a GPU in half "
+            "precision) or eager.  [default: sdpa]",
+            show_default=False,
+        ),
+    ] = None,
     width: Annotated[
         int, Option(help="Width of the decoder.", min=2, rich_help_panel=SIZES)
     ] = 1024,
@@ -165,6 +173,7 @@ def bench(
             threads=threads,
             device=device,
             dtype=dtype,
+            attention=attention,
             as_json=as_json,
             sink=sink,
         )
@@ -178,6 +187,7 @@ def bench(
         raise ValueError(f"--layer {layer}: the model has {layers} layers, 0 to {layers - 1}")
     if signals:
         alone = {"--pruner": pruner, "--device": device, "--dtype": dtype}
+        alone |= {"--attention": attention}
         _check_alone(alone | {"--wandb": wandb, "--tensorboard": tensorboard})
         return _signals(sizes, repeats, threads, as_json)
     with Steps(err()) as bar:
@@ -190,6 +200,7 @@ def bench(
             threads=threads,
             device=check_device(device),
             dtype=dtype,
+            attention=attention or "sdpa",
         )
     for name, reason in result.skipped.items():
         note(f"{name} is left out: {reason}")

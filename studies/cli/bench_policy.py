@@ -26,6 +26,7 @@ def bench_policy(
     threads: int | None,
     device: str | None,
     dtype: str | None,
+    attention: str | None,
     as_json: bool,
     sink: "Apart | None" = None,
 ) -> None:
@@ -46,7 +47,7 @@ def bench_policy(
         raise ValueError(f"--policy is timed with one pruner; give one of {', '.join(pruner)}")
     asked, controller = tasks.make(task), _controller(policy, pruner[0] if pruner else None)
     with limited_threads(threads), Steps(err()) as bar:
-        own = load_model(model, dtype, check_device(device))
+        own = load_model(model, dtype, check_device(device), attention=attention)
         timing = time_policy(
             own, controller, asked, batch=batch, repeats=repeats, progress=bar.update
         )

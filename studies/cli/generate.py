@@ -130,6 +130,14 @@ def generate(
         str | None, Option(help="float32, bfloat16 or float16. Default: as it is stored.")
     ] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
+    attention: Annotated[
+        str | None,
+        Option(
+            help="What computes attention: sdpa (torch), flash (flash-attn, on a GPU in half "
+            "precision) or eager.  [default: sdpa]",
+            show_default=False,
+        ),
+    ] = None,
     revision: Annotated[str | None, Option(help="Branch, tag or commit on the hub.")] = None,
     probe: Annotated[
         bool,
@@ -191,7 +199,7 @@ def generate(
         check_known(question, settings)
     settings |= {"temperature": temperature, "stopping_criteria": stop or [], "seed": seed}
     settings |= options_from(extra or [])
-    where = {"name": model, "dtype": dtype, "revision": revision}
+    where = {"name": model, "dtype": dtype, "revision": revision, "attention": attention}
     answer = _answer(where, device, controller, settings, question, pictures, think_mode, compare)
     if as_json:
         emit(answer.to_json())

@@ -116,13 +116,14 @@ def load_model(
     dtype: str | None = None,
     device: "torch.device | None" = None,
     revision: str | None = None,
+    attention: str | None = None,
 ) -> "Model":
     """Load a model, as `saccade.load` does.
 
     Raises
     ------
     ValueError
-        If the name leads nowhere.
+        If the name leads nowhere, or `attention` (sdpa by default) is unknown or cannot run.
     CheckpointError
         If there is a checkpoint that cannot be used, or the hub cannot be reached.
     """
@@ -132,4 +133,5 @@ def load_model(
     model_family(name, revision)
     level = logging.WARNING if name.startswith("embedded/") else logging.INFO
     with told(level), bar_if_slow() as show:
-        return load(name, dtype, device, revision, progress=show)
+        kernel = attention or "sdpa"
+        return load(name, dtype, device, revision, progress=show, attention=kernel)

@@ -24,7 +24,7 @@ from saccade.controller.text_form import written
 from saccade.studies.config.case_controllers import controller_of, preset_of
 from saccade.studies.config.cases import settings_class, settings_of
 from saccade.studies.config.study import Case, StudyConfig
-from saccade.studies.runs.attention_kernel import attention_kernel
+from saccade.studies.runs.attention_kernel import attention_of
 
 PACKAGES = ("torch", "tokenizers", "numpy", "pillow", "scikit-learn")
 SOURCES = ("saccade", "controller", "pruners", "backbones", "tuning", "studies")
@@ -118,7 +118,7 @@ def _backbone(model: Model) -> dict[str, Any]:
         "geometry": asdict(spec.geometry),
         "dtype": str(dtype).removeprefix("torch."),
         "device": model.device.type,
-        "attention": attention_kernel(spec.geometry, model.device, dtype),
+        "attention": attention_of(model),
     }
 
 

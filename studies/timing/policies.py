@@ -13,6 +13,7 @@ from saccade.controller.controller import Controller
 from saccade.controller.text_form import written
 from saccade.controller.trace import Generation
 from saccade.studies.analysis.paired import paired_speedup
+from saccade.studies.runs.attention_kernel import attention_of
 from saccade.studies.tasks.task import Sample, Task
 from saccade.studies.timing.clock import timed
 
@@ -156,6 +157,7 @@ def _setup(model: Model, controller: Controller, task: Task, batch: int) -> dict
         "model": model.spec.name,
         "device": str(model.device),
         "dtype": str(model.network.model.image_newline.dtype).removeprefix("torch."),
+        "attention": attention_of(model),
         "threads": torch.get_num_threads(),
         "task": task.name,
         "settings": _settings(model, task),

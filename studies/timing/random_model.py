@@ -87,14 +87,25 @@ class Sizes:
         return {name: getattr(self, name) for name in names} | {"seed": 0}
 
 
-def random_model(sizes: Sizes, device: torch.device | None = None, dtype: str = "float32") -> Model:
+def random_model(
+    sizes: Sizes,
+    device: torch.device | None = None,
+    dtype: str = "float32",
+    attention: str = "sdpa",
+) -> Model:
     """A LLaDA-V of these sizes with random weights, a tiny tower and no tokenizer.
 
     Its mask is the last id of the vocabulary. Answers mean nothing; each step costs what it would
     in a trained model of the same geometry.
     """
     language = LanguageConfig(
-        sizes.width, sizes.mlp, sizes.layers, sizes.heads, sizes.heads, sizes.vocab
+        sizes.width,
+        sizes.mlp,
+        sizes.layers,
+        sizes.heads,
+        sizes.heads,
+        sizes.vocab,
+        attention=attention,
     )
     tower = TowerConfig(16, 24, 1, 2, image_size=PATCH * sizes.side, patch_size=PATCH)
     network = Network(language, tower)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from saccade.backbones.model import Model
+from saccade.backbones.network.attend import check_attention
 from saccade.controller.arguments import check_int
 from saccade.controller.controller import Controller
 from saccade.controller.errors import SaccadeError, StudyError
@@ -17,6 +18,7 @@ from saccade.controller.policy import BasePolicy
 from saccade.controller.protocols import Pruner
 from saccade.controller.text_form import written
 from saccade.controller.trace import Generation
+from saccade.studies.runs.attention_kernel import attention_of
 from saccade.studies.runs.runner import limited_threads
 from saccade.studies.runs.unit_runner import case_order
 from saccade.studies.timing.clock import timed
@@ -118,6 +120,7 @@ def run_bench(
     threads: int | None = None,
     device: torch.device | None = None,
     dtype: str | None = None,
+    attention: str = "sdpa",
 ) -> Bench:
     """Time one policy with several pruners against the model without a controller.
 
@@ -141,11 +144,15 @@ def run_bench(
         A GPU where there is one, else the CPU.
     dtype : str, optional
         Of `DTYPES`; by default float32 on a CPU and else bfloat16.
+    attention : str
+        As `load` takes it.
 
     Raises
     ------
     ValueError
-        For arguments out of range.
+        For arguments out of range, or an `attention` that is unknown or cannot run.
+    ImportError
+        If `attention` needs a package that is not installed.
     StudyError
         If none of the pruners can work on the model, saying why; else those that cannot are in
         `skipped`.
@@ -156,16 +163,19 @@ def run_bench(
     if kind not in DTYPES:
         near = did_you_mean(dtype, DTYPES)
         raise ValueError(f"dtype={dtype!r}; {near}give {', '.join(DTYPES)}")
+    width = sizes.width // sizes.heads
+    check_attention(attention, where, getattr(torch, kind), width)
     report = progress or (lambda done, total, label: None)
     with limited_threads(threads):
         report(0, (1 + len(pruners)) * (1 + repeats), "making the model")
-        model = random_model(sizes, where, kind)
+        model = random_model(sizes, where, kind, attention)
         setup = {
             "policy": repr(policy),
             "sizes": asdict(sizes),
             "parameters": sum(p.numel() for p in model.network.parameters()),
             "device": str(where),
             "dtype": kind,
+            "attention": attention_of(model),
             "threads": torch.get_num_threads(),
             "attention_map_bytes": 4 * sizes.heads * sizes.length**2,
         }

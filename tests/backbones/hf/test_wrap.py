@@ -23,6 +23,11 @@ def test_wrap_knows_transformers_own_classes_and_gives_them_back() -> None:
     assert torch.equal(before, model.generate(**given))
 
 
+def test_they_compute_attention_as_they_were_made_to() -> None:
+    with pytest.raises(ValueError, match="attention='eager'.* give attn_implementation to from_pr"):
+        saccade.wrap(QWEN.model(), attention="eager")
+
+
 def test_a_class_of_transformers_without_pictures_is_refused_by_name() -> None:
     config = transformers.Qwen2Config(
         vocab_size=8,

@@ -51,6 +51,17 @@ def test_it_is_the_answer_of_the_library(page: Path) -> None:
     assert content["text"] == expected.text
 
 
+def test_attention_by_another_kernel(page: Path) -> None:
+    words = (page, SAMPLE.question, "--gen-length", 8, "--device", "cpu", *HALF)
+    assert answer(*words, "--attention", "eager")["text"] == answer(*words)["text"]
+    for given, message in (
+        ("egaer", "attention='egaer'; did you mean eager? allowed: 'sdpa', 'flash', 'eager'"),
+        ("flash", "attention='flash' runs on CUDA, not on cpu; give attention='sdpa' there"),
+    ):
+        refused = invoke(*words, "--attention", given)
+        assert refused.exit_code == 2 and refused.stderr.strip().endswith(f"error: {message}")
+
+
 def test_defaults_are_64_64_32_and_follow_the_length(page: Path) -> None:
     names = ("gen_length", "block_length", "steps")
     cases: list[tuple[tuple[object, ...], list[int]]] = [

@@ -56,6 +56,18 @@ def macs(*visual: int) -> int:
     return forward_macs(GEOMETRY, [9 + n for n in visual], head_rows=4)
 
 
+def test_attention_by_another_kernel() -> None:
+    rows = by_case("--device", "cpu", "--attention", "eager", "--pruner", "random")
+    assert {row["attention"] for row in rows.values()} == {"eager (cpu)"}
+    for given, message in (
+        (("--attention", "flash", "--device", "cpu"), "'flash' runs on CUDA, not on cpu"),
+        (("--attention", "eagr"), "did you mean eager?"),
+        (("--attention", "eager", "--signals"), "--attention goes with timing pruners"),
+    ):
+        refused = invoke(*SMALL, *given)
+        assert refused.exit_code == 2 and message in " ".join(refused.stderr.split())
+
+
 FULL, CUT = macs(16, 16, 16), macs(4, 4, 4)
 
 
