@@ -24,8 +24,8 @@ from saccade.backbones.published.llada_v import LladaCaller
 from saccade.backbones.published.pictures import PictureForms
 from saccade.backbones.published.refuse import check_object
 from saccade.backbones.published.tables import TABLES
-from saccade.backbones.published.takeover import give_back, take_over
 from saccade.backbones.published.weights import moved
+from saccade.backbones.takeover import give_back, take_over
 from saccade.controller.attachment import Attachment, attach
 from saccade.controller.controller import Controller
 from saccade.controller.errors import CapabilityError
