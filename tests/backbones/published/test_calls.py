@@ -245,7 +245,7 @@ def sized(model: Any, call: dict[str, Any], message: str, error: type[Exception]
         ({"image_sizes": [(float("inf"), 30)]}, r"image_sizes\[0\]", ValueError),
         ({"image_sizes": [(40.5, 30)]}, r"image_sizes\[0\]", ValueError),
         ({"image_sizes": [(40, 30, 3)]}, r"image_sizes\[0\]", ValueError),
-        ({"image_sizes": 40}, "image_sizes=40; give .width", ValueError),
+        ({"image_sizes": 40}, "image_sizes=40; give .*height", ValueError),
         ({"modalities": ["audio"]}, "modalities=.*'image' or 'video'", ValueError),
         ({"modalities": []}, "modalities", ValueError),
         ({"modalities": ["text"]}, r"modalities\[0\]", ValueError),
