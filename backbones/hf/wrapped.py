@@ -48,6 +48,8 @@ class WrappedModel:
 
     Raises
     ------
+    TypeError
+        For a processor that gives no texts.
     CapabilityError
         For models of other classes, on several devices, or not wholly in memory.
     """
@@ -55,6 +57,11 @@ class WrappedModel:
     def __init__(self, model: Any, processor: Any = None) -> None:
         self.kind = kind_of(model)
         check_model(model)
+        if processor is not None and not hasattr(processor, "batch_decode"):
+            raise TypeError(
+                f"a {type(processor).__name__} is no processor or tokenizer of transformers (no "
+                "batch_decode): give what AutoProcessor.from_pretrained makes, or None"
+            )
         self.model, self.processor = model, processor
         self.traces: tuple[Trace, ...] = ()
         self.generations: tuple[Generation, ...] = ()
