@@ -230,7 +230,10 @@ class Controller:
             At the end of a block, if blocks overlapped; no controller is attached then.
         """
         if not _is_model(model):
-            raise TypeError(f"a controller is attached to a Saccade model, not to {model!r}")
+            raise TypeError(
+                f"a controller is attached to a Saccade model, not to a {type(model).__name__}; "
+                "load one, saccade.load(...), or wrap the model that you hold, saccade.wrap(model)"
+            )
         self.check(model.spec)
         return self._attached(model)
 

@@ -12,7 +12,7 @@ ROOMS = {
     "backbones": [
         {"network"},
         {"inputs", "checkpoints"},
-        {"execution"},
+        {"execution", "takeover"},
         {"decoding"},
         {"families", "hf"},
         {"opening"},

@@ -40,7 +40,13 @@ def shard_files(folder: Path) -> list[Path]:
     names = named_files(folder)
     missing = [name for name in names if not (folder / name).exists()]
     if missing or not names:
-        raise CheckpointError(f"{folder} lacks {', '.join(missing) or SINGLE}")
+        links = [name for name in missing if (folder / name).is_symlink()]
+        if links:
+            raise CheckpointError(
+                f"{folder}: {_few(links)} is a link to a file that is not there; fetch it again"
+            )
+        many = f"{len(missing)} of {len(names)} files: " if len(missing) > _SHOWN else ""
+        raise CheckpointError(f"{folder} lacks {many}{_few(missing) or SINGLE}")
     return [folder / name for name in names]
 
 
@@ -56,8 +62,21 @@ def named_files(folder: Path) -> list[str]:
         places = read_json(folder / INDEX).get("weight_map")
         if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
             raise CheckpointError(f"{folder / INDEX} has no weight_map from keys to file names")
-        return sorted(set(places.values()))
-    return [SINGLE] if (folder / SINGLE).exists() else _shards_without_index(folder)
+        names = sorted(set(places.values()))
+        _check_inside(folder, names)
+        return names
+    single = folder / SINGLE
+    return [SINGLE] if single.exists() or single.is_symlink() else _shards_without_index(folder)
+
+
+def _check_inside(folder: Path, names: list[str]) -> None:
+    """Refuse an index that leads out of its folder; links inside may lead anywhere."""
+    out = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
+    if out:
+        raise CheckpointError(
+            f"{folder / INDEX} names files outside of its folder ({_few(out)}); put or link them "
+            "into it, and name them as they stand there"
+        )
 
 
 def _no_weights(folder: Path) -> str:

@@ -225,7 +225,7 @@ class KeptLayer(DynamicLayer):
 
 HOLES = (
     "visual tokens that a plan dropped are missing from this cache, and without a controller "
-    "nothing says so to the model; attach one, Controller('keep')(model), or begin a new cache"
+    "nothing says so to the model; attach one, Controller('keep')(wrapped), or begin a new cache"
 )
 
 

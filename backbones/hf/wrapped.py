@@ -17,6 +17,7 @@ from saccade.backbones.hf.refusals import (
     check_model,
 )
 from saccade.backbones.hf.sequence import CallSequence, sequences_of
+from saccade.backbones.takeover import give_back, own_generate, take_over
 from saccade.controller.attachment import Attachment, attach
 from saccade.controller.controller import Controller
 from saccade.controller.errors import CapabilityError
@@ -47,6 +48,8 @@ class WrappedModel:
 
     Raises
     ------
+    TypeError
+        For a processor that gives no texts.
     CapabilityError
         For models of other classes, on several devices, or not wholly in memory.
     """
@@ -54,11 +57,15 @@ class WrappedModel:
     def __init__(self, model: Any, processor: Any = None) -> None:
         self.kind = kind_of(model)
         check_model(model)
+        if processor is not None and not hasattr(processor, "batch_decode"):
+            raise TypeError(
+                f"a {type(processor).__name__} is no processor or tokenizer of transformers (no "
+                "batch_decode): give what AutoProcessor.from_pretrained makes, or None"
+            )
         self.model, self.processor = model, processor
         self.traces: tuple[Trace, ...] = ()
         self.generations: tuple[Generation, ...] = ()
         self._controller: Controller | None = None
-        self._own: dict[str, Any] | None = None  # a generate that the model had of its own
         self._spec = self._facts()
 
     @property
@@ -73,18 +80,23 @@ class WrappedModel:
 
     @controller.setter
     def controller(self, value: Controller | None) -> None:
-        if value is not None:
+        if value is None:
+            give_back(self)
+        else:
             check_controller(value, self.spec.name)
             check_attention(self.model)
+            if self._controller is None:
+                take_over(self)
         self._controller = value
-        held = vars(self.model)
-        if value is None and self._own is not None:
-            held.pop("generate", None)
-            held.update(self._own)
-            self._own = None
-        elif value is not None and self._own is None:
-            self._own = {"generate": held["generate"]} if "generate" in held else {}
-            held["generate"] = self.generate
+
+    @property
+    def published(self) -> Any:
+        """`model`, under the name that it has in `Wrapped`."""
+        return self.model
+
+    def answer(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer a call of the model's own generate while a controller is attached."""
+        return self.generate(*args, **kwargs)
 
     @property
     def last(self) -> Generation | None:
@@ -162,8 +174,7 @@ class WrappedModel:
             For plans that cannot be carried out.
         """
         chosen = self.controller if controller is None else controller
-        held = vars(self.model) if self._own is None else self._own
-        own = held.get("generate") or type(self.model).generate.__get__(self.model)
+        own = own_generate(self.model)
         if chosen is None:
             return own(*args, **given)
         if not isinstance(chosen, Controller):
@@ -246,15 +257,21 @@ def wrap_hf(model: Any, processor: Any = None) -> WrappedModel:
 
 
 def _named_arguments(args: tuple[Any, ...], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments by name; the first one that may be given without is the prompt's ids."""
+    """Arguments by name; the first one that may be given without is the prompt's ids.
+
+    Raises
+    ------
+    TypeError
+        If more are given without, or the ids more than once.
+    """
+    if len(args) > 1:
+        raise TypeError("generate() under a controller takes all but the first by name")
     out = dict(given)
-    if args:
-        if len(args) > 1:
-            raise TypeError("generate() under a controller takes all but the first by name")
-        out["input_ids"] = args[0]
-    if "inputs" in out:
-        out["input_ids"] = out.pop("inputs")
-    return out
+    ids = [*args, out.pop("inputs", None), out.pop("input_ids", None)]
+    ids = [one for one in ids if one is not None]
+    if len(ids) > 1:
+        raise TypeError("generate() got the prompt's ids twice; give them once, as input_ids")
+    return out | ({"input_ids": ids[0]} if ids else {})
 
 
 def _repeated(grids: Any, ids: torch.Tensor, copies: int) -> Any:

@@ -127,7 +127,7 @@ def check_processor(processor: Any, tile: int) -> Any:
     size = _side(getattr(images, "size", None))
     if size is None:
         raise TypeError(
-            f"processor={processor!r} is no image processor with a size: give that of the "
+            f"a {type(processor).__name__} is no image processor with a size: give that of the "
             "published tower, model.get_vision_tower().image_processor, or None"
         )
     if size != (tile, tile):

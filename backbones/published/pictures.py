@@ -1,6 +1,6 @@
 """Image tensors, as published processors make them, to pictures of the native model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -170,12 +170,21 @@ def _kinds(given: Any) -> list[str]:
 
 def _pairs(given: Any) -> list[Pair]:
     """Sizes as pairs of whole numbers."""
-    rows = given.tolist() if isinstance(given, Tensor) else list(given or ())
-    pairs = []
-    for k, row in enumerate(rows):
-        values = row.tolist() if isinstance(row, Tensor) else row
-        ok = isinstance(values, Sequence) and len(values) == 2
-        if not ok or any(int(v) != v or v < 1 for v in values):
-            raise ValueError(f"image_sizes[{k}]={row!r}; give (width, height), each 1 or more")
-        pairs.append((int(values[0]), int(values[1])))
-    return pairs
+    rows = given.tolist() if isinstance(given, Tensor) else given or ()
+    if not isinstance(rows, Iterable) or isinstance(rows, str):
+        raise ValueError(
+            f"image_sizes={given!r}; give a list with (width, height) of every picture"
+        )
+    return [_pair(k, row) for k, row in enumerate(rows)]
+
+
+def _pair(k: int, row: Any) -> Pair:
+    try:
+        width, height = row.tolist() if isinstance(row, Tensor) else row
+        pair = int(width), int(height)
+        whole = pair == (width, height) and min(pair) >= 1
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise ValueError(f"image_sizes[{k}]={row!r}; give (width, height), each 1 or more")
+    return pair

@@ -60,8 +60,9 @@ def recognised(model: object) -> tuple[nn.Module, Family]:
     if family is None or not isinstance(inner, nn.Module):
         known = ", ".join(sorted(TABLES))
         raise TypeError(
-            f"wrap() takes an object of a published class ({known}, or a subclass), not a "
-            f"{type(inner).__name__}; folders and hub ids are loaded by saccade.load()"
+            f"wrap() takes an object of a published class ({known}, or a subclass) or a multimodal "
+            f"model of transformers, not a {type(inner).__name__}; folders and hub ids are loaded "
+            "by saccade.load(), and what wrap() made is given to the controller as it is"
         )
     _check_own_answers(type(inner), family.architecture)
     return inner, family

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.backbones.published.recognise import ANSWERING
-from saccade.backbones.published.takeover import TakenOver
+from saccade.backbones.takeover import TakenOver
 from saccade.controller.errors import CapabilityError
 
 QUANTISERS = (

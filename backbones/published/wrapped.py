@@ -24,8 +24,8 @@ from saccade.backbones.published.llada_v import LladaCaller
 from saccade.backbones.published.pictures import PictureForms
 from saccade.backbones.published.refuse import check_object
 from saccade.backbones.published.tables import TABLES
-from saccade.backbones.published.takeover import give_back, take_over
 from saccade.backbones.published.weights import moved
+from saccade.backbones.takeover import give_back, take_over
 from saccade.controller.attachment import Attachment, attach
 from saccade.controller.controller import Controller
 from saccade.controller.errors import CapabilityError
@@ -143,7 +143,10 @@ class Wrapped(Model):
         """Answer a call with the arguments of the published generate; see `generate`."""
         self._check_shared()
         rest = {name: value for name, value in kwargs.items() if name != "controller"}
-        controller = kwargs.get("controller") or self.controller
+        controller = kwargs.get("controller")
+        if not isinstance(controller, Controller | None):
+            raise TypeError(f"controller={controller!r}; give a Controller(policy, pruner)")
+        controller = self.controller if controller is None else controller
         name = self.family.architecture
         given = read_arguments(TABLES[name], args, rest)
         asked = self._asked()

@@ -86,7 +86,8 @@ def test_a_block_that_failed_tells_why_and_not_that_it_overlapped() -> None:
 
 @pytest.mark.parametrize("wrong", [3, None, Toy, Toy().generate, SimpleNamespace(spec=SPEC)])
 def test_only_a_model_can_be_controlled(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="is attached to a Saccade model, not to"):
+    message = rf"a Saccade model, not to a {type(wrong).__name__}; .*saccade.wrap\(model\)"
+    with pytest.raises(TypeError, match=message):
         Controller()(wrong)
 
 

@@ -179,3 +179,44 @@ def test_code_in_a_checkpoint_is_never_run(folder: Path) -> None:
     own = load(folder, device="cpu")
     own.generate(inputs=fake_request(own), mask_id=63, **SHAPE)
     assert not trace.exists() and module not in sys.modules
+
+
+@pytest.mark.parametrize("place", ["../other.safetensors", "/etc/hostname", "a/../../b"])
+def test_an_index_does_not_lead_out_of_its_folder(place: str, sharded: Path) -> None:
+    edit_json(sharded / INDEX, weight_map={NORM: place})
+    with pytest.raises(CheckpointError, match="outside of its folder.*put or link them into it"):
+        load(sharded)
+
+
+def test_of_many_missing_shards_some_are_named(sharded: Path) -> None:
+    names = {f"k{i}": f"model-{i:05d}-of-09999.safetensors" for i in range(9999)}
+    edit_json(sharded / INDEX, weight_map=names)
+    with pytest.raises(
+        CheckpointError, match=r"lacks 9999 of 9999 files: model-00000-of-09999"
+    ) as raised:
+        load(sharded)
+    assert len(str(raised.value)) < 500
+
+
+def test_links_may_lead_anywhere_but_not_nowhere(folder: Path, tmp_path: Path) -> None:
+    elsewhere = (folder / SINGLE).rename(tmp_path / "elsewhere.safetensors")
+    (folder / SINGLE).symlink_to(elsewhere)
+    load(folder)
+    elsewhere.unlink()
+    with pytest.raises(CheckpointError, match=f"{SINGLE} is a link to a file that is not there"):
+        load(folder)
+
+
+def test_a_config_that_cannot_be_read(folder: Path) -> None:
+    config = folder / "config.json"
+    config.write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="not valid JSON"):
+        load(folder)
+    config.unlink()
+    config.symlink_to(config)
+    with pytest.raises(CheckpointError, match="cannot be read: Too many"):
+        load(folder)
+    config.unlink()
+    config.mkdir()
+    with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
+        load(folder)

@@ -1,5 +1,6 @@
 """Second turns, what a failing call leaves behind, other threads, and what is refused."""
 
+import copy
 import threading
 from typing import Any
 
@@ -209,6 +210,58 @@ def test_another_thread_sees_nothing_of_it() -> None:
     assert torch.equal(other.sequences, plain.sequences)
     assert all(map(torch.equal, other.logits, plain.logits))
     assert len(out) == 1 and wrapped.traces[0].visual_tokens_ratio < 1
+
+
+def test_two_wrapped_over_one_model_in_any_order() -> None:
+    """The one that was attached last answers; what is left at the end is the model's own."""
+    model, request = QWEN.model(), QWEN.request()
+    first, second, plain = wrap_hf(model), wrap_hf(model), model.generate(**request, **HOW)
+    before = state_of(model)
+    drops, keep = Controller(Script(DROPS), Spread()), Controller("keep")
+    with first.attach(drops), second.attach(keep):
+        assert torch.equal(model.generate(**request, **HOW).sequences, plain.sequences)
+        assert first.last is None and second.last is not None
+        called = first.generate(**request, **HOW)
+    assert first.traces[0].visual_tokens_ratio < 1
+    assert not torch.equal(called.logits[0], plain.logits[0])
+    one, two = first.attach(drops), second.attach(keep)
+    one.detach()
+    assert torch.equal(model.generate(**request, **HOW).sequences, plain.sequences)
+    two.detach()
+    assert state_of(model) == before
+    assert torch.equal(model.generate(**request, **HOW).sequences, plain.sequences)
+
+
+def test_a_model_is_copied_outside_of_a_block_only() -> None:
+    model = QWEN.model()
+    with Controller("keep")(wrap_hf(model)):
+        with pytest.raises(SaccadeError, match="leave the block"):
+            copy.deepcopy(model)
+    assert "generate" not in vars(copy.deepcopy(model))
+
+
+def test_a_generate_of_the_models_own_is_called_and_comes_back() -> None:
+    model, request, calls = QWEN.model(), QWEN.request(), []
+    plain = type(model).generate.__get__(model)
+
+    def counted(*args: Any, **given: Any) -> Any:
+        calls.append(len(args))
+        return plain(*args, **given)
+
+    model.generate = counted
+    with Controller("keep")(wrap_hf(model)) as wrapped:
+        model.generate(**request, **HOW)
+        wrapped.generate(**request, **HOW)
+    assert len(calls) == 2 and model.generate is counted
+
+
+@pytest.mark.parametrize("other", ["first", "inputs"])
+def test_ids_that_are_given_twice(other: str) -> None:
+    wrapped, request = wrap_hf(QWEN.model()), QWEN.request()
+    ids = request["input_ids"]
+    args, named = ((ids,), {}) if other == "first" else ((), {"inputs": ids})
+    with pytest.raises(TypeError, match="twice; give them once, as input_ids"):
+        wrapped.generate(*args, **named, **request, controller=Controller("keep"))
 
 
 @pytest.mark.parametrize("kind", [QWEN, DIFFUSION], ids=["qwen", "diffusion"])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import transformers
+from tokenizers import Tokenizer, models
 
 import saccade
 from saccade.backbones.hf import WrappedModel
@@ -26,6 +27,14 @@ def test_wrap_knows_transformers_own_classes_and_gives_them_back() -> None:
 def test_they_compute_attention_as_they_were_made_to() -> None:
     with pytest.raises(ValueError, match="attention='eager'.* give attn_implementation to from_pr"):
         saccade.wrap(QWEN.model(), attention="eager")
+
+
+def test_a_processor_without_texts_is_refused_before_anything_runs() -> None:
+    model, own = QWEN.model(), Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+    with pytest.raises(TypeError, match="a Tokenizer is no processor.*AutoProcessor"):
+        saccade.wrap(model, processor=own)
+    with pytest.raises(TypeError, match="given to the controller as it is"):
+        saccade.wrap(saccade.wrap(model))  # type: ignore[arg-type]
 
 
 def test_a_class_of_transformers_without_pictures_is_refused_by_name() -> None:

@@ -4,6 +4,7 @@ import copy
 import inspect
 import io
 import pickle
+import re
 import threading
 from typing import Any
 
@@ -115,6 +116,13 @@ def test_a_controller_that_does_not_fit_attaches_nothing() -> None:
     with pytest.raises(TypeError, match="Controller"):
         wrapped.attach("none")  # type: ignore[arg-type]
     assert "generate" not in vars(model)
+
+
+@pytest.mark.parametrize("wrong", ["auto()", 0, ""])
+def test_a_calls_controller_is_one(wrong: Any) -> None:
+    wrapped = saccade.wrap(llada(), words())
+    with pytest.raises(TypeError, match=re.escape(f"controller={wrong!r}; give a Controller")):
+        wrapped.generate(**page(), **SETTINGS, controller=wrong)
 
 
 def test_two_wrapped_over_one_object_in_any_order() -> None:

@@ -1,8 +1,9 @@
-"""The generate of a published object, taken over while controllers are attached to it."""
+"""The generate of an object, taken over while controllers are attached to it."""
 
 import functools
 import inspect
 import threading
+from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 from torch import nn
@@ -15,7 +16,7 @@ _LOCK = threading.Lock()
 
 
 class Answers(Protocol):
-    """What answers the calls of a published object."""
+    """What answers the calls of an object."""
 
     @property
     def published(self) -> nn.Module: ...
@@ -26,7 +27,8 @@ class Answers(Protocol):
 class TakenOver:
     """Stands at an object in the place of its generate; the innermost block's model answers.
 
-    Left over, in a shallow copy of the object or in a variable, it is the published generate again.
+    Left over, in a shallow copy of the object or in a variable, it is the object's own generate
+    again.
 
     Parameters
     ----------
@@ -46,13 +48,27 @@ class TakenOver:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for model in self._models[-1:]:
             return model.answer(args, kwargs)
-        return getattr(type(self._published), NAME)(self._published, *args, **kwargs)
+        return self.own(*args, **kwargs)
+
+    @property
+    def own(self) -> Callable[..., Any]:
+        """The object's generate without any controller."""
+        if self._before is not None:
+            return self._before  # type: ignore[no-any-return]
+        bound: Callable[..., Any] = getattr(type(self._published), NAME).__get__(self._published)
+        return bound
 
     def __reduce__(self) -> NoReturn:
         raise SaccadeError(
             "the object's generate is taken over by a controller: leave the block (or detach) "
             "before the object is copied or stored"
         )
+
+
+def own_generate(published: nn.Module) -> Callable[..., Any]:
+    """The generate that an object has without any controller, whichever are attached to it."""
+    there: Callable[..., Any] = getattr(published, NAME)
+    return there.own if isinstance(there, TakenOver) else there
 
 
 def take_over(model: Answers) -> None:
