@@ -10,7 +10,7 @@ from saccade.controller.errors import CheckpointError
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object, or raise `CheckpointError` naming the file and what is wrong."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise CheckpointError(f"{path.parent} has no {path.name}: is it a checkpoint?") from None
     except OSError as error:

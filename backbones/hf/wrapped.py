@@ -175,6 +175,7 @@ class WrappedModel:
         """
         chosen = self.controller if controller is None else controller
         own = own_generate(self.model)
+        self.traces, self.generations = (), ()  # those of a call that fails are nobody's
         if chosen is None:
             return own(*args, **given)
         if not isinstance(chosen, Controller):

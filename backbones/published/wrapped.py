@@ -142,6 +142,7 @@ class Wrapped(Model):
     def answer(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call with the arguments of the published generate; see `generate`."""
         self._check_shared()
+        self.last = None  # that of a call that fails is nobody's
         rest = {name: value for name, value in kwargs.items() if name != "controller"}
         controller = kwargs.get("controller")
         if not isinstance(controller, Controller | None):

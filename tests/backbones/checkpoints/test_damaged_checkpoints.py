@@ -220,3 +220,8 @@ def test_a_config_that_cannot_be_read(folder: Path) -> None:
     config.mkdir()
     with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
         load(folder)
+
+
+def test_a_mark_of_its_byte_order_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"a": 1}', encoding="utf-8-sig")
+    assert read_json(tmp_path / "config.json") == {"a": 1}

@@ -48,3 +48,14 @@ def test_a_class_of_transformers_without_pictures_is_refused_by_name() -> None:
     )
     with pytest.raises(saccade.CapabilityError, match="Qwen2ForCausalLM is none of the classes"):
         saccade.wrap(transformers.Qwen2ForCausalLM(config))
+
+
+def test_a_call_that_fails_leaves_no_trace_of_the_one_before() -> None:
+    model, given = QWEN.model(), QWEN.request()
+    wrapped = saccade.wrap(model)
+    with saccade.Controller("keep")(wrapped):
+        model.generate(**given, max_new_tokens=2, do_sample=False)
+        assert wrapped.last is not None
+        with pytest.raises(saccade.CapabilityError):
+            model.generate(**given, max_new_tokens=2, num_beams=2)
+    assert wrapped.last is None and wrapped.traces == ()
