@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from saccade.backbones import load
+from saccade.backbones.checkpoints.json_files import read_json
 from saccade.controller import CheckpointError
 from tests.backbones.checkpoints.checkpoints import (
     INDEX,
