@@ -25,6 +25,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_up(tmp_path_factory.mktemp("table") / "t")
 
 
+@pytest.mark.slow
 def test_what_can_be_learned_is_learned(table: Path, tmp_path: Path) -> None:
     report = learn(table, tmp_path / "o")
     assert report.better and report.sentence.startswith("boosting is better than")
@@ -42,6 +43,7 @@ def test_what_can_be_learned_is_learned(table: Path, tmp_path: Path) -> None:
     assert risks == sorted(risks) and report.outlook[-1].saved > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["boosting", "logistic", "tree", "constant"])
 def test_what_cannot_be_learned_is_said(kind: str, tmp_path: Path) -> None:
     report = learn(made_up(tmp_path / "t", pages=20, signal=0.0), tmp_path / "o", kind=kind)
@@ -82,6 +84,7 @@ def test_a_table_in_which_all_is_one_can_be_learned_from(rate: float, tmp_path: 
     assert report.changed == (rate > 0) and not report.better
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_predicts_as_what_was_fitted(kind: str, table: Path, tmp_path: Path) -> None:
     learn(table, tmp_path / "o", kind=kind)
@@ -95,6 +98,7 @@ def test_the_file_predicts_as_what_was_fitted(kind: str, table: Path, tmp_path: 
     )
 
 
+@pytest.mark.slow
 def test_learning_is_repeatable_and_told_by_the_data(table: Path, tmp_path: Path) -> None:
     for name in "ab":
         learn(table, tmp_path / name, kind="tree")
@@ -105,6 +109,7 @@ def test_learning_is_repeatable_and_told_by_the_data(table: Path, tmp_path: Path
     assert hashes[0] != hashes[1]
 
 
+@pytest.mark.slow
 def test_the_report_is_plain_json(table: Path, tmp_path: Path) -> None:
     report = learn(table, tmp_path / "o", kind="logistic")
     said = json.loads((tmp_path / "o" / "report.json").read_text())
@@ -158,6 +163,7 @@ def test_from_traces_to_a_policy_that_runs(tmp_path: Path) -> None:
         assert all("risk" in step.plan.reason for step in out.trace.steps[1:])
 
 
+@pytest.mark.slow
 def test_other_weights_of_the_same_sizes_are_refused(tmp_path: Path) -> None:
     """Also where the policy is inside another one, and where a call goes on."""
     from tests.tiny import tiny_model

@@ -104,6 +104,7 @@ def test_calibration_mends_scores_that_are_too_sure() -> None:
     assert scaled(np.zeros(4000), changed)[0] == 0
 
 
+@pytest.mark.slow
 def test_risks_are_as_large_as_what_is_seen(tmp_path: Path) -> None:
     report = learn(made_up(tmp_path / "t", pages=80), tmp_path / "o")
     off = [abs(own.predicted - own.observed) for own in report.calibration]

@@ -77,6 +77,7 @@ def test_no_drop_allowed_leaves_what_loses_nothing(tmp_path: Path) -> None:
             assert feasible == (trial.user_attrs["score"] >= trial.user_attrs["bare"] - 2e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("front", [False, True])
 def test_a_score_out_of_reach_ends_a_trial_and_only_then(tmp_path: Path, front: bool) -> None:
     own = job(tmp_path, 10, Goal(0.0, front), first={"none": NOTHING})
@@ -91,6 +92,7 @@ def test_a_score_out_of_reach_ends_a_trial_and_only_then(tmp_path: Path, front: 
         assert whole.score < own.goal.racing_floor(1.0)
 
 
+@pytest.mark.slow
 def test_what_is_given_is_never_ended_for_its_cost(tmp_path: Path) -> None:
     first = {"none": NOTHING} | {
         f"keep {keep}": Setting.of(f"after_share(0.0, keep={keep})", "uniform()")
@@ -122,12 +124,14 @@ def test_a_setting_is_evaluated_once(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_space_that_is_searched_ends_the_search(tmp_path: Path) -> None:
     narrow = {"after_share.share": 0.0, "after_share.keep": {"choices": [0.2, 0.6]}}
     study = run(job(tmp_path, 10_000, narrowing=narrow, pruners=["uniform()"]))
     assert len(study.trials) < 80
 
 
+@pytest.mark.slow
 def test_values_that_exclude_each_other_are_refused_and_the_search_goes_on(tmp_path: Path) -> None:
     own = job(
         tmp_path,
@@ -244,6 +248,7 @@ def test_a_journal_file_is_a_storage(tmp_path: Path) -> None:
     assert finished(run(job(tmp_path, 4, url=f"journal://{tmp_path}/journal"))) == 4
 
 
+@pytest.mark.slow
 def test_measured_time_as_the_objective(tmp_path: Path) -> None:
     study = run(job(tmp_path, 4, Goal(1.0, objective="latency")))
     costs = [t.value for t in study.trials if t.state == COMPLETE]

@@ -115,6 +115,7 @@ def test_certify_writes_a_certificate_into_the_preset(file: Path) -> None:
     assert "with confidence 0.9 at most 0.3" in " ".join(shown.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_certificate_is_for_certain_settings(backbone: Backbone, tmp_path: Path) -> None:
     file = made(backbone=backbone, policy="none", generation={}).write(tmp_path / "a.json")
     assert invoke("certify", file, "--max-change", "30%", "--samples", "8").exit_code == 0
@@ -173,6 +174,7 @@ def test_the_front_of_a_search_is_read_from_its_result(file: Path, tmp_path: Pat
         front_of(str(tmp_path / ""))
 
 
+@pytest.mark.slow
 def test_questions_without_answers_can_be_certified(file: Path, tmp_path: Path) -> None:
     for i in range(20):
         make_sample("code", i).page.image.save(tmp_path / f"{i}.png")

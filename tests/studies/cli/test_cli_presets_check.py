@@ -80,6 +80,7 @@ def unlabelled(tmp_path: Path) -> Path:
     return tmp_path / "mine.jsonl"
 
 
+@pytest.mark.slow
 def test_what_was_tuned_label_free_is_checked_by_agreement(unlabelled: Path) -> None:
     model = load("embedded/llada-v")
     own = made(

@@ -126,6 +126,7 @@ def test_a_file_with_a_typo(text: str, said: str, tmp_path: Path) -> None:
     assert done.exit_code == 2 and said in " ".join(done.output.split()), done.output
 
 
+@pytest.mark.slow
 def test_a_study_that_a_storage_lacks_and_one_that_it_has(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/shared.db"
     words = ["run", *QUICK, "--storage", url, "--study", "both"]

@@ -153,6 +153,7 @@ def test_a_file_with_too_few_questions_is_refused_before_the_search(
     assert not (place / "study.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(6))
 def test_a_damaged_picture_is_known_before_the_search(number: int, tmp_path: Path) -> None:
     file = questions(tmp_path, 6)
@@ -212,6 +213,7 @@ def test_shares_survive_being_written_and_read(given: object, tmp_path: Path) ->
     )
 
 
+@pytest.mark.slow
 def test_a_search_whose_time_is_over_is_only_shown(tmp_path: Path) -> None:
     words = ["--task", "digit", "--samples", "1", "--budget", "0.2s", "--json"]
     first = call("run", *words, "--out", tmp_path / "run")
@@ -220,6 +222,7 @@ def test_a_search_whose_time_is_over_is_only_shown(tmp_path: Path) -> None:
     assert json.loads(again.stdout) == json.loads(first.stdout)
 
 
+@pytest.mark.slow
 def test_presets_show_no_password_and_say_what_a_published_model_would_gain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +236,7 @@ def test_presets_show_no_password_and_say_what_a_published_model_would_gain(
     assert preset.front.projected >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "words"), [("cost", "less work"), ("latency", "less time")])
 def test_the_table_says_what_the_search_saves(objective: str, words: str, tmp_path: Path) -> None:
     done = call("run", *ONE, "--objective", objective, "--out", tmp_path / "run")

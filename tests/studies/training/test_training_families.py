@@ -124,6 +124,7 @@ def test_trainings_run_and_lower_the_loss(
     assert len(losses) == 12 and min(losses[-3:]) < losses[0]
 
 
+@pytest.mark.slow
 def test_draws_ahead_are_the_draws(chats: dict[str, Chat]) -> None:
     draws = Draws(chats["llava-ar"], config("llava-ar").stages[0], 2, seed=3)
     for now, ahead in zip(draws.between(1, 4, 0), draws.between(1, 4, 1), strict=True):
