@@ -132,3 +132,9 @@ def assert_near(given: Tensor, wanted: Tensor, tolerance: float) -> None:
 def _path(name: str, file: str) -> Path | None:
     folder = golden_set(name)
     return folder / file if folder is not None and (folder / file).is_file() else None
+
+
+def draws_as_recorded() -> bool:
+    """Whether this torch draws from a seed what the one that recorded the runs drew."""
+    drawn = torch.empty(1).exponential_(generator=torch.Generator().manual_seed(1234))
+    return abs(float(drawn) - 0.2637) < 1e-3

@@ -13,9 +13,9 @@ import saccade
 from saccade.backbones import Wrapped
 from tests.backbones.published.held import Coder, recorded_dream, recorded_llada, words
 from tests.backbones.published.llada import LlavaLLaDAModelLM
+from tests.golden_sets import draws_as_recorded, golden_params
 from tests.golden_sets import golden_arrays as read_arrays
 from tests.golden_sets import golden_json as read_json
-from tests.golden_sets import golden_params
 
 pytestmark = pytest.mark.golden
 LLADA, DREAM = "llada_v", "lavida_dream"
@@ -137,6 +137,8 @@ def dream_call(name: str, run: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", golden_params(DREAM, dream_runs()))
 def test_lavida_dream(name: str) -> None:
+    if "seed" in name and not draws_as_recorded():
+        pytest.skip("this torch draws other numbers from a seed than the one that recorded them")
     run, stored = dream_runs()[name], golden_arrays(DREAM, "generate.npz")
     model = recorded_dream()
     call = dream_call(name, run) | {"output_history": True}
