@@ -7,16 +7,17 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from saccade.backbones.decoding.canvas import Canvas
 from saccade.backbones.decoding.commit import Commit, with_sure
 from saccade.backbones.decoding.filtered import SMALLEST
 from saccade.backbones.decoding.lavida.schedules import linear_count, schedule_table, time_grid
 from saccade.backbones.decoding.lavida.settings import LavidaSettings
 from saccade.backbones.execution.sequence import Clone
-from saccade.backbones.inputs.stops import AnswerStop, Decode, Ending, answer_text, first_stop
+from saccade.backbones.inputs.stops import AnswerStop
 from saccade.controller.types import StepState
 
 
-class LavidaAnswer:
+class LavidaAnswer(Canvas):
     """State of one sequence's answer as LaViDa-Dream denoises it (LaViDa, arXiv 2505.16839).
 
     The published loop runs all its steps; here it ends as soon as no position is masked, or a
@@ -62,26 +63,6 @@ class LavidaAnswer:
         if schedule is None:
             return None
         return schedule_table(masked, self.settings.n_steps, schedule, self.settings.shift)
-
-    @property
-    def masked(self) -> Tensor:
-        """Masked positions (R,) bool."""
-        return self.ids == self.mask_id
-
-    @property
-    def tokens(self) -> tuple[int, ...]:
-        """The ids before the first stop, or all."""
-        ending = self._ending
-        ids: list[int] = self.ids.tolist()
-        return tuple(ids if ending is None else ids[: ending.at])
-
-    @property
-    def _ending(self) -> Ending | None:
-        return first_stop(self.ids.tolist(), self.stops)
-
-    def text(self, decode: Decode) -> str:
-        """The text before the first stop, or all."""
-        return answer_text(self.ids.tolist(), self._ending, decode)
 
     @property
     def state(self) -> StepState:

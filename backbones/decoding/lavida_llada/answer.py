@@ -7,16 +7,17 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from saccade.backbones.decoding.canvas import Canvas
 from saccade.backbones.decoding.commit import Commit, with_sure
 from saccade.backbones.decoding.lavida.schedules import schedule_table
 from saccade.backbones.decoding.lavida_llada.settings import BlockSettings
 from saccade.backbones.decoding.llada.answer import transfer_schedule
 from saccade.backbones.execution.sequence import Clone
-from saccade.backbones.inputs.stops import AnswerStop, Decode, Ending, answer_text, first_stop
+from saccade.backbones.inputs.stops import AnswerStop
 from saccade.controller.types import StepState
 
 
-class BlockAnswer:
+class BlockAnswer(Canvas):
     """State of one sequence's answer (LaViDa over LLaDA, arXiv 2505.16839).
 
     Blocks are finished in order. A block whose positions are all filled ends before its steps do;
@@ -44,26 +45,6 @@ class BlockAnswer:
         self.forwards, self.block, self.done = 0, -1, False
         self._counts: list[int] = []
         self._advance()
-
-    @property
-    def masked(self) -> Tensor:
-        """Masked positions (R,) bool."""
-        return self.ids == self.mask_id
-
-    @property
-    def tokens(self) -> tuple[int, ...]:
-        """The ids before the first stop, or all."""
-        ending = self._ending
-        ids: list[int] = self.ids.tolist()
-        return tuple(ids if ending is None else ids[: ending.at])
-
-    @property
-    def _ending(self) -> Ending | None:
-        return first_stop(self.ids.tolist(), self.stops)
-
-    def text(self, decode: Decode) -> str:
-        """The text before the first stop, or all."""
-        return answer_text(self.ids.tolist(), self._ending, decode)
 
     @property
     def state(self) -> StepState:
